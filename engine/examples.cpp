@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "engine/examples.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/io/npy.hpp"
+#include "engine/registry.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFwi = R"({
+  "task": "invert", "name": "fwi", "seed": 0,
+  "grid": {"nz": 70, "nx": 70, "dz_m": 10, "dx_m": 10},
+  "physics": {"type": "acoustic", "order": 8, "boundary": {"type": "cpml", "width_cells": 20}},
+  "survey": {"dt_s": 0.001, "nt": 1000, "wavelet": {"type": "ricker", "frequency_hz": 15},
+             "sources":   {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 5},
+             "receivers": {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 70}},
+  "true_model": {"type": "generated", "family": "layered-faulted", "index": 3},
+  "data": {"type": "synthetic"},
+  "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 100},
+  "field": {"type": "siren", "transform": {"type": "perturb", "scale_mps": 1000}},
+  "misfit": {"type": "l2", "normalize": "survey"},
+  "optimizer": {"type": "adam", "lr": 1e-4, "clip_norm": 1.0},
+  "stages": [{"iterations": 100, "lowpass_hz": 8}, {"iterations": 200}],
+  "stop": {"patience_iterations": 150}
+})";
+
+constexpr const char* kForward = R"({
+  "task": "forward", "name": "shots", "seed": 0,
+  "grid": {"nz": 70, "nx": 70, "dz_m": 10, "dx_m": 10},
+  "physics": {"type": "acoustic", "order": 8, "boundary": {"type": "cpml", "width_cells": 20}},
+  "survey": {"dt_s": 0.001, "nt": 1000, "wavelet": {"type": "ricker", "frequency_hz": 15},
+             "sources":   {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 5},
+             "receivers": {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 70}},
+  "model": {"type": "generated", "family": "layered-faulted", "index": 3}
+})";
+
+// 2 km by 1.2 km, six shots.
+constexpr const char* kDemoFwi = R"({
+  "task": "invert", "name": "demo-fwi", "seed": 0,
+  "description": "a faulted section recovered from six shots by a network of sines",
+  "grid": {"nz": 60, "nx": 100, "dz_m": 20, "dx_m": 20},
+  "physics": {"type": "acoustic", "order": 4, "boundary": {"type": "cpml", "width_cells": 12}},
+  "survey": {"dt_s": 0.0015, "nt": 900, "wavelet": {"type": "ricker", "frequency_hz": 7},
+             "sources":   {"type": "line", "x_m": [0, 1980], "z_m": 20, "count": 6},
+             "receivers": {"type": "line", "x_m": [0, 1980], "z_m": 20, "count": 100}},
+  "true_model": {"type": "generated", "family": "layered-faulted", "index": 0},
+  "data": {"type": "synthetic"},
+  "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 200},
+  "field": {"type": "siren", "width": 64, "layers": 3, "transform": {"type": "perturb", "scale_mps": 1000}},
+  "misfit": {"type": "l2", "normalize": "survey"},
+  "optimizer": {"type": "adam", "lr": 3e-4, "iterations": 120},
+  "checkpoint": {"every_iterations": 40}
+})";
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+NpyInfo header_of(const std::string& path, std::size_t axes, const char* form) {
+  const NpyInfo info = npy_info(path);
+  if (info.shape.size() == axes) return info;
+  throw Error(ErrorCode::data, path + ": shape " + shape_text(info.shape) + ", but " + form + " is needed");
+}
+
+// The line of positions spans the model; its depth is the second row.
+void spread_over(Json& positions, const Json& grid) {
+  const double length = (grid.at("nx").get<double>() - 1.0) * grid.at("dx_m").get<double>();
+  positions["x_m"] = {0.0, length};
+  positions["z_m"] = grid.at("dz_m");
+}
+
+}  // namespace
+
+std::vector<std::string> template_names() { return {"fwi", "forward"}; }
+std::vector<std::string> later_template_names() {
+  return {"tomography", "dc", "analyze", "compress", "train-generator", "generate", "reproduce"};
+}
+std::vector<std::string> demo_names() { return {"fwi"}; }
+
+Json template_config(const std::string& name, const TemplateInputs& inputs) {
+  const std::vector<std::string> names = template_names(), later = later_template_names();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    const bool known = std::find(later.begin(), later.end(), name) != later.end();
+    const std::string near = nearest(name, names);
+    throw Error(ErrorCode::config, "init: \"" + name + "\"" +
+                                       (known ? " arrives in a later version; this one has " : " is not one of ") +
+                                       join_words(names) + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  Json config = Json::parse(name == "fwi" ? kFwi : kForward);
+  Json& survey = config["survey"];
+  if (!inputs.model_path.empty()) {
+    const NpyInfo info = header_of(inputs.model_path, 2, "(nz, nx)");
+    config["grid"]["nz"] = info.shape[0];
+    config["grid"]["nx"] = info.shape[1];
+    config[name == "fwi" ? "true_model" : "model"] = {{"type", "file"}, {"path", absolute(inputs.model_path)}};
+    spread_over(survey["sources"], config["grid"]);
+    spread_over(survey["receivers"], config["grid"]);
+  }
+  if (!inputs.data_path.empty()) {
+    if (name != "fwi") throw Error(ErrorCode::config, "init: --data belongs to a task that inverts; use init fwi");
+    const NpyInfo info = header_of(inputs.data_path, 3, "(shot, receiver, time)");
+    survey["sources"]["count"] = info.shape[0];
+    survey["receivers"]["count"] = info.shape[1];
+    survey["nt"] = info.shape[2];
+    config["data"] = {{"type", "file"}, {"path", absolute(inputs.data_path)}};
+    if (inputs.model_path.empty()) {
+      config.erase("true_model");
+      config["start_model"] = {{"type", "gradient"}, {"top_mps", 1500}, {"bottom_mps", 3500}};
+    }
+  }
+  return config;
+}
+
+Json demo_config(const std::string& name) {
+  if (name == "fwi") return Json::parse(kDemoFwi);
+  const std::vector<std::string> later = {"tomography", "dc", "compress", "generate", "spectrum"};
+  const bool known = std::find(later.begin(), later.end(), name) != later.end();
+  throw Error(ErrorCode::config, "demo: \"" + name + "\"" +
+                                     (known ? " arrives in a later version; this one has " : " is not one of ") +
+                                     join_words(demo_names()));
+}
+
+}  // namespace terrane

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Panels with axes: an image over physical coordinates with a colour bar, and a plot of curves. The caller gives the
+// rectangle of the data area; ticks and labels are drawn outside it (room: 52 left, 18 above, 34 below).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/drawing.hpp"
+
+namespace terrane {
+
+struct Axis {
+  std::string label;  // with unit: "Distance (km)"
+  double lo = 0, hi = 1;
+  bool log = false;
+  bool reversed = false;  // vertical axes: lo at the top, as depth is drawn
+};
+
+struct ImagePanel {
+  std::string title;
+  Index rows = 0, columns = 0;
+  const float* values = nullptr;  // (rows, columns); NaN is drawn light gray
+  Axis x, y;                      // y grows downwards
+  Colormap map = Colormap::viridis;
+  double lo = 0, hi = 1;  // colour range
+  bool smooth = false;
+  bool y_labels = true;
+  std::vector<Point> marks;  // small triangles at positions in axis units, for sources
+};
+
+struct Series {
+  std::string name;
+  std::vector<double> x, y;
+  Paint paint = Paint::page_ink();
+  double stroke_width = 1.6;
+  double dash = 0;
+};
+
+struct LinePlot {
+  std::string title;
+  Axis x, y;
+  std::vector<Series> series;
+  std::vector<double> vertical_lines;  // dotted, in x units
+  bool legend = true;
+  bool y_labels = true;
+};
+
+void draw_image_panel(Drawing& d, const Rect& area, const ImagePanel& panel);
+void draw_line_plot(Drawing& d, const Rect& area, const LinePlot& plot);
+// A vertical bar with ticks on its right; `label` (quantity and unit) reads upwards.
+void draw_color_bar(Drawing& d, const Rect& bar, Colormap map, double lo, double hi, const std::string& label);
+
+// Round numbers (1, 2, 2.5, 5 times a power of ten) inside [lo, hi], about `count` of them; powers of ten (with 2 and 5
+// where there are few) when `log`.
+std::vector<double> nice_ticks(double lo, double hi, int count, bool log = false);
+// Shortest text that tells ticks of this spacing apart: "2.5", "1000", "1e-05".
+std::string tick_text(double value, double step);
+
+// Colours of values (rows, columns) over [lo, hi]. More than `max_rows` rows or `max_columns` columns are averaged.
+Image colorize(const float* values, Index rows, Index columns, Colormap map, double lo, double hi,
+               Index max_rows = 1200, Index max_columns = 1600);
+
+}  // namespace terrane

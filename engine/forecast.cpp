@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// What a run will need, before it starts: the tape of the inversion is recorded (its arrays laid out, nothing computed)
+// and the sizes are added up with what the operations still allocate.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "engine/inversion.hpp"
+#include "engine/output.hpp"
+#include "engine/run.hpp"
+
+namespace terrane {
+
+namespace {
+
+// Program, libraries and report: resident memory at the end of a run beyond arrays and records, measured on small runs.
+constexpr Index program_bytes = Index{36} << 20;
+// Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
+constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
+
+std::string gigabytes(double bytes) {
+  char text[64];
+  if (bytes >= 1e9) {
+    std::snprintf(text, sizeof text, "%.2f GB", bytes * 1e-9);
+  } else {
+    std::snprintf(text, sizeof text, "%.1f MB", bytes * 1e-6);
+  }
+  return text;
+}
+
+struct Sizes {
+  Index arrays = 0;   // device arrays of the inversion or simulation
+  Index records = 0;  // samples of all data
+  Index batch = 0;
+  Index iterations = 0;
+  Index parameters = 0;
+  WavePlan plan;
+};
+
+template <class T>
+Sizes measure(const Config& config, const Problem& problem, const RunOptions& options) {
+  StreamOptions stream_options;
+  stream_options.threads = options.threads;
+  Stream s(Device{}, stream_options);
+  Sizes z;
+  z.records = problem.survey.shot_count() * problem.survey.max_receivers() * problem.survey.nt;
+  z.batch = shots_per_batch(config, problem);
+  const AcousticWave<T> wave(s, problem.grid, problem.survey, problem.wave, z.batch);
+  z.plan = wave.plan();
+  const Index simulation = wave.memory_bytes(WaveUse::forward) +
+                           z.batch * z.plan.receivers * z.plan.nt * Index{sizeof(T)} + problem.grid.cells() * Index{sizeof(T)};
+  if (config.json().at("task") == "forward") {
+    z.arrays = simulation;
+    return z;
+  }
+  const Index before = s.arena()->stats().current_bytes;
+  const Inversion<T> inversion(s, config, problem, Log());
+  // The prediction at the end runs beside the arrays of the inversion.
+  z.arrays = inversion.memory_bytes() - before + simulation;
+  z.iterations = inversion.iterations();
+  z.parameters = inversion.field().parameters();
+  return z;
+}
+
+std::string stability_line(const Problem& p, const WavePlan& plan) {
+  double slowest = p.wave.vmax_mps;
+  for (const auto* m : {&p.true_model, &p.start}) {
+    if (!m->empty()) slowest = std::min(slowest, *std::min_element(m->begin(), m->end()));
+  }
+  const double h = std::max(p.grid.dz_m, p.grid.dx_m);
+  const double wavelength = slowest / (2.5 * p.wave.pml_frequency_hz);
+  const double limit = wave_stable_dt_s(p.grid, p.wave.order, p.wave.vmax_mps);
+  const double need = p.wave.order >= 8 ? 3.5 : p.wave.order >= 6 ? 4 : p.wave.order >= 4 ? 5 : 10;
+  char text[320];
+  std::snprintf(text, sizeof text,
+                "stability: time step %.4g ms (%lld per sample), limit %.4g ms at %.0f m/s; %.1f points per shortest wavelength "
+                "(%.0f m/s at 2.5 x %.3g Hz), order %d wants %.3g%s",
+                plan.inner_dt_s * 1e3, static_cast<long long>(plan.substeps), limit * 1e3, p.wave.vmax_mps, wavelength / h, slowest,
+                p.wave.pml_frequency_hz, p.wave.order, need, wavelength / h < need ? ": TOO COARSE, expect dispersion" : "");
+  return text;
+}
+
+}  // namespace
+
+Forecast forecast(const Config& config, const RunOptions& options) {
+  const Json& c = config.json();
+  const Problem problem = build_problem(config, false);
+  if (c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file") {
+    const auto header = npy_info(c.at("data").at("path"));
+    const std::vector<Index> want{problem.survey.shot_count(), problem.survey.max_receivers(), problem.survey.nt};
+    if (header.shape != want) {
+      throw Error(ErrorCode::data, "the data have shape " + shape_text(header.shape) + ", the survey " + shape_text(want) +
+                                       " (shot, receiver, time)", c.at("data").at("path"));
+    }
+  }
+  const bool fp64 = c.at("precision").at("physics") == "fp64";
+  const Sizes z = fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
+  const Index scalar = fp64 ? 8 : 4;
+  const bool invert = c.at("task") == "invert";
+  // Observed data: as read, in the scalar of the run, predicted data in double and single.
+  const Index host_records = invert ? z.records * (8 + scalar + 12) : z.records * 12;
+  const bool gpu = options.device.kind == DeviceKind::cuda;
+  const Index host = program_bytes + host_records + (gpu ? 0 : z.arrays), device = gpu ? z.arrays : 0;
+  const Index steps = z.plan.inner_nt * z.plan.points();
+  const int threads = options.threads > 0 ? options.threads : default_threads();
+  const auto parallel = static_cast<double>(std::min<Index>(threads, z.batch));
+  const double seconds = invert ? static_cast<double>(steps * z.batch) * static_cast<double>(z.iterations) / gradient_points_per_s / parallel
+                                : static_cast<double>(steps * problem.survey.shot_count()) / forward_points_per_s / parallel;
+  const Index keep = c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
+  const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 + (keep + 1) * z.parameters * (scalar + 16) +
+                     z.iterations * 350 + (Index{3} << 20);
+
+  Forecast f;
+  char line[320];
+  std::snprintf(line, sizeof line, "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld iterations, %lld parameters",
+                c.at("task").get<std::string>().c_str(), static_cast<long long>(problem.grid.nz), static_cast<long long>(problem.grid.nx),
+                static_cast<long long>(problem.survey.shot_count()), static_cast<long long>(z.batch),
+                static_cast<long long>(z.plan.receivers), static_cast<long long>(z.plan.nt), static_cast<long long>(z.iterations),
+                static_cast<long long>(z.parameters));
+  f.lines.emplace_back(line);
+  f.lines.push_back(stability_line(problem, z.plan));
+  const Json& memory = c.at("memory");
+  const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
+  const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
+  const std::string storage(to_string(z.plan.storage.policy));
+  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " + gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) +
+                    ", records " + gigabytes(static_cast<double>(host_records)) + ", program " + gigabytes(static_cast<double>(program_bytes)) +
+                    ")" + (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
+                    (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") + "; storage " + storage + " (" +
+                    gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)");
+  f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)));
+  std::snprintf(line, sizeof line, "time: about %.0f s (between %.0f and %.0f s), from %.2g point steps a second on each of %d threads",
+                seconds, seconds / 3, seconds * 3, invert ? gradient_points_per_s : forward_points_per_s, static_cast<int>(parallel));
+  f.lines.emplace_back(line);
+  f.json = {{"task", c.at("task")},
+            {"memory", {{"host_bytes", host}, {"device_bytes", device}, {"arrays_bytes", z.arrays}, {"records_bytes", host_records},
+                        {"program_bytes", program_bytes}, {"storage", storage}, {"snapshot_bytes", z.plan.storage.bytes}}},
+            {"disk_bytes", disk},
+            {"time_s", seconds},
+            {"stability", {{"dt_s", z.plan.inner_dt_s}, {"substeps", z.plan.substeps}, {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
+                           {"vmax_mps", problem.wave.vmax_mps}}},
+            {"parameters", z.parameters},
+            {"lines", f.lines}};
+  const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;
+  f.fits = host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
+  if (!f.fits) {
+    const std::string part = host_fits ? "device" : "host";
+    const double need = static_cast<double>(host_fits ? device : host), budget = host_fits ? device_budget : host_budget;
+    f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
+    const double least = need - static_cast<double>(z.plan.storage.bytes) * (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
+    if (z.plan.storage.policy == Storage::all && least < budget) {
+      f.remedy += "Fits: \"physics.storage\": \"checkpoint\" (about " + gigabytes(least) + ", about +35 % time).";
+    } else if (z.batch > 1) {
+      f.remedy += "Try \"optimizer.batch_shots\": 1, or raise /memory/" + part + "_bytes.";
+    } else {
+      f.remedy += "Raise /memory/" + part + "_bytes to " + gigabytes(1.05 * need) + ".";
+    }
+  }
+  f.json["fits"] = f.fits;
+  return f;
+}
+
+}  // namespace terrane

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// The inversion: one tape a stage, one iteration a call of step().
+//
+//   theta -> field -> bounds -> (gradient metric) -> wave(vp, wavelet) -> misfit + regularizers = phi
+//
+// phi is a mean over the samples of the batch, in units of the observed data (normalize survey: RMS of all data, trace:
+// RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided by
+// 1000 m/s, lengths by the size of a cell, and the sum by the number of nodes.
+// The same seed, device and build give the same bits for any number of threads; a restored state goes on bit for bit.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autodiff/tape.hpp"
+#include "engine/checkpoint.hpp"
+#include "engine/field.hpp"
+#include "engine/optimizer.hpp"
+#include "engine/problem.hpp"
+#include "kernels/runtime/log.hpp"
+#include "physics/wave/wave_op.hpp"
+
+namespace terrane {
+
+struct IterationReport {
+  Index iteration = 0;  // counted from 0 over all stages
+  int stage = 0;
+  double phi = 0, phi_data = 0;
+  std::map<std::string, double> phi_model;  // weighted penalties by type
+  double gradient_norm = 0, step_norm = 0, rate_factor = 1, seconds = 0;
+  int evaluations = 1;
+};
+
+template <class T>
+class Inversion {
+ public:
+  // `problem.observed` may be empty for a forecast: then only memory is laid out.
+  Inversion(Stream& s, const Config& config, const Problem& problem, Log log);
+  ~Inversion();
+
+  Index iterations() const { return total_; }  // of all stages
+  Index iteration() const { return iteration_; }
+  int stage() const { return stage_; }
+  int stages() const { return static_cast<int>(stage_ends_.size()); }
+  bool finished() const { return iteration_ >= total_ || !stop_reason_.empty(); }
+  const std::string& stop_reason() const { return stop_reason_; }
+  // One iteration. Throws Error{diverged} when the misfit is not finite, grows beyond stop.grow_factor, or a model
+  // exceeds what the time step stands; the parameters are then those before the iteration.
+  IterationReport step();
+
+  std::vector<double> model();                       // (nz, nx) of the current parameters
+  std::vector<double> parameters();                  // theta
+  const std::vector<double>& first_gradient() const { return first_gradient_; }  // of phi by vp, iteration 0
+  const Field<T>& field() const { return *field_; }
+  double best_phi() const { return best_phi_; }
+  Index best_iteration() const { return best_iteration_; }
+  double initial_phi() const { return initial_phi_; }
+  std::string describe() const { return description_; }  // scheme, time step, storage
+  const WavePlan& wave_plan() const;
+
+  // Everything that the next iteration depends on.
+  CheckpointState state();
+  void restore(const CheckpointState& state);
+
+  // Device bytes once every array is in use: recorded values, cotangents, operations, optimizer.
+  Index memory_bytes() const;
+
+ private:
+  struct Stage;
+  void open_stage(int stage);
+  void prefit();
+  double evaluate(const T** gradient, IterationReport* report);
+  void select_shots();
+  std::vector<Index> draw_shots(Index iteration) const;
+  void check_progress(const IterationReport& report);
+  std::vector<double> illumination(Stage& stage);
+
+  Stream& s_;
+  Config config_;
+  const Problem& problem_;
+  Log log_;
+  std::unique_ptr<Field<T>> field_;
+  std::vector<T> theta_;  // host copy between stages
+  std::unique_ptr<Stage> current_;
+  std::unique_ptr<Optimizer<T>> optimizer_;
+  int optimizer_owner_ = -1;  // the stage whose optimizer section is in use; -1: that of the config
+  std::vector<Index> stage_ends_;
+  Index total_ = 0, iteration_ = 0, batch_ = 0;
+  int stage_ = -1;
+  double best_phi_ = 0, initial_phi_ = 0, stage_first_phi_ = 0;
+  Index best_iteration_ = -1;
+  std::vector<double> first_gradient_;
+  std::string stop_reason_, description_;
+};
+
+}  // namespace terrane

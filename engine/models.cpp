@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "engine/models.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/io/npy.hpp"
+#include "physics/geology/layered.hpp"
+
+namespace terrane {
+
+namespace {
+
+using Model = std::vector<double>;
+
+// Rows whose depth below the first row is less than `depth_m`: the water layer.
+Index water_rows(const Grid2& grid, double depth_m) {
+  return std::min(grid.nz, static_cast<Index>(std::ceil(depth_m / grid.dz_m - 1e-9)));
+}
+
+double& node(Model& m, const Grid2& g, Index z, Index x) { return m[static_cast<std::size_t>(z * g.nx + x)]; }
+
+Model read_model(const std::string& path, const Grid2& grid) {
+  const auto a = read_npy<double>(path);
+  if (a.shape != std::vector<Index>{grid.nz, grid.nx}) {
+    throw Error(ErrorCode::data,
+                "the model has shape " + shape_text(a.shape) + ", the grid " + shape_text({grid.nz, grid.nx}) +
+                    " (nz, nx): set /grid/nz and /grid/nx to the file's shape or resample the file",
+                path);
+  }
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    const double v = a.values[i];
+    if (std::isfinite(v) && v > 0) continue;
+    const auto k = static_cast<Index>(i);
+    throw Error(ErrorCode::data,
+                "value " + std::to_string(v) + " at node (z, x) = (" + std::to_string(k / grid.nx) + ", " +
+                    std::to_string(k % grid.nx) + "); a velocity must be finite and positive, in m/s",
+                path);
+  }
+  return a.values;
+}
+
+// top at the first row, increasing by `slope` per metre; the water layer on top.
+Model depth_trend(const Grid2& grid, double top, double slope, Index water, double water_value) {
+  Model m(static_cast<std::size_t>(grid.cells()));
+  for (Index z = 0; z < grid.nz; ++z) {
+    const double value = z < water ? water_value : top + slope * static_cast<double>(z) * grid.dz_m;
+    std::fill_n(m.begin() + z * grid.nx, grid.nx, value);
+  }
+  return m;
+}
+
+Model best_fit(const Model& of, const Grid2& grid, Index water, bool linear) {
+  double n = 0, sz = 0, sv = 0, szz = 0, szv = 0;
+  for (Index z = water; z < grid.nz; ++z) {
+    for (Index x = 0; x < grid.nx; ++x) {
+      const auto k = static_cast<double>(z);
+      const double v = of[static_cast<std::size_t>(z * grid.nx + x)];
+      n += 1, sz += k, sv += v, szz += k * k, szv += k * v;
+    }
+  }
+  const double spread = n * szz - sz * sz;
+  const double b = linear && spread > 0 ? (n * szv - sz * sv) / spread : 0;
+  const double a = n > 0 ? (sv - b * sz) / n : 0;
+  Model m = of;
+  for (Index z = water; z < grid.nz; ++z) {
+    std::fill_n(m.begin() + z * grid.nx, grid.nx, a + b * static_cast<double>(z));
+  }
+  return m;
+}
+
+Model blocks(const Json& model, const Grid2& grid) {
+  Model m(static_cast<std::size_t>(grid.cells()), model.at("background_mps").get<double>());
+  for (const Json& block : model.at("blocks")) {
+    const double x0 = block.at("x_m")[0], x1 = block.at("x_m")[1], z0 = block.at("z_m")[0], z1 = block.at("z_m")[1];
+    for (Index z = 0; z < grid.nz; ++z) {
+      for (Index x = 0; x < grid.nx; ++x) {
+        const double zm = grid.z0_m + static_cast<double>(z) * grid.dz_m;
+        const double xm = grid.x0_m + static_cast<double>(x) * grid.dx_m;
+        if (zm >= z0 && zm <= z1 && xm >= x0 && xm <= x1) node(m, grid, z, x) = block.at("value_mps");
+      }
+    }
+  }
+  return m;
+}
+
+Model generated(const Config& config, const Json& model, const Grid2& grid) {
+  LayeredFaultedParams params;
+  params.min_mps = model.at("min_mps");
+  params.max_mps = model.at("max_mps");
+  params.water_depth_m = model.at("water_depth_m");
+  const auto seed = config.json().at("seed").get<std::uint64_t>();
+  const auto index = model.at("index").get<std::uint64_t>();
+  const auto values = layered_faulted(params, seed, index, grid.nz, grid.nx, grid.dz_m, grid.dx_m);
+  return Model(values.begin(), values.end());
+}
+
+std::vector<double> gaussian_weights(double sigma) {
+  const auto reach = static_cast<Index>(std::ceil(4 * sigma));
+  std::vector<double> w;
+  double sum = 0;
+  for (Index k = -reach; k <= reach; ++k) {
+    w.push_back(sigma > 0 ? std::exp(-0.5 * static_cast<double>(k * k) / (sigma * sigma)) : 1.0);
+    sum += w.back();
+  }
+  for (double& e : w) e /= sum;
+  return w;
+}
+
+}  // namespace
+
+Grid2 build_grid(const Json& grid) {
+  Grid2 g{grid.at("nz"), grid.at("nx"), grid.at("dz_m"), grid.at("dx_m"), grid.at("z0_m"), grid.at("x0_m")};
+  g.check();
+  return g;
+}
+
+std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index nx, double sigma_z, double sigma_x) {
+  const auto wz = gaussian_weights(sigma_z), wx = gaussian_weights(sigma_x);
+  const Index rz = static_cast<Index>(wz.size()) / 2, rx = static_cast<Index>(wx.size()) / 2;
+  std::vector<double> half(a.size()), out(a.size());
+  for (Index z = 0; z < nz; ++z) {
+    for (Index x = 0; x < nx; ++x) {
+      double sum = 0;
+      for (Index k = -rx; k <= rx; ++k) {
+        sum += wx[static_cast<std::size_t>(k + rx)] *
+               a[static_cast<std::size_t>(z * nx + std::clamp<Index>(x + k, 0, nx - 1))];
+      }
+      half[static_cast<std::size_t>(z * nx + x)] = sum;
+    }
+  }
+  for (Index z = 0; z < nz; ++z) {
+    for (Index k = -rz; k <= rz; ++k) {
+      const double w = wz[static_cast<std::size_t>(k + rz)];
+      const Index from = std::clamp<Index>(z + k, 0, nz - 1) * nx;
+      for (Index x = 0; x < nx; ++x) {
+        out[static_cast<std::size_t>(z * nx + x)] += w * half[static_cast<std::size_t>(from + x)];
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<double> build_model(const Config& config, const Json& model, const std::string& pointer, const Grid2& grid,
+                                const std::vector<double>* true_model) {
+  const std::string type = model.at("type");
+  if (type == "file") return read_model(model.at("path"), grid);
+  if (type == "constant") return Model(static_cast<std::size_t>(grid.cells()), model.at("value_mps").get<double>());
+  if (type == "blocks") return blocks(model, grid);
+  if (type == "generated") return generated(config, model, grid);
+  const Index water = model.contains("water_depth_m") ? water_rows(grid, model.at("water_depth_m")) : 0;
+  if (type == "gradient") {
+    const double top = model.at("top_mps"), bottom = model.at("bottom_mps");
+    const double depth = static_cast<double>(std::max<Index>(1, grid.nz - 1)) * grid.dz_m;
+    return depth_trend(grid, top, (bottom - top) / depth, water, model.at("water_mps"));
+  }
+  if (type == "linear") {
+    return depth_trend(grid, model.at("top_mps"), model.at("gradient_per_s"), water, model.at("water_mps"));
+  }
+  // The rest is taken "of" another model.
+  const Json& of = model.at("of");
+  Model base;
+  if (of.is_string()) {
+    if (true_model == nullptr) {
+      throw Error(ErrorCode::config, pointer + ": \"of\": \"true_model\" needs a true_model in the config",
+                  config.place(pointer));
+    }
+    base = *true_model;
+  } else {
+    base = build_model(config, of, pointer + "/of", grid, true_model);
+  }
+  if (type == "best-constant" || type == "best-linear") return best_fit(base, grid, water, type == "best-linear");
+  if (type == "smooth") {
+    const double sigma = model.at("sigma_m");
+    Model m = gaussian_blur(base, grid.nz, grid.nx, sigma / grid.dz_m, sigma / grid.dx_m);
+    std::copy_n(base.begin(), water * grid.nx, m.begin());
+    return m;
+  }
+  throw Error(ErrorCode::config, pointer + ": the model type \"" + type + "\" is not built in this version",
+              config.place(pointer));
+}
+
+}  // namespace terrane

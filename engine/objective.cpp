@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "engine/objective.hpp"
+
+#include <algorithm>
+
+#include "autodiff/ops/analytic.hpp"
+#include "autodiff/ops/misfit.hpp"
+#include "autodiff/ops/penalty.hpp"
+
+namespace terrane {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr double model_unit_mps = 1000;  // penalties see km/s
+
+template <class T>
+Var scaled(Tape<T>& tape, Var x, double factor) {
+  return tape.apply(std::make_shared<UnaryOp<T>>(UnaryKind::scale_shift, factor, 0.0), {x});
+}
+
+// Envelope sqrt(p^2 + H(p)^2 + e^2); e keeps it differentiable where the signal vanishes.
+template <class T>
+Var envelope(Tape<T>& tape, Var p, double e) {
+  const Var h = tape.apply(std::make_shared<HilbertOp<T>>(), {p});
+  return tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::hypotenuse, e), {p, h});
+}
+
+}  // namespace
+
+bool needs_trace_weights(const Json& misfit) { return misfit.contains("normalize") && misfit.at("normalize") == "trace"; }
+
+template <class T>
+Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed, Var weights, const DataScale& scale) {
+  const std::string type = misfit.at("type");
+  if (type == "global-correlation") {
+    const Var sum = tape.apply(std::make_shared<CorrelationMisfitOp<T>>(), {predicted, observed});
+    return scaled(tape, sum, 1.0 / static_cast<double>(std::max<Index>(1, scale.traces)));
+  }
+  const std::string normalize = misfit.at("normalize");
+  // Trace normalisation lives in the weights; the sum becomes a mean over samples unless nothing is normalised.
+  const double residual_scale = normalize == "survey" && scale.rms > 0 ? 1 / scale.rms : 1;
+  const double factor = normalize == "none" ? scale.survey_over_batch : 1.0 / static_cast<double>(scale.samples);
+  double delta = 0;
+  MisfitKind kind = MisfitKind::l2;
+  if (type == "l1") {
+    kind = MisfitKind::l1;
+    delta = 1e-4 * (normalize == "none" ? scale.rms : 1.0);
+  } else if (type == "huber") {
+    kind = MisfitKind::huber;
+    delta = misfit.at("delta");
+  } else if (type == "envelope") {
+    predicted = envelope(tape, predicted, 1e-3 * scale.rms);
+    observed = envelope(tape, observed, 1e-3 * scale.rms);
+  } else if (type != "l2") {
+    throw Error(ErrorCode::config, "/misfit/type: \"" + type + "\" is not built in this version");
+  }
+  std::vector<Var> in{predicted, observed};
+  if (weights.valid()) in.push_back(weights);
+  return scaled(tape, tape.apply(std::make_shared<PointMisfitOp<T>>(kind, delta, residual_scale), in), factor);
+}
+
+template <class T>
+Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, Var model, Var start) {
+  const std::string type = r.at("type");
+  const double weight = r.at("weight").get<double>() / static_cast<double>(grid.cells());
+  const double unit2 = model_unit_mps * model_unit_mps;
+  if (type == "tv") {
+    // |gradient| in km/s per cell, the cell being the smaller spacing.
+    const double cell = std::min(grid.dz_m, grid.dx_m);
+    const double wz = cell * cell / (grid.dz_m * grid.dz_m), wx = cell * cell / (grid.dx_m * grid.dx_m);
+    const double epsilon = r.at("epsilon").get<double>() * model_unit_mps;
+    return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tv, grid.nz, grid.nx, wz, wx, epsilon,
+                                                     weight / model_unit_mps), {model});
+  }
+  if (type != "tikhonov") throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
+  if (r.at("order").get<int>() == 0) {
+    return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov0, grid.nz, grid.nx, 1, 1, 0, weight / unit2, true),
+                      {model, start});
+  }
+  const double cell = std::min(grid.dz_m, grid.dx_m);
+  const double wz = r.at("weight_z").get<double>() * cell * cell / (grid.dz_m * grid.dz_m);
+  const double wx = r.at("weight_x").get<double>() * cell * cell / (grid.dx_m * grid.dx_m);
+  return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov1, grid.nz, grid.nx, wz, wx, 0, weight / unit2), {model});
+}
+
+template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&);
+template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&);
+template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, Var, Var);
+template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, Var, Var);
+
+}  // namespace terrane

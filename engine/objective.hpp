@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Misfit and regularizer sections of a config as terms on a tape.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "autodiff/tape.hpp"
+#include "physics/grid.hpp"
+
+namespace terrane {
+
+// What the weights of a misfit are taken from.
+struct DataScale {
+  double rms = 1;               // of all observed samples with weight
+  Index samples = 1;            // of a batch
+  Index traces = 1;             // of a batch
+  double survey_over_batch = 1; // shots of the survey over shots of the batch
+};
+
+// phi_data (1) from predicted and observed data (shots, receivers, nt). `weights`: same shape or invalid (all 1).
+template <class T>
+Var record_misfit(Tape<T>& tape, const nlohmann::ordered_json& misfit, Var predicted, Var observed, Var weights,
+                  const DataScale& scale);
+
+// Names the data weights that a misfit needs beside a mask: "trace" normalisation.
+bool needs_trace_weights(const nlohmann::ordered_json& misfit);
+
+// One weighted penalty (1) on the model (nz, nx) in m/s; `start` is the model that order 0 refers to.
+template <class T>
+Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid, Var model, Var start);
+
+}  // namespace terrane

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+#include "engine/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "kernels/kernels.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+double inner(Stream& s, const T* x, const T* y, Index n) {
+  const Buffer<T> out(s, 1);
+  dot(s, Dot<T>{x, y, out.data(), n});
+  return static_cast<double>(to_host(s, out)[0]);
+}
+// Norms go through double: squares of wave gradients underflow single precision.
+template <class T>
+double norm(Stream& s, const T* x, Index n) {
+  if constexpr (std::is_same_v<T, float>) {
+    const auto host = to_host(s, x, n);
+    double lanes[16] = {};
+    for (std::size_t i = 0; i < host.size(); ++i) lanes[i % 16] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
+    double sum = 0;
+    for (const double l : lanes) sum += l;
+    return std::sqrt(sum);
+  } else {
+    return std::sqrt(inner(s, x, x, n));
+  }
+}
+
+template <class T>
+std::vector<double> download(Stream& s, const Buffer<T>& b) {
+  const auto host = to_host(s, b);
+  return std::vector<double>(host.begin(), host.end());
+}
+template <class T>
+void upload(Stream& s, const OptimizerState& state, const std::string& name, Buffer<T>& b) {
+  const auto found = state.find(name);
+  if (found == state.end() || static_cast<Index>(found->second.size()) != b.size()) {
+    throw Error(ErrorCode::data, "the optimizer state lacks \"" + name + "\" of " + std::to_string(b.size()) +
+                                     " values: the checkpoint belongs to another configuration");
+  }
+  const std::vector<T> host(found->second.begin(), found->second.end());
+  copy(s, std::span<const T>(host), b.data());
+}
+
+struct GroupRate {
+  Index offset, size;
+  double lr;
+};
+
+std::vector<GroupRate> group_rates(const Json& optimizer, const std::vector<ParameterGroup>& groups, double default_lr) {
+  const double lr = optimizer.at("lr").is_null() ? default_lr : optimizer.at("lr").get<double>();
+  std::vector<GroupRate> rates;
+  const Json& own = optimizer.at("groups");
+  for (const auto& [name, _] : own.items()) {
+    const bool known = std::any_of(groups.begin(), groups.end(), [&n = name](const auto& g) { return g.name == n; });
+    if (known) continue;
+    std::string names;
+    for (const auto& g : groups) names += (names.empty() ? "" : ", ") + g.name;
+    throw Error(ErrorCode::config, "/optimizer/groups/" + name + ": this field has no such part; its parts are " + names);
+  }
+  for (const ParameterGroup& g : groups) {
+    rates.push_back({g.offset, g.size, own.contains(g.name) ? own.at(g.name).at("lr").get<double>() : lr});
+  }
+  return rates;
+}
+
+template <class T>
+double clip_factor(const Json& optimizer, double gradient_norm) {
+  if (optimizer.at("clip_norm").is_null()) return 1;
+  const double limit = optimizer.at("clip_norm");
+  return gradient_norm > limit ? limit / gradient_norm : 1;
+}
+
+// Adam and SGD share everything but the update of one group.
+template <class T>
+class FirstOrder : public Optimizer<T> {
+ public:
+  FirstOrder(Stream& s, Json optimizer, std::vector<GroupRate> rates, Index n, bool adam)
+      : optimizer_(std::move(optimizer)), rates_(std::move(rates)), n_(n), adam_(adam), m_(s, n), v_(s, adam ? n : 0),
+        before_(s, n) {
+    fill(s, Fill<T>{m_.data(), T(0), n});
+    if (adam) fill(s, Fill<T>{v_.data(), T(0), n});
+  }
+
+  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
+    StepReport report;
+    const T* gradient = nullptr;
+    report.phi = objective.evaluate(&gradient);
+    report.gradient_norm = norm(s, gradient, n_);
+    if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm)) return report;
+    const double clip = clip_factor<T>(optimizer_, report.gradient_norm);
+    copy_values(s, CopyValues<T>{objective.parameters, before_.data(), n_});
+    ++count_;
+    for (const GroupRate& g : rates_) update(s, objective.parameters, gradient, g, g.lr * rate_factor, clip);
+    axpby(s, Axpby<T>{T(1), objective.parameters, T(-1), before_.data(), n_});
+    report.step_norm = norm(s, before_.data(), n_);
+    return report;
+  }
+  OptimizerState state(Stream& s) const override {
+    OptimizerState state{{"count", {static_cast<double>(count_)}}, {"m", download(s, m_)}};
+    if (adam_) state["v"] = download(s, v_);
+    return state;
+  }
+  void restore(Stream& s, const OptimizerState& state) override {
+    upload(s, state, "m", m_);
+    if (adam_) upload(s, state, "v", v_);
+    count_ = static_cast<Index>(state.at("count").at(0));
+  }
+  Index memory_bytes() const override { return (m_.size() + v_.size() + before_.size()) * Index{sizeof(T)}; }
+
+ private:
+  void update(Stream& s, T* x, const T* gradient, const GroupRate& g, double lr, double clip) {
+    T *px = x + g.offset, *pm = m_.data() + g.offset;
+    const T* pg = gradient + g.offset;
+    if (!adam_) {
+      const double momentum = optimizer_.at("momentum");
+      momentum_step(s, MomentumStep<T>{px, pg, pm, T(lr), T(momentum), T(clip), g.size});
+      return;
+    }
+    const double b1 = optimizer_.at("betas")[0], b2 = optimizer_.at("betas")[1];
+    const auto t = static_cast<double>(count_);
+    adam_step(s, AdamStep<T>{px, pg, pm, v_.data() + g.offset, lr, b1, b2, optimizer_.at("epsilon").get<double>(),
+                             1 - std::pow(b1, t), 1 - std::pow(b2, t), clip, 0.0, g.size});
+  }
+  Json optimizer_;
+  std::vector<GroupRate> rates_;
+  Index n_;
+  bool adam_;
+  Index count_ = 0;
+  Buffer<T> m_, v_, before_;
+};
+
+template <class T>
+class Lbfgs : public Optimizer<T> {
+ public:
+  Lbfgs(Stream& s, Json optimizer, double lr, Index n)
+      : optimizer_(std::move(optimizer)), lr_(lr), n_(n), memory_(optimizer_.at("memory").get<int>()),
+        wolfe_(optimizer_.at("line_search") == "wolfe"), x0_(s, n), g0_(s, n), direction_(s, n) {
+    for (int k = 0; k < memory_; ++k) {
+      s_.emplace_back(s, n);
+      y_.emplace_back(s, n);
+    }
+    rho_.assign(static_cast<std::size_t>(memory_), 0.0);
+  }
+
+  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
+    StepReport report;
+    const T* gradient = nullptr;
+    report.phi = objective.evaluate(&gradient);
+    report.gradient_norm = norm(s, gradient, n_);
+    if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm) || report.gradient_norm == 0) return report;
+    copy_values(s, CopyValues<T>{objective.parameters, x0_.data(), n_});
+    copy_values(s, CopyValues<T>{gradient, g0_.data(), n_});
+    make_direction(s);
+    double slope = inner(s, direction_.data(), g0_.data(), n_);
+    if (!(slope < 0)) {  // the curvature pairs lie: start again from the gradient
+      count_ = 0;
+      make_direction(s);
+      slope = inner(s, direction_.data(), g0_.data(), n_);
+    }
+    const double direction_norm = norm(s, direction_.data(), n_);
+    const double first = count_ == 0 ? lr_ * rate_factor / direction_norm : rate_factor;
+    const double length = search(s, objective, report, slope, first, &gradient);
+    report.step_norm = length * direction_norm;
+    if (length > 0) remember(s, objective.parameters, gradient);
+    report.stalled = length == 0;
+    if (report.stalled) count_ = 0;
+    return report;
+  }
+  OptimizerState state(Stream& s) const override {
+    OptimizerState state{{"count", {static_cast<double>(count_)}}, {"rho", rho_}};
+    for (std::size_t k = 0; k < s_.size(); ++k) {
+      if (static_cast<Index>(k) >= count_) continue;
+      state["s" + std::to_string(k)] = download(s, s_[k]);
+      state["y" + std::to_string(k)] = download(s, y_[k]);
+    }
+    return state;
+  }
+  void restore(Stream& s, const OptimizerState& state) override {
+    count_ = static_cast<Index>(state.at("count").at(0));
+    rho_ = state.at("rho");
+    for (std::size_t k = 0; k < s_.size() && static_cast<Index>(k) < count_; ++k) {
+      upload(s, state, "s" + std::to_string(k), s_[k]);
+      upload(s, state, "y" + std::to_string(k), y_[k]);
+    }
+  }
+  Index memory_bytes() const override { return (3 + 2 * memory_) * n_ * Index{sizeof(T)}; }
+
+ private:
+  // direction = -H g by the two-loop recursion over the newest min(count, memory) pairs.
+  void make_direction(Stream& s) {
+    axpby(s, Axpby<T>{T(-1), g0_.data(), T(0), direction_.data(), n_});
+    const Index pairs = std::min<Index>(count_, memory_);
+    std::vector<double> alpha(static_cast<std::size_t>(pairs));
+    for (Index k = 0; k < pairs; ++k) {
+      const auto i = static_cast<std::size_t>((count_ - 1 - k) % memory_);
+      const double a = rho_[i] * inner(s, s_[i].data(), direction_.data(), n_);
+      alpha[static_cast<std::size_t>(k)] = a;
+      axpby(s, Axpby<T>{T(-a), y_[i].data(), T(1), direction_.data(), n_});
+    }
+    if (pairs > 0) {
+      const auto i = static_cast<std::size_t>((count_ - 1) % memory_);
+      const double gamma = 1 / (rho_[i] * inner(s, y_[i].data(), y_[i].data(), n_));
+      axpby(s, Axpby<T>{T(gamma), direction_.data(), T(0), direction_.data(), n_});
+    }
+    for (Index k = pairs; k-- > 0;) {
+      const auto i = static_cast<std::size_t>((count_ - 1 - k) % memory_);
+      const double b = rho_[i] * inner(s, y_[i].data(), direction_.data(), n_);
+      axpby(s, Axpby<T>{T(alpha[static_cast<std::size_t>(k)] - b), s_[i].data(), T(1), direction_.data(), n_});
+    }
+  }
+  void move(Stream& s, T* x, double length) {
+    copy_values(s, CopyValues<T>{x0_.data(), x, n_});
+    axpby(s, Axpby<T>{T(length), direction_.data(), T(1), x, n_});
+  }
+  // Returns the accepted length and leaves parameters and gradient there; 0 (parameters restored) when there is none.
+  double search(Stream& s, Objective<T>& objective, StepReport& report, double slope, double length,
+                const T** gradient) {
+    double low = 0, high = 0, best = 0;
+    for (int trial = 0; trial < 14; ++trial) {
+      move(s, objective.parameters, length);
+      const double phi = objective.evaluate(gradient);
+      ++report.evaluations;
+      const bool decrease = std::isfinite(phi) && phi <= report.phi + 1e-4 * length * slope;
+      const double slope_here = decrease ? inner(s, direction_.data(), *gradient, n_) : 0;
+      if (decrease && (!wolfe_ || std::abs(slope_here) <= 0.9 * std::abs(slope))) return length;
+      if (decrease) best = length;
+      if (!decrease || slope_here > 0) {
+        high = length;
+      } else {
+        low = length;
+      }
+      length = high > 0 ? 0.5 * (low + high) : 2 * length;
+    }
+    move(s, objective.parameters, best);
+    if (best > 0) {  // Armijo holds there: take it and renew the gradient
+      objective.evaluate(gradient);
+      ++report.evaluations;
+    }
+    return best;
+  }
+  void remember(Stream& s, const T* x, const T* gradient) {
+    const auto i = static_cast<std::size_t>(count_ % memory_);
+    copy_values(s, CopyValues<T>{x, s_[i].data(), n_});
+    axpby(s, Axpby<T>{T(-1), x0_.data(), T(1), s_[i].data(), n_});
+    copy_values(s, CopyValues<T>{gradient, y_[i].data(), n_});
+    axpby(s, Axpby<T>{T(-1), g0_.data(), T(1), y_[i].data(), n_});
+    const double curvature = inner(s, s_[i].data(), y_[i].data(), n_);
+    if (curvature > 1e-10 * norm(s, s_[i].data(), n_) * norm(s, y_[i].data(), n_)) {
+      rho_[i] = 1 / curvature;
+      ++count_;
+    }
+  }
+  Json optimizer_;
+  double lr_;
+  Index n_, count_ = 0;
+  int memory_;
+  bool wolfe_;
+  Buffer<T> x0_, g0_, direction_;
+  std::vector<Buffer<T>> s_, y_;
+  std::vector<double> rho_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<Optimizer<T>> make_optimizer(Stream& s, const Json& optimizer, const std::vector<ParameterGroup>& groups,
+                                             Index n, double default_lr) {
+  const std::string type = optimizer.at("type");
+  auto rates = group_rates(optimizer, groups, default_lr);
+  if (type == "lbfgs") return std::make_unique<Lbfgs<T>>(s, optimizer, rates.at(0).lr, n);
+  if (type == "adam" || type == "sgd") {
+    return std::make_unique<FirstOrder<T>>(s, optimizer, std::move(rates), n, type == "adam");
+  }
+  throw Error(ErrorCode::config, "/optimizer/type: \"" + type + "\" is not built in this version");
+}
+
+double schedule_factor(const Json& schedule, Index iteration, Index total) {
+  const std::string type = schedule.at("type");
+  const auto k = static_cast<double>(iteration);
+  if (type == "cosine") {
+    const double warmup = schedule.at("warmup_iterations"), last = schedule.at("min_ratio");
+    if (k < warmup) return (k + 1) / warmup;
+    const double span = std::max(1.0, static_cast<double>(total) - warmup);
+    return last + (1 - last) * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, (k - warmup) / span)));
+  }
+  if (type == "step") return std::pow(schedule.at("gamma").get<double>(), std::floor(k / schedule.at("every_iterations").get<double>()));
+  if (type == "exponential") return std::pow(schedule.at("gamma").get<double>(), k);
+  return 1;
+}
+
+template std::unique_ptr<Optimizer<float>> make_optimizer<float>(Stream&, const Json&, const std::vector<ParameterGroup>&,
+                                                                 Index, double);
+template std::unique_ptr<Optimizer<double>> make_optimizer<double>(Stream&, const Json&,
+                                                                   const std::vector<ParameterGroup>&, Index, double);
+
+}  // namespace terrane

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "engine/output.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+#include "analysis/metrics.hpp"
+#include "engine/io/npy.hpp"
+
+namespace terrane {
+
+namespace fs = std::filesystem;
+
+bool holds_run(const std::string& path) {
+  for (const char* name : {"resolved.json", "result.json", "progress.jsonl", "checkpoint"}) {
+    std::error_code ignored;
+    if (fs::exists(path + "/" + name, ignored)) return true;
+  }
+  return false;
+}
+
+OutputDirectory::OutputDirectory(std::string path, bool overwrite, bool continuing) : path_(std::move(path)) {
+  if (!overwrite && !continuing && holds_run(path_)) {
+    throw Error(ErrorCode::config, path_ + " already holds a run; choose another --out, or add --overwrite or --resume");
+  }
+  make_directories(path_);
+  lock_.emplace(path_);
+  if (continuing) return;
+  for (const char* name : {"resolved.json", "result.json", "progress.jsonl", "checkpoint", "report.html", "figures", "model.npy",
+                           "model.json", "start_model.npy", "start_model.json", "true_model.npy", "true_model.json",
+                           "data_observed.npy", "data_predicted.npy", "gradient_first.npy", "weights.safetensors", "log.txt"}) {
+    remove(name);
+  }
+}
+
+void OutputDirectory::write_json(const std::string& name, const Json& value) const {
+  write_file_atomic(file(name), value.dump(2) + "\n");
+}
+
+void OutputDirectory::write_model(const std::string& name, const std::vector<double>& values, const Grid2& grid) const {
+  const std::vector<float> single(values.begin(), values.end());
+  write_npy(file(name + ".npy"), {grid.nz, grid.nx}, single.data());
+  write_json(name + ".json", {{"property", "vp"},
+                              {"unit", "m/s"},
+                              {"spacing_m", {grid.dz_m, grid.dx_m}},
+                              {"origin_m", {grid.z0_m, grid.x0_m}},
+                              {"axes", "zx"}});
+}
+
+void OutputDirectory::write_data(const std::string& name, const std::vector<double>& values,
+                                 const std::vector<Index>& shape) const {
+  const std::vector<float> single(values.begin(), values.end());
+  write_npy(file(name), shape, single.data());
+}
+
+void OutputDirectory::remove(const std::string& name) const {
+  std::error_code ignored;
+  fs::remove_all(file(name), ignored);
+}
+
+ProgressFile::ProgressFile(const std::string& path, Index keep_before) : path_(path) {
+  std::string kept;
+  if (std::ifstream in(path); in && keep_before > 0) {
+    for (std::string line; std::getline(in, line);) {
+      const Json row = Json::parse(line, nullptr, false);
+      // A line cut by a kill is not JSON; it belongs to an iteration that is done again.
+      if (!row.is_object() || !row.contains("iteration") || row.at("iteration").get<Index>() >= keep_before) continue;
+      kept += line + "\n";
+    }
+  }
+  write_file_atomic(path, kept);
+  out_.open(path, std::ios::app);
+  if (!out_) throw Error(ErrorCode::failed, "progress cannot be written; make the directory writable", path);
+}
+
+void ProgressFile::append(const Json& line) {
+  out_ << line.dump() << "\n" << std::flush;
+  if (!out_) throw Error(ErrorCode::failed, "progress cannot be written; free some space on the disk and resume", path_);
+}
+
+Json model_errors(const std::vector<double>& model, const std::vector<double>& truth, const Grid2& grid) {
+  const std::span<const double> a(model), t(truth);
+  const double m = mse(a, t);
+  const auto [lo, hi] = std::minmax_element(truth.begin(), truth.end());
+  const auto value = [](double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); };
+  return {{"property", "vp"},
+          {"mse_km2_s2", value(m * 1e-6)},
+          {"mae_mps", value(mae(a, t))},
+          {"rmse_mps", value(std::sqrt(m))},
+          {"relative_l2", value(relative_l2(a, t))},
+          {"ssim",
+           {{"minmax", value(ssim_minmax(a, t, grid.nz, grid.nx))},
+            {"openfwi", value(ssim_openfwi(a, t, grid.nz, grid.nx))},
+            {"skimage", value(ssim_skimage(a, t, grid.nz, grid.nx, *hi > *lo ? *hi - *lo : 1.0))}}}};
+}
+
+namespace {
+Index status_bytes(const std::string& key) {
+  std::ifstream in("/proc/self/status");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind(key + ":", 0) == 0) return std::stoll(line.substr(key.size() + 1)) * 1024;
+  }
+  return 0;
+}
+}  // namespace
+
+Index resident_bytes() { return status_bytes("VmRSS"); }
+Index peak_resident_bytes() { return status_bytes("VmHWM"); }
+
+}  // namespace terrane

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+#include "engine/problem.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/io/npy.hpp"
+#include "kernels/runtime/random.hpp"
+#include "physics/wave/acoustic_wave.hpp"
+#include "physics/wave/wavelet.hpp"
+
+namespace terrane {
+
+namespace {
+
+std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
+  const std::string type = p.at("type");
+  std::vector<Position> positions;
+  if (type == "line") {
+    const Index count = p.at("count");
+    const double x0 = p.at("x_m")[0], x1 = p.at("x_m")[1], z0 = p.at("z_m")[0], z1 = p.at("z_m")[1];
+    for (Index k = 0; k < count; ++k) {
+      const double t = count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.5;
+      positions.push_back({count > 1 ? x0 + t * (x1 - x0) : (x0 == x1 ? x0 : 0.5 * (x0 + x1)),
+                           count > 1 ? z0 + t * (z1 - z0) : (z0 == z1 ? z0 : 0.5 * (z0 + z1))});
+    }
+  } else if (type == "points") {
+    const auto x = p.at("x_m").get<std::vector<double>>(), z = p.at("z_m").get<std::vector<double>>();
+    const std::size_t n = std::max(x.size(), z.size());
+    for (std::size_t k = 0; k < n; ++k) positions.push_back({x.size() == 1 ? x[0] : x.at(k), z.size() == 1 ? z[0] : z.at(k)});
+  } else {
+    const Index step = p.at("step");
+    for (Index x = 0; x < grid.nx; x += step) {
+      positions.push_back({grid.x0_m + static_cast<double>(x) * grid.dx_m, p.at("z_m").get<double>()});
+    }
+  }
+  return positions;
+}
+
+// Names the first position outside the grid in the words of a user.
+void check_positions(const std::vector<Position>& positions, const Grid2& g, const char* what) {
+  for (std::size_t k = 0; k < positions.size(); ++k) {
+    const Position& p = positions[k];
+    const double tz = 1e-6 * g.dz_m, tx = 1e-6 * g.dx_m;
+    const bool in_x = p.x_m >= g.x0_m - tx && p.x_m <= g.x_end_m() + tx;
+    const bool in_z = p.z_m >= g.z0_m - tz && p.z_m <= g.z_end_m() + tz;
+    if (in_x && in_z) continue;
+    char text[256];
+    std::snprintf(text, sizeof text,
+                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.", what, k,
+                  in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? g.z0_m : g.x0_m, in_x ? g.z_end_m() : g.x_end_m());
+    throw Error(ErrorCode::data, text);
+  }
+}
+
+std::vector<double> build_wavelet(const Json& w, Index nt, double dt_s) {
+  std::vector<double> samples;
+  if (w.at("type") == "ricker") {
+    const double f = w.at("frequency_hz");
+    samples = ricker(f, nt, dt_s, w.at("delay_s").is_null() ? 1.5 / f : w.at("delay_s").get<double>());
+  } else {
+    const std::string path = w.at("path");
+    const auto a = read_npy<double>(path);
+    if (a.shape.size() != 1 || static_cast<Index>(a.values.size()) > nt) {
+      throw Error(ErrorCode::data, "a wavelet is one array of at most nt = " + std::to_string(nt) + " samples; this is " +
+                                       shape_text(a.shape), path);
+    }
+    for (std::size_t i = 0; i < a.values.size(); ++i) {
+      if (!std::isfinite(a.values[i])) {
+        throw Error(ErrorCode::data, "sample " + std::to_string(i) + " is not finite", path);
+      }
+    }
+    samples = a.values;
+    samples.resize(static_cast<std::size_t>(nt), 0.0);
+  }
+  const double amplitude = w.at("amplitude");
+  for (double& e : samples) e *= amplitude;
+  return samples;
+}
+
+// Frequency of the peak of the amplitude spectrum, for the absorbing layer of a wavelet read from a file.
+double peak_frequency(const std::vector<double>& w, double dt_s) {
+  const std::size_t n = w.size();
+  double best = 0, at = 0;
+  for (std::size_t k = 1; k <= std::min<std::size_t>(n / 2, 400); ++k) {
+    const double f = static_cast<double>(k) / (static_cast<double>(n) * dt_s);
+    double re = 0, im = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double phase = 2 * 3.14159265358979323846 * f * dt_s * static_cast<double>(i);
+      re += w[i] * std::cos(phase), im += w[i] * std::sin(phase);
+    }
+    if (re * re + im * im > best) best = re * re + im * im, at = f;
+  }
+  return at > 0 ? at : 1 / (static_cast<double>(n) * dt_s);
+}
+
+double largest(const std::vector<double>& m) { return m.empty() ? 0 : *std::max_element(m.begin(), m.end()); }
+
+// The velocity that the time step must stand: stated, or from everything known about the models, with 5 % to spare.
+double choose_vmax(const Json& c, const Problem& p) {
+  if (!c.at("physics").at("vmax_mps").is_null()) return c.at("physics").at("vmax_mps");
+  double v = std::max(largest(p.true_model), largest(p.start));
+  if (c.contains("field") && c.at("field").is_object()) {
+    const Json& transform = c.at("field").at("transform");
+    if (transform.contains("max_mps")) v = std::max(v, transform.at("max_mps").get<double>() / 1.05);
+  }
+  if (c.contains("bounds") && c.at("bounds").is_object() && !c.at("bounds").at("max_mps").is_null()) {
+    v = std::max(v, c.at("bounds").at("max_mps").get<double>() / 1.05);
+  }
+  return 1.05 * v;
+}
+
+WaveOptions build_wave_options(const Config& config, const Problem& p) {
+  const Json& c = config.json();
+  const Json& physics = c.at("physics");
+  const Json& boundary = physics.at("boundary");
+  WaveOptions o;
+  o.order = physics.at("order");
+  const Json& width = boundary.at("width_cells");
+  o.pml = {width.at("top"), width.at("bottom"), width.at("left"), width.at("right")};
+  o.free_surface = boundary.at("free_surface");
+  if (o.free_surface) o.pml[0] = 0;
+  o.pml_reflection = boundary.at("reflection");
+  const Json& wavelet = c.at("survey").at("wavelet");
+  if (!boundary.at("frequency_hz").is_null()) {
+    o.pml_frequency_hz = boundary.at("frequency_hz");
+  } else {
+    o.pml_frequency_hz = wavelet.at("type") == "ricker" ? wavelet.at("frequency_hz").get<double>()
+                                                        : peak_frequency(p.wavelet, p.survey.dt_s);
+  }
+  o.vmax_mps = choose_vmax(c, p);
+  o.substeps = physics.at("substeps").is_string() ? 0 : physics.at("substeps").get<int>();
+  o.storage = parse_storage(physics.at("storage").get<std::string>());
+  o.storage_every = physics.at("storage_every");
+  const Json& memory = c.at("memory");
+  const Json& budget = memory.at("host_bytes");
+  // Half of the budget for snapshots: records, fields and the report need the rest.
+  if (!budget.is_null()) o.memory_budget_bytes = static_cast<Index>(0.5 * budget.get<double>());
+  return o;
+}
+
+void read_observed(const Json& data, Problem& p) {
+  const std::string path = data.at("path");
+  const std::vector<Index> want{p.survey.shot_count(), p.survey.max_receivers(), p.survey.nt};
+  auto a = read_npy<double>(path);
+  if (a.shape != want) {
+    throw Error(ErrorCode::data, "the data have shape " + shape_text(a.shape) + ", the survey " + shape_text(want) +
+                                     " (shot, receiver, time)", path);
+  }
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    if (std::isfinite(a.values[i])) continue;
+    const auto k = static_cast<Index>(i);
+    throw Error(ErrorCode::data, "sample (shot, receiver, time) = (" + std::to_string(k / (want[1] * want[2])) + ", " +
+                                     std::to_string(k / want[2] % want[1]) + ", " + std::to_string(k % want[2]) +
+                                     ") is not finite; give the bad traces weight 0 in \"mask\" and store 0", path);
+  }
+  p.observed = std::move(a.values);
+  p.observed_source = path;
+  if (data.at("mask").is_null()) return;
+  const std::string mask_path = data.at("mask");
+  auto m = read_npy<double>(mask_path);
+  if (m.shape != want && m.shape != std::vector<Index>{want[0], want[1]}) {
+    throw Error(ErrorCode::data, "the mask has shape " + shape_text(m.shape) + ", the data " + shape_text(want), mask_path);
+  }
+  for (const double w : m.values) {
+    if (!(w >= 0 && w <= 1)) throw Error(ErrorCode::data, "a weight lies outside 0 to 1", mask_path);
+  }
+  p.mask = std::move(m.values);
+}
+
+}  // namespace
+
+Problem build_problem(const Config& config, bool read_data) {
+  const Json& c = config.json();
+  Problem p;
+  p.grid = build_grid(c.at("grid"));
+  const Json& survey = c.at("survey");
+  const auto sources = build_positions(survey.at("sources"), p.grid);
+  const auto receivers = build_positions(survey.at("receivers"), p.grid);
+  check_positions(sources, p.grid, "source");
+  check_positions(receivers, p.grid, "receiver");
+  p.survey = Survey::fixed_spread(sources, receivers, survey.at("nt"), survey.at("dt_s"));
+  p.survey.check(p.grid);
+  p.wavelet = build_wavelet(survey.at("wavelet"), p.survey.nt, p.survey.dt_s);
+  const auto given = [&](const char* key) { return c.contains(key) && c.at(key).is_object(); };
+  if (given("true_model")) p.true_model = build_model(config, c.at("true_model"), "/true_model", p.grid, nullptr);
+  const std::vector<double>* known = p.true_model.empty() ? nullptr : &p.true_model;
+  if (given("start_model")) p.start = build_model(config, c.at("start_model"), "/start_model", p.grid, known);
+  if (c.at("task") == "forward" && given("model")) p.true_model = build_model(config, c.at("model"), "/model", p.grid, known);
+  p.wave = build_wave_options(config, p);
+  if (c.at("task") == "invert") {
+    const Json& data = c.at("data");
+    if (data.at("type") == "synthetic" && p.true_model.empty()) {
+      throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
+    }
+    if (data.at("type") == "file" && read_data) read_observed(data, p);
+  }
+  return p;
+}
+
+Index shots_per_batch(const Config& config, const Problem& problem) {
+  const Json& c = config.json();
+  const Index all = problem.survey.shot_count();
+  Index batch = 0;
+  if (c.contains("optimizer") && c.at("optimizer").is_object()) batch = c.at("optimizer").at("batch_shots");
+  return batch > 0 ? std::min(batch, all) : all;
+}
+
+template <class T>
+std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
+                             const std::vector<double>& wavelet, Index batch) {
+  const AcousticWave<T> wave(s, problem.grid, problem.survey, problem.wave, batch);
+  const Buffer<T> vp = to_device(s, std::vector<T>(model.begin(), model.end()));
+  const Buffer<T> w = to_device(s, std::vector<T>(wavelet.begin(), wavelet.end()));
+  const Index per_shot = problem.survey.max_receivers() * problem.survey.nt, all = problem.survey.shot_count();
+  const Buffer<T> data(s, batch * per_shot);
+  WaveState<T> state;
+  std::vector<double> records;
+  records.reserve(static_cast<std::size_t>(all * per_shot));
+  for (Index first = 0; first < all; first += batch) {
+    std::vector<Index> shots(static_cast<std::size_t>(batch));
+    std::iota(shots.begin(), shots.end(), first);
+    for (Index& shot : shots) shot = std::min(shot, all - 1);  // the last batch repeats the last shot
+    wave.forward(s, shots, vp.data(), w.data(), data.data(), false, state);
+    const auto host = to_host(s, data.data(), std::min(batch, all - first) * per_shot);
+    records.insert(records.end(), host.begin(), host.end());
+  }
+  return records;
+}
+
+void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data) {
+  if (noise.is_null() || data.empty()) return;
+  double std = noise.at("std").is_null() ? 0 : noise.at("std").get<double>();
+  if (!noise.at("relative").is_null()) {
+    double sum = 0;
+    for (const double d : data) sum += d * d;
+    std = noise.at("relative").get<double>() * std::sqrt(sum / static_cast<double>(data.size()));
+  }
+  const Random random(noise.at("seed").is_null() ? seed : noise.at("seed").get<std::uint64_t>(), RandomPurpose::noise);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] += std * random.normal(i);
+}
+
+template std::vector<double> simulate<float>(Stream&, const Problem&, const std::vector<double>&,
+                                             const std::vector<double>&, Index);
+template std::vector<double> simulate<double>(Stream&, const Problem&, const std::vector<double>&,
+                                              const std::vector<double>&, Index);
+
+}  // namespace terrane

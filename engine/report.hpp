@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The report of a run: one HTML page without scripts or network, and the figures as PNG files.
+//
+// Everything is rebuilt from the output directory: model.npy + model.json, start_model.npy, true_model.npy,
+// data_observed*.npy, data_predicted*.npy, gradient_first.npy, progress.jsonl, result.json, resolved.json. Only what
+// exists is shown. Models (z, x) in SI; data (shot, receiver, time). No time stamps are added: equal inputs give equal
+// bytes.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/drawing.hpp"
+#include "engine/io/npy.hpp"
+
+namespace terrane {
+
+struct ProgressPoint {
+  Index iteration = 0, stage = 0;
+  double phi = 0;          // NaN where a line has none
+  double model_error = 0;  // RMSE of the model, NaN when not known
+  double elapsed_s = 0;
+};
+
+struct ShotGather {
+  Index shot = 0;
+  double source_x_m = 0;               // NaN when not known
+  NdArray<float> observed, predicted;  // (receiver, time)
+};
+
+struct ReportInput {
+  std::string directory, name;
+  NdArray<float> true_model, start_model, model;  // (z, x); no shape: absent
+  NdArray<float> gradient_first;                  // (z, x), of the misfit by the property
+  double dz_m = 1, dx_m = 1, z0_m = 0, x0_m = 0;
+  std::string property = "vp", unit = "m/s";
+  std::vector<ShotGather> gathers;  // a few, spread over the line
+  Index shots = 0;                  // in all
+  double dt_s = 0;
+  std::vector<Point> sources;  // (x, z) in m
+  std::vector<ProgressPoint> progress;
+  nlohmann::ordered_json result, resolved;  // null when absent
+};
+
+struct Figure {
+  std::string file;     // "models.png"
+  std::string title;    // for the heading and screen readers
+  std::string caption;  // plain text
+  Drawing drawing;
+};
+
+// Reads a directory; missing or damaged parts are left out and named in result["warnings"]. Error{data} when there is
+// neither a model nor a result.
+ReportInput load_report_input(const std::string& directory);
+
+std::vector<Figure> make_figures(const ReportInput& input);
+
+std::string make_report(const ReportInput& input);
+// Several runs side by side: a table of results, the models, the misfit curves.
+std::string make_comparison(const std::vector<ReportInput>& inputs);
+
+// report.html and figures/*.png under `directory`, atomically.
+void write_report(const std::string& directory, const ReportInput& input);
+
+}  // namespace terrane

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: MIT
+#include "engine/run.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+
+#include "analysis/metrics.hpp"
+#include "engine/inversion.hpp"
+#include "engine/io/info.hpp"
+#include "engine/io/safetensors.hpp"
+#include "engine/io/sha256.hpp"
+#include "engine/output.hpp"
+#include "engine/report.hpp"
+#include "engine/version.hpp"
+#include "kernels/kernels.hpp"
+
+namespace terrane {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// A number that does not exist is null, never NaN.
+Json number(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
+
+// Kernel times by the phases of the report.
+Json phase_seconds(const Trace& trace, double io_s) {
+  double field = 0, forward = 0, adjoint = 0, optimizer = 0, other = 0;
+  for (const auto& [name, entry] : trace.entries()) {
+    const auto starts = [&n = name](const char* prefix) { return n.rfind(prefix, 0) == 0; };
+    if (starts("mlp") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
+      field += entry.seconds;
+    } else if (name == "wave_forward") {
+      forward += entry.seconds;
+    } else if (name == "wave_adjoint") {
+      adjoint += entry.seconds;
+    } else if (starts("adam") || starts("momentum")) {
+      optimizer += entry.seconds;
+    } else {
+      other += entry.seconds;
+    }
+  }
+  return {{"field", field}, {"forward", forward}, {"adjoint", adjoint}, {"optimizer", optimizer}, {"other", other}, {"io", io_s}};
+}
+
+// One run of task invert or forward in scalar T.
+template <class T>
+class Runner {
+ public:
+  Runner(const Config& config, const RunOptions& options, bool continuing)
+      : config_(config), options_(options), continuing_(continuing), start_s_(now_s()),
+        out_(options.out_dir, options.overwrite, continuing) {
+    log_ = Log::open(options.log.console_level() == LogLevel::off ? options.console : options.log.console_level(),
+                     out_.file("log.txt"), options.sink);
+  }
+
+  Json execute() {
+    log_head();
+    StreamOptions stream_options;
+    stream_options.threads = options_.threads;
+    stream_options.trace = &trace_;
+    s_ = std::make_unique<Stream>(options_.device, stream_options);
+    problem_ = build_problem(config_, true);
+    check_budget();
+    out_.remove("result.json");
+    out_.write_json("resolved.json", config_.json());
+    try {
+      if (config_.json().at("task") == "forward") {
+        simulate_task();
+      } else {
+        invert_task();
+      }
+    } catch (const Error& e) {
+      finish("failed", e.code(), e.message());
+      throw;
+    } catch (const std::exception& e) {
+      finish("failed", ErrorCode::failed, e.what());
+      throw Error(ErrorCode::failed, e.what());
+    }
+    return result_;
+  }
+
+ private:
+  void log_head() {
+    const Json version = version_json();
+    log_.info("terrane " + version.at("terrane").get<std::string>() + ", " + options_.device.name() + ", config " +
+              config_.sha256().substr(0, 12) + ", seed " + config_.json().at("seed").dump());
+    for (const std::string& note : config_.notes()) log_.info(note);
+    for (const std::string& section : config_.unused()) log_.info("section \"" + section + "\" is not used by this task");
+  }
+  void check_budget() {
+    const Json& memory = config_.json().at("memory");
+    if (memory.at("host_bytes").is_null() && memory.at("device_bytes").is_null()) return;
+    const Forecast f = forecast(config_, options_);
+    forecast_bytes_ = f.json.at("memory").at("host_bytes");
+    if (!f.fits) throw Error(ErrorCode::budget, f.remedy);
+  }
+  void say(const std::string& text) {
+    log_.info(text);
+    if (!options_.progress) return;
+    ProgressEvent event;
+    event.text = text;
+    event.elapsed_s = now_s() - start_s_;
+    options_.progress(event);
+  }
+  bool stopped() const { return options_.stop_signal != nullptr && options_.stop_signal->load() != 0; }
+
+  std::vector<Index> data_shape() const {
+    return {problem_.survey.shot_count(), problem_.survey.max_receivers(), problem_.survey.nt};
+  }
+  void simulate_task() {
+    const std::vector<double>& model = problem_.true_model;
+    if (model.empty()) throw Error(ErrorCode::config, "task forward needs a model (or a true_model)", config_.place("/model"));
+    say("simulating " + std::to_string(problem_.survey.shot_count()) + " shots");
+    auto data = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
+    const Json& c = config_.json();
+    if (c.contains("noise")) add_noise(c.at("noise"), c.at("seed").get<std::uint64_t>(), data);
+    out_.write_model("model", model, problem_.grid);
+    out_.write_data("data_predicted.npy", data, data_shape());
+    description_ = make_wave_plan(problem_.grid, problem_.survey, problem_.wave, 1, sizeof(T)).describe();
+    finish("ok", ErrorCode{0}, "");
+  }
+
+  void invert_task() {
+    observe();
+    inversion_ = std::make_unique<Inversion<T>>(*s_, config_, problem_, log_);
+    description_ = inversion_->describe();
+    log_.info(description_);
+    Index from = 0;
+    if (continuing_) {
+      if (const auto checkpoint = load_latest(out_.path(), log_)) {
+        inversion_->restore(*checkpoint);
+        from = inversion_->iteration();
+        resumed_at_ = Json(checkpoint->meta.at("resumed_at"));
+        model_error_at_ = Json(checkpoint->meta.at("model_error_at"));
+        resumed_at_.push_back(from);
+        log_.info("resumed at iteration " + std::to_string(from));
+      } else {
+        log_.info("no checkpoint: the run starts at iteration 0");
+      }
+    }
+    progress_ = std::make_unique<ProgressFile>(out_.file("progress.jsonl"), from);
+    loop();
+  }
+
+  void observe() {
+    const Json& c = config_.json();
+    if (c.at("data").at("type") == "synthetic") {
+      say("simulating the observed data");
+      problem_.observed = simulate<T>(*s_, problem_, problem_.true_model, problem_.wavelet, shots_per_batch(config_, problem_));
+      problem_.observed_source = "simulated in true_model with the solver of the inversion";
+      add_noise(c.at("data").at("noise"), c.at("seed").get<std::uint64_t>(), problem_.observed);
+    }
+    if (continuing_ && fs::exists(out_.file("data_observed.npy"))) return;
+    out_.write_data("data_observed.npy", problem_.observed, data_shape());
+    out_.write_model("start_model", problem_.start, problem_.grid);
+    if (!problem_.true_model.empty()) out_.write_model("true_model", problem_.true_model, problem_.grid);
+  }
+
+  void loop() {
+    const Json& c = config_.json();
+    const Json& checkpoint = c.at("checkpoint");
+    const auto every = checkpoint.at("every_iterations").get<Index>();
+    kept_ = checkpoint.at("keep_iterations").get<std::vector<Index>>();
+    const Json& max_time = c.at("stop").at("max_time_s");
+    if (inversion_->iteration() == 0 && keeps(0)) save();
+    while (!inversion_->finished()) {
+      if (stopped()) return stop_by_signal();
+      if (!max_time.is_null() && now_s() - start_s_ > max_time.get<double>()) {
+        stop_reason_ = "max_time";
+        break;
+      }
+      const IterationReport r = inversion_->step();
+      last_phi_ = r.phi;
+      record(r);
+      const Index done = inversion_->iteration();
+      if (keeps(done)) note_model_error(done);
+      if ((every > 0 && done % every == 0) || keeps(done)) save();
+    }
+    if (stop_reason_.empty()) stop_reason_ = inversion_->stop_reason().empty() ? "max_iterations" : inversion_->stop_reason();
+    if (every > 0 || !kept_.empty()) save();
+    write_results();
+    finish("ok", ErrorCode{0}, "");
+  }
+
+  bool keeps(Index iteration) const { return std::find(kept_.begin(), kept_.end(), iteration) != kept_.end(); }
+  void note_model_error(Index iteration) {
+    if (problem_.true_model.empty()) return;
+    model_error_at_[std::to_string(iteration)] = model_errors(inversion_->model(), problem_.true_model, problem_.grid);
+  }
+  void save() {
+    const double start = now_s();
+    CheckpointState state = inversion_->state();
+    state.meta["resumed_at"] = resumed_at_;
+    state.meta["model_error_at"] = nlohmann::json(model_error_at_);
+    save_checkpoint(out_.path(), state, config_.json().at("checkpoint").at("keep").get<Index>(), kept_);
+    last_checkpoint_ = state.iteration;
+    io_s_ += now_s() - start;
+  }
+  void record(const IterationReport& r) {
+    Json model_terms = Json::object();
+    for (const auto& [name, value] : r.phi_model) model_terms[name] = value;
+    Json line{{"iteration", r.iteration}, {"stage", r.stage},           {"phi", number(r.phi)},
+              {"phi_data", number(r.phi_data)}, {"phi_model", model_terms},   {"chi2", nullptr},
+              {"grad_norm", number(r.gradient_norm)}, {"step_norm", number(r.step_norm)},
+              {"lr", number(learning_rate() * r.rate_factor)}, {"evaluations", r.evaluations}};
+    if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
+      const auto model = inversion_->model();
+      line["model_rmse_mps"] = number(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
+    }
+    line["time_s"] = r.seconds;
+    line["elapsed_s"] = now_s() - start_s_;
+    progress_->append(line);
+    if (!options_.progress) return;
+    ProgressEvent event;
+    event.stage = r.stage;
+    event.stages = inversion_->stages();
+    event.iteration = r.iteration + 1;
+    event.iterations = inversion_->iterations();
+    event.misfit = r.phi;
+    event.elapsed_s = now_s() - start_s_;
+    event.peak_bytes = peak_resident_bytes();
+    options_.progress(event);
+  }
+  double learning_rate() const {
+    const Json& lr = config_.json().at("optimizer").at("lr");
+    return lr.is_null() ? std::numeric_limits<double>::quiet_NaN() : lr.get<double>();
+  }
+  void stop_by_signal() {
+    save();
+    const int signal = options_.stop_signal->load();
+    const bool interrupt = signal == 2;
+    stop_reason_ = "signal";
+    log_.info("stopped by signal " + std::to_string(signal) + "; checkpoint " + std::to_string(inversion_->iteration()) +
+              " is written, terrane resume " + out_.path() + " continues");
+    write_results();
+    finish("stopped", interrupt ? ErrorCode::interrupted : ErrorCode::stopped, "");
+  }
+
+  void write_results() {
+    const double start = now_s();
+    say("writing the results");
+    const auto model = inversion_->model();
+    out_.write_model("model", model, problem_.grid);
+    if (!inversion_->first_gradient().empty()) {
+      out_.write_data("gradient_first.npy", inversion_->first_gradient(), {problem_.grid.nz, problem_.grid.nx});
+    }
+    const auto theta = inversion_->parameters();
+    StringMap metadata = inversion_->field().metadata();
+    metadata["config_sha256"] = config_.sha256();
+    TensorMap tensors;
+    tensors["theta"] = Tensor({static_cast<Index>(theta.size())}, std::vector<T>(theta.begin(), theta.end()));
+    if (!inversion_->field().frequencies().empty()) {
+      const auto& f = inversion_->field().frequencies();
+      tensors["frequencies"] = Tensor({static_cast<Index>(f.size()) / 2, 2}, f);
+    }
+    write_safetensors(out_.file("weights.safetensors"), tensors, metadata);
+    out_.write_data("data_predicted.npy",
+                    simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_)), data_shape());
+    if (!problem_.true_model.empty()) {
+      model_error_ = model_errors(model, problem_.true_model, problem_.grid);
+      baselines_ = baselines();
+    }
+    io_s_ += now_s() - start;
+  }
+  // What a method must beat: the start model and the best models of one and two numbers.
+  Json baselines() const {
+    Json fit{{"of", "true_model"}, {"water_depth_m", 0.0}};
+    Json b;
+    b["start_model"] = model_errors(problem_.start, problem_.true_model, problem_.grid);
+    for (const char* type : {"best-constant", "best-linear"}) {
+      fit["type"] = type;
+      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_.true_model, problem_.grid);
+    }
+    return b;
+  }
+
+  Json misfit_section() const {
+    if (inversion_ == nullptr) return nullptr;
+    return {{"initial", number(inversion_->initial_phi())}, {"final", number(last_phi_)},
+            {"best", number(inversion_->best_phi())},       {"best_iteration", inversion_->best_iteration()},
+            {"chi2", nullptr},                              {"history", "progress.jsonl"}};
+  }
+  Json inputs_section() const {
+    Json list = Json::array();
+    for (const ConfigInput& in : config_.inputs()) {
+      try {
+        const std::string bytes = read_file(in.path);
+        list.push_back({{"path", in.path}, {"key", in.pointer}, {"bytes", bytes.size()}, {"sha256", sha256_hex(bytes)}});
+      } catch (const Error& e) {
+        list.push_back({{"path", in.path}, {"key", in.pointer}, {"error", e.message()}});
+      }
+    }
+    return list;
+  }
+
+  // result.json and the report; also for a stopped or failed run.
+  void finish(const std::string& status, ErrorCode code, const std::string& message) {
+    const Json& c = config_.json();
+    Json r{{"schema_version", 1}, {"status", status}, {"exit_code", static_cast<int>(code)}, {"task", c.at("task")},
+           {"name", c.at("name")}, {"stop_reason", stop_reason_.empty() ? Json(nullptr) : Json(stop_reason_)}};
+    if (!message.empty()) r["error"] = message;
+    r["iterations"] = inversion_ ? Json(inversion_->iteration()) : Json(nullptr);
+    r["misfit"] = misfit_section();
+    r["model_error"] = model_error_;
+    if (!model_error_at_.empty()) r["model_error_at"] = model_error_at_;
+    r["baselines"] = baselines_;
+    if (!problem_.observed_source.empty()) r["data_source"] = problem_.observed_source;
+    r["solver"] = description_.empty() ? Json(nullptr) : Json(description_);
+    r["time"] = {{"wall_s", now_s() - start_s_}, {"phases_s", phase_seconds(trace_, io_s_)}};
+    r["memory"] = memory_section();
+    r["device"] = device_section();
+    r["seed"] = c.at("seed");
+    r["config_sha256"] = config_.sha256();
+    r["inputs"] = inputs_section();
+    r["version"] = version_json();
+    r["version"]["kernels"] = s_ ? Json(s_->table().backend) : Json(nullptr);
+    r["resumed_at"] = resumed_at_;
+    r["metadata"] = c.at("metadata");
+    r["warnings"] = log_.warnings();
+    r["files"] = files();
+    result_ = r;
+    try {
+      if (c.at("report").at("enabled").get<bool>() && status != "failed") write_page(r);
+      out_.write_json("result.json", r);
+    } catch (const Error& e) {
+      if (status != "failed") throw;
+      log_.error(e.message());  // the first failure is the one that is reported
+    }
+  }
+  void write_page(const Json& r) {
+    ReportInput input = load_report_input(out_.path());
+    input.result = r;
+    write_report(out_.path(), input);
+  }
+  Json memory_section() const {
+    const bool gpu = options_.device.kind == DeviceKind::cuda;
+    return {{"host_peak_bytes", peak_resident_bytes()},
+            {"device_peak_bytes", gpu && s_ ? s_->arena()->stats().peak_bytes : 0},
+            {"arrays_peak_bytes", s_ ? s_->arena()->stats().peak_bytes : 0},
+            {"forecast_bytes", forecast_bytes_ > 0 ? Json(forecast_bytes_) : Json(nullptr)},
+            {"storage", inversion_ ? Json(std::string(to_string(inversion_->wave_plan().storage.policy))) : Json(nullptr)}};
+  }
+  Json device_section() const {
+    std::string name;
+    for (const DeviceInfo& d : list_devices(options_.device.kind == DeviceKind::cuda)) {
+      if (d.device == options_.device) name = d.description;
+    }
+    return {{"type", options_.device.name()}, {"name", name}, {"threads", s_ ? s_->threads() : 0}, {"driver", nullptr}};
+  }
+  Json files() const {
+    std::vector<std::string> names;
+    for (const auto& e : fs::directory_iterator(out_.path())) {
+      const std::string name = e.path().filename().string();
+      if (name[0] != '.') names.push_back(e.is_directory() ? name + "/" : name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Config config_;
+  const RunOptions& options_;
+  bool continuing_;
+  double start_s_, io_s_ = 0;
+  OutputDirectory out_;
+  Log log_;
+  Trace trace_;
+  std::unique_ptr<Stream> s_;
+  Problem problem_;
+  std::unique_ptr<Inversion<T>> inversion_;
+  std::unique_ptr<ProgressFile> progress_;
+  std::vector<Index> kept_;
+  std::string stop_reason_, description_;
+  double last_phi_ = std::numeric_limits<double>::quiet_NaN();
+  Index last_checkpoint_ = -1, forecast_bytes_ = 0;
+  Json model_error_, baselines_, model_error_at_ = Json::object(), resumed_at_ = Json::array(), result_;
+};
+
+std::string precision_of(const Config& config) {
+  const Json& p = config.json().at("precision");
+  if (p.at("physics") != p.at("network")) {
+    throw Error(ErrorCode::config, "/precision: this version computes physics and network in one precision; set both to "
+                                   "fp32 or both to fp64", config.place("/precision"));
+  }
+  return p.at("physics");
+}
+
+Json execute(const Config& config, const RunOptions& options, bool continuing) {
+  if (precision_of(config) == "fp64") return Runner<double>(config, options, continuing).execute();
+  return Runner<float>(config, options, continuing).execute();
+}
+
+// A directory that a --resume may continue: same resolved config, a checkpoint or nothing but a start.
+bool resumable(const std::string& dir, const Config& config) {
+  if (!fs::exists(dir + "/resolved.json")) return false;
+  const Config old = Config::load(dir + "/resolved.json");
+  if (old.sha256() == config.sha256()) return true;
+  throw Error(ErrorCode::config, dir + " holds a run of another config; choose another --out, or add --overwrite");
+}
+
+}  // namespace
+
+nlohmann::ordered_json run(const Config& config, const RunOptions& options) {
+  if (options.resume && holds_run(options.out_dir) && resumable(options.out_dir, config)) {
+    return execute(config, options, true);
+  }
+  return execute(config, options, false);
+}
+
+nlohmann::ordered_json resume(const std::string& dir, const RunOptions& options, const std::vector<std::string>& sets) {
+  const std::string file = dir + "/resolved.json";
+  if (!fs::exists(file)) throw Error(ErrorCode::config, "there is no run to resume: no resolved.json", dir);
+  for (const std::string& set : sets) {
+    const std::string key = set.substr(set.rfind('/', 0) == 0 ? 1 : 0, std::string::npos);
+    const auto starts = [&](const char* prefix) { return key.rfind(prefix, 0) == 0; };
+    const bool iterations = starts("optimizer.iterations") || starts("optimizer/iterations") ||
+                            (starts("stages") && key.find("iterations") != std::string::npos);
+    if (!iterations && !starts("stop") && !starts("checkpoint") && !starts("report") && !starts("memory")) {
+      throw Error(ErrorCode::config, "resume can change iterations, stop, checkpoint, report and memory only; not \"" + set + "\"");
+    }
+  }
+  RunOptions with = options;
+  with.out_dir = dir;
+  return execute(Config::load(file, sets), with, true);
+}
+
+nlohmann::ordered_json info(const std::string& path, bool verbose) { return file_info(path, verbose); }
+
+void rebuild_report(const std::vector<std::string>& dirs) {
+  std::vector<ReportInput> inputs;
+  for (const std::string& dir : dirs) {
+    inputs.push_back(load_report_input(dir));
+    write_report(dir, inputs.back());
+  }
+  if (inputs.size() > 1) write_file_atomic("comparison.html", make_comparison(inputs));
+}
+
+}  // namespace terrane

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The list of kernels: the only registration. One line a kernel: name, struct of its arguments (templated on the
+// scalar). It generates the dispatchers and the function table of every back end.
+#pragma once
+
+#include "kernels/encode/encode.hpp"
+#include "kernels/encode/output_map.hpp"
+#include "kernels/fit/analytic.hpp"
+#include "kernels/fit/misfit.hpp"
+#include "kernels/fit/optimize.hpp"
+#include "kernels/fit/regularizer.hpp"
+#include "kernels/fft/fft.hpp"
+#include "kernels/linalg/linalg.hpp"
+#include "kernels/mlp/mlp.hpp"
+#include "kernels/pointwise/pointwise.hpp"
+#include "kernels/stencil/resample.hpp"
+#include "kernels/stencil/wave.hpp"
+#include "kernels/stencil/wave_model.hpp"
+
+// clang-format off
+#define TERRANE_KERNEL_LIST(X)                \
+  X(fill,            Fill)                    \
+  X(copy_values,     CopyValues)              \
+  X(axpby,           Axpby)                   \
+  X(dot,             Dot)                     \
+  X(sum,             Sum)                     \
+  X(gather,          Gather)                  \
+  X(gather_adjoint,  GatherAdjoint)           \
+  X(unary_forward,   UnaryForward)            \
+  X(unary_chain,     UnaryChain)              \
+  X(binary_forward,  BinaryForward)           \
+  X(binary_chain,    BinaryChain)             \
+  X(add_scaled,      AddScaled)               \
+  X(count_bad,       CountBad)                \
+  X(misfit_sum,      MisfitSum)               \
+  X(misfit_gradient, MisfitGradient)          \
+  X(misfit_tangent,  MisfitTangent)           \
+  X(trace_products,  TraceProducts)           \
+  X(correlation_sum, CorrelationSum)          \
+  X(correlation_gradient, CorrelationGradient) \
+  X(penalty_sum,     PenaltySum)              \
+  X(penalty_gradient, PenaltyGradient)        \
+  X(penalty_tangent, PenaltyTangent)          \
+  X(adam_step,       AdamStep)                \
+  X(momentum_step,   MomentumStep)            \
+  X(clamp_values,    Clamp)                   \
+  X(resize_rows,     ResizeRows)              \
+  X(hilbert_bins,    HilbertBins)                \
+  X(mlp_forward,     MlpForward)              \
+  X(mlp_vjp,         MlpVjp)                  \
+  X(mlp_jvp,         MlpJvp)                  \
+  X(mlp_factors,     MlpFactors)              \
+  X(grid_coordinates, GridCoordinates)        \
+  X(fourier_forward, FourierForward)          \
+  X(fourier_vjp,     FourierVjp)              \
+  X(fourier_jvp,     FourierJvp)              \
+  X(sparse_apply,    SparseApply)             \
+  X(output_map_forward, OutputMapForward)     \
+  X(output_map_chain, OutputMapChain)         \
+  X(wave_forward,      WaveForward)           \
+  X(wave_adjoint,      WaveAdjoint)           \
+  X(wave_coefficient,  WaveCoefficient)       \
+  X(wave_tangent_model, WaveTangentModel)     \
+  X(wave_image_sum,    WaveImageSum)          \
+  X(wave_model_gradient, WaveModelGradient)   \
+  X(count_outside,     CountOutside)          \
+  X(resample_up,       ResampleUp)            \
+  X(resample_down,     ResampleDown)          \
+  X(sum_rows,          SumRows) \
+  X(gemm,            Gemm)                    \
+  X(svd,             Svd)                     \
+  X(eigh,            Eigh)                    \
+  X(qr,              Qr)                      \
+  X(cholesky,        Cholesky)                \
+  X(cholesky_solve,  CholeskySolve)           \
+  X(fft,             Fft)
+// clang-format on

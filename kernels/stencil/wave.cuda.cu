@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// GPU schedule of the wave steps: the host loops over time steps, one thread a cell of all shots. Cells of a strip do
+// their part of the absorbing layer in place: old and new phi (and, backwards, eta) are two arrays, so that the order of
+// the cells does not matter. Sources are gathered by touched cell: no atomics.
+#include "kernels/runtime/kernel.hpp"
+#include "kernels/runtime/parallel.hpp"
+#include "kernels/stencil/wave.hpp"
+
+namespace terrane::TERRANE_BACKEND {
+namespace {
+
+// Where cell (z, x) of a shot is in each array.
+struct CellPlace {
+  Index shot, z, x;
+  TERRANE_HD Index field(const WaveLayout& g) const { return shot * g.field + g.origin + z * g.pitch + x; }
+  TERRANE_HD Index cell(const WaveLayout& g) const { return z * g.pitch + x; }
+  TERRANE_HD Index z_place(const WaveLayout& g, Index k) const {
+    return shot * g.z_field + (g.z[k].offset + z - g.z[k].begin) * g.pitch + x;
+  }
+  TERRANE_HD Index x_place(const WaveLayout& g, Index k) const {
+    return shot * g.x_field + z * g.x_pitch + g.x[k].offset + x - g.x[k].begin;
+  }
+};
+
+template <int R, class T>
+struct ForwardCell {
+  WaveForward<T> a;
+  Index n;
+
+  // w of one axis. at, stride: of the field; place, step: of the strip arrays.
+  TERRANE_HD T axis(const FdAxis<T>& f, const T* u, Index stride, const CpmlCell<T>& pml, const T* phi, T* phi_new,
+                    T* eta, Index place, Index step) const {
+    const T d2 = fd_second<R>(Strided<T>{u, stride}, f, f.center * u[0]);
+    const T d1 = fd_first<R>(Strided<T>{u, stride}, f, T(0));
+    const T d1_phi = fd_first<R>(Strided<T>{phi + place, step}, f, T(0));
+    return pml.forward(d1, d2, d1_phi, phi[place], phi_new[place], eta[place]);
+  }
+
+  TERRANE_HD void operator()(Index row, Index x) const {
+    const WaveSetup<T>& s = a.setup;
+    const WaveLayout& g = s.g;
+    const CellPlace at{row / g.nz, row % g.nz, x};
+    const int now = static_cast<int>(n & 1);
+    const T* u = a.fields.u[now] + at.field(g);
+    const Index kz = g.z_strip(at.z), kx = g.x_strip(x);
+    T w = 0;
+    if (kz >= 0) {
+      w += axis(s.fz, u, g.pitch, cpml_cell(s.pz, at.z), a.fields.phi_z[now], a.fields.phi_z[1 - now],
+                a.fields.eta_z[0], at.z_place(g, kz), g.pitch);
+    } else {
+      w += fd_second<R>(Strided<T>{u, g.pitch}, s.fz, s.fz.center * u[0]);
+    }
+    if (kx >= 0) {
+      w += axis(s.fx, u, 1, cpml_cell(s.px, x), a.fields.phi_x[now], a.fields.phi_x[1 - now], a.fields.eta_x[0],
+                at.x_place(g, kx), 1);
+    } else {
+      w += fd_second<R>(Strided<T>{u, 1}, s.fx, s.fx.center * u[0]);
+    }
+    const T* background = a.background.at(at.shot, n, g.cells);
+    if (background != nullptr) {
+      w += static_cast<T>(a.background.every) * a.tangent[at.cell(g)] * background[at.cell(g)];
+    }
+    T* store = a.store.at(at.shot, n, g.cells);
+    if (store != nullptr) store[at.cell(g)] = w;
+    T* next = a.fields.u[1 - now] + at.field(g);
+    *next = leapfrog(*u, *next, s.c[at.cell(g)], w);
+  }
+};
+
+// Touched cells: thread k of a shot adds to one cell.
+template <class T>
+struct InjectSource {
+  WaveForward<T> a;
+  Index n;
+  TERRANE_HD void operator()(Index task, Index k) const {
+    const WaveSetup<T>& s = a.setup;
+    const WavePoints<T>& p = s.sources;
+    const Index shot = s.shot[task];
+    if (k >= p.touch_count[shot]) return;
+    const T* values = a.wavelet + (a.wavelet_stride > 0 ? shot * p.per_shot * a.wavelet_stride : 0) + n;
+    const T value = p.gather(p.touch_first[shot] + k, values, a.wavelet_stride);
+    const Index i = p.touch_cell[p.touch_first[shot] + k];
+    T* next = a.fields.u[1 - (n & 1)] + task * s.g.field + s.g.origin + i;
+    *next = mul_add(s.c[i], value, *next);
+    T* store = a.store.at(task, n, s.g.cells);
+    if (store != nullptr) store[i] += value;
+  }
+};
+
+template <class T>
+struct InjectData {
+  WaveAdjoint<T> a;
+  Index n;
+  TERRANE_HD void operator()(Index task, Index k) const {
+    const WaveSetup<T>& s = a.setup;
+    const WavePoints<T>& p = s.receivers;
+    const Index shot = s.shot[task];
+    if (k >= p.touch_count[shot]) return;
+    const T value = p.gather(p.touch_first[shot] + k, a.d_data + task * p.per_shot * s.nt + n, s.nt);
+    const Index i = p.touch_cell[p.touch_first[shot] + k];
+    T* next = a.fields.u[n & 1] + task * s.g.field + s.g.origin + i;
+    *next = mul_add(s.c[i], value, *next);
+  }
+};
+
+// out (shots, traces, nt) at sample n = field at the points; zero for traces that the shot lacks or where !active.
+template <class T>
+struct RecordPoints {
+  WavePoints<T> points;
+  const Index* shot;
+  const T* u;  // field block
+  Index field, origin;
+  T* out;
+  Index nt, n;
+  bool active;
+  TERRANE_HD void operator()(Index task, Index l) const {
+    const Index which = shot[task];
+    const bool used = active && l < points.count[which];
+    out[(task * points.per_shot + l) * nt + n] =
+        used ? points.record(u + task * field + origin, points.first[which] + l) : T(0);
+  }
+};
+
+template <class T>
+struct SurfaceImages {
+  T* u;
+  Index field, origin, pitch, radius;
+  TERRANE_HD void operator()(Index row, Index x) const {
+    T* cell = u + row / radius * field + origin + x;
+    const Index k = row % radius + 1;
+    cell[-k * pitch] = -cell[k * pitch];
+  }
+};
+
+// Cotangent terms of one axis at a cell that may be a neighbour: outside the strip the layer does nothing.
+template <class T>
+struct AdjointTerms {
+  T e, y, t;
+};
+
+template <int R, class T>
+struct AdjointCell {
+  WaveAdjoint<T> a;
+  Index n;
+
+  TERRANE_HD AdjointTerms<T> terms(const CpmlProfile<T>& p, Index position, const WaveStrip& strip, T q, const T* phi,
+                                   const T* eta) const {
+    if (position < strip.begin || position >= strip.end) return {q, T(0), q};
+    const CpmlCell<T> pml = cpml_cell(p, position);
+    const T t = pml.adjoint_t(q, *eta);
+    return {pml.adjoint_second(t), pml.adjoint_first(t, *phi), t};
+  }
+
+  // Part of L^T q of one axis; updates phi and eta of this cell.
+  TERRANE_HD T axis(const FdAxis<T>& f, const T* q, Index stride, const CpmlProfile<T>& p, const WaveStrip& strip,
+                    Index position, T* const* phi, T* const* eta, int now, Index place, Index step) const {
+    const T* old_phi = phi[now] + place;
+    const T* old_eta = eta[now] + place;
+    T lap = f.center * terms(p, position, strip, q[0], old_phi, old_eta).e, d1_y = 0, d1_t = 0;
+    for (int k = 1; k <= R; ++k) {
+      const AdjointTerms<T> right = terms(p, position + k, strip, q[k * stride], old_phi + k * step, old_eta + k * step);
+      const AdjointTerms<T> left = terms(p, position - k, strip, q[-k * stride], old_phi - k * step, old_eta - k * step);
+      lap = mul_add(f.second[k - 1], right.e + left.e, lap);
+      d1_y = mul_add(f.first[k - 1], right.y - left.y, d1_y);
+      d1_t = mul_add(f.first[k - 1], right.t - left.t, d1_t);
+    }
+    const CpmlCell<T> pml = cpml_cell(p, position);
+    phi[1 - now][place] = pml.adjoint_phi(*old_phi, d1_t);
+    eta[1 - now][place] = pml.adjoint_eta(q[0], *old_eta);
+    return lap - d1_y;
+  }
+
+  TERRANE_HD void operator()(Index row, Index x) const {
+    const WaveSetup<T>& s = a.setup;
+    const WaveLayout& g = s.g;
+    const CellPlace at{row / g.nz, row % g.nz, x};
+    const int now = static_cast<int>((n + 1) & 1);
+    const T* q = a.fields.u[now] + at.field(g);
+    const Index kz = g.z_strip(at.z), kx = g.x_strip(x);
+    T lap = 0;
+    if (kz >= 0) {
+      lap += axis(s.fz, q, g.pitch, s.pz, g.z[kz], at.z, a.fields.phi_z, a.fields.eta_z, now, at.z_place(g, kz), g.pitch);
+    } else {
+      lap += fd_second<R>(Strided<T>{q, g.pitch}, s.fz, s.fz.center * q[0]);
+    }
+    if (kx >= 0) {
+      lap += axis(s.fx, q, 1, s.px, g.x[kx], x, a.fields.phi_x, a.fields.eta_x, now, at.x_place(g, kx), 1);
+    } else {
+      lap += fd_second<R>(Strided<T>{q, 1}, s.fx, s.fx.center * q[0]);
+    }
+    const T* w = a.store.at(at.shot, n, g.cells);
+    if (w != nullptr && a.image != nullptr) {
+      T* image = a.image + at.shot * g.cells + at.cell(g);
+      *image = mul_add(*q, w[at.cell(g)], *image);
+    }
+    T* next = a.fields.u[1 - now] + at.field(g);
+    *next = leapfrog(*q, *next, s.c[at.cell(g)], lap);
+  }
+};
+
+template <class T>
+void surface_images(Stream& stream, const WaveSetup<T>& s, T* u) {
+  if (!s.g.free_surface) return;
+  parallel_for_2d(stream, s.shots * s.g.radius, s.g.pitch,
+                  SurfaceImages<T>{u, s.g.field, s.g.origin, s.g.pitch, s.g.radius});
+}
+
+template <int R, class T>
+void forward_steps(Stream& stream, const WaveForward<T>& a) {
+  const WaveSetup<T>& s = a.setup;
+  for (Index n = a.n0; n < a.n1; ++n) {
+    const T* u = a.fields.u[n & 1];
+    if (a.data != nullptr) {
+      parallel_for_2d(stream, s.shots, s.receivers.per_shot,
+                      RecordPoints<T>{s.receivers, s.shot, u, s.g.field, s.g.origin, a.data, s.nt, n, true});
+    }
+    if (n + 1 == s.nt) break;
+    parallel_for_2d(stream, s.shots * s.g.nz, s.g.pitch, ForwardCell<R, T>{a, n});
+    if (a.wavelet != nullptr) {
+      parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectSource<T>{a, n});
+    }
+    surface_images(stream, s, a.fields.u[1 - (n & 1)]);
+  }
+}
+
+template <int R, class T>
+void adjoint_steps(Stream& stream, const WaveAdjoint<T>& a) {
+  const WaveSetup<T>& s = a.setup;
+  for (Index n = a.n1 - 1; n >= a.n0; --n) {
+    const bool steps = n + 1 < s.nt;
+    if (steps) parallel_for_2d(stream, s.shots * s.g.nz, s.g.pitch, AdjointCell<R, T>{a, n});
+    if (a.d_wavelet != nullptr) {
+      parallel_for_2d(stream, s.shots, s.sources.per_shot,
+                      RecordPoints<T>{s.sources, s.shot, a.fields.u[1 - (n & 1)], s.g.field, s.g.origin, a.d_wavelet,
+                                      s.nt, n, steps});
+    }
+    parallel_for_2d(stream, s.shots, s.receivers.most_touched, InjectData<T>{a, n});
+    surface_images(stream, s, a.fields.u[n & 1]);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void wave_forward(Stream& stream, const WaveForward<T>& a) {
+  switch (a.setup.g.radius) {
+    case 1: return forward_steps<1>(stream, a);
+    case 2: return forward_steps<2>(stream, a);
+    case 3: return forward_steps<3>(stream, a);
+    default: return forward_steps<4>(stream, a);
+  }
+}
+TERRANE_INSTANTIATE(wave_forward, WaveForward)
+
+template <class T>
+void wave_adjoint(Stream& stream, const WaveAdjoint<T>& a) {
+  switch (a.setup.g.radius) {
+    case 1: return adjoint_steps<1>(stream, a);
+    case 2: return adjoint_steps<2>(stream, a);
+    case 3: return adjoint_steps<3>(stream, a);
+    default: return adjoint_steps<4>(stream, a);
+  }
+}
+TERRANE_INSTANTIATE(wave_adjoint, WaveAdjoint)
+
+}  // namespace terrane::TERRANE_BACKEND

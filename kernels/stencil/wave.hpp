@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Time steps of the 2-D acoustic wave equation, p_tt / v² - lap p = s, and of its exact discrete adjoint and tangent.
+//
+//   forward   w^n = L u^n + S s^n,  u^{n+1} = 2 u^n - u^{n-1} + c w^n,   c = v² dt²,  d^n = P u^n
+//   tangent   w^n as above for (du, ds) plus m w_0^n with m = 2 dv / v and w_0 the stored forward w
+//   adjoint   with q = c lambda (lambda the multiplier of the update):
+//             q^n = 2 q^{n+1} - q^{n+2} + c (L^T q^{n+1} + P^T d_bar^n),  s_bar^n = S^T q^{n+1},
+//             image += q^{n+1} w^n,  v_bar = 2 image / v
+// L is the Laplacian of order 2R with CPML corrections (cpml.hpp). Outside the cells the field is zero, above a free
+// surface it is the antisymmetric image: u(-k) = -u(k), c = 0 on row 0; both keep D2 symmetric.
+//
+// Layout. A cell (z, x) of a field lies at origin + z pitch + x, with `radius` rows above and below; a row ends with at
+// least `radius` columns where c = 0, so that they stay zero and whole rows are processed without a tail. Snapshots,
+// images and c have the same pitch and no rows around. phi and eta exist in strips only: (strip rows, pitch) for z,
+// (nz, x_pitch) for x, with `radius` zeros around each strip.
+#pragma once
+
+#include "kernels/stencil/cpml.hpp"
+#include "kernels/stencil/interpolate.hpp"
+
+namespace terrane {
+
+inline constexpr Index wave_lanes = 16;  // rows and strips are multiples of this
+
+struct WaveStrip {
+  Index begin = 0, end = 0;  // cells along the axis
+  Index offset = 0;          // place of cell `begin` in the strip storage
+};
+
+struct WaveLayout {
+  Index nz = 0, nx = 0;  // cells with the absorbing layers
+  Index radius = 0;
+  Index pitch = 0, origin = 0, field = 0, cells = 0;  // field, cells: values of a field, of a snapshot
+  Index z_strips = 0, x_strips = 0;
+  WaveStrip z[2], x[2];
+  Index z_field = 0, x_pitch = 0, x_field = 0;
+  bool free_surface = false;
+
+  TERRANE_HD Index z_strip(Index row) const {  // -1: none
+    for (Index k = 0; k < z_strips; ++k) {
+      if (row >= z[k].begin && row < z[k].end) return k;
+    }
+    return -1;
+  }
+  TERRANE_HD Index x_strip(Index column) const {
+    for (Index k = 0; k < x_strips; ++k) {
+      if (column >= x[k].begin && column < x[k].end) return k;
+    }
+    return -1;
+  }
+};
+
+// One block of memory a kind, each (shots, size). Even steps: u[0] is current, phi[0] is old, eta[0] holds.
+template <class T>
+struct WaveFields {
+  T* u[2] = {};      // (shots, field)
+  T* phi_z[2] = {};  // (shots, z_field)
+  T* phi_x[2] = {};  // (shots, x_field)
+  T* eta_z[2] = {};  // [1] is used by schedules that visit cells in any order
+  T* eta_x[2] = {};
+};
+
+// Snapshots of w: slot (n - first) / every of step n, for steps with n mod every = 0.
+template <class T>
+struct WaveStore {
+  T* w = nullptr;  // (shots, slots, cells)
+  Index slots = 0, first = 0, every = 1;
+
+  TERRANE_HD T* at(Index shot, Index n, Index cells) const {
+    if (w == nullptr || n % every != 0) return nullptr;
+    return w + (shot * slots + (n - first) / every) * cells;
+  }
+};
+
+// What forward and adjoint share.
+template <class T>
+struct WaveSetup {
+  WaveLayout g;
+  FdAxis<T> fz, fx;
+  CpmlProfile<T> pz, px;
+  const T* c = nullptr;  // (cells), m²
+  Index shots = 0;
+  const Index* shot = nullptr;  // (shots): index in the point lists
+  Index nt = 0;                 // samples of the run, inner time step
+  WavePoints<T> sources, receivers;
+  T* scratch = nullptr;  // (shots, wave_scratch_size)
+};
+
+// Runs steps n0 .. n1-1 of every shot: records sample n, then advances to n + 1 (not after the last sample).
+template <class T>
+struct WaveForward {
+  WaveSetup<T> setup;
+  WaveFields<T> fields;
+  Index n0 = 0, n1 = 0;
+  const T* wavelet = nullptr;  // (shots, sources, nt); null: no source
+  Index wavelet_stride = 0;    // nt, or 0 for one trace shared by all
+  T* data = nullptr;           // (shots, receivers, nt); null: no record
+  WaveStore<T> store;          // written unless w is null
+  const T* tangent = nullptr;  // m (cells); null: not a tangent run
+  WaveStore<T> background;     // w_0 of the tangent run
+};
+
+// Runs steps n1-1 .. n0 backwards.
+template <class T>
+struct WaveAdjoint {
+  WaveSetup<T> setup;
+  WaveFields<T> fields;
+  Index n0 = 0, n1 = 0;
+  const T* d_data = nullptr;  // (shots, receivers, nt)
+  T* d_wavelet = nullptr;     // (shots, sources, nt), overwritten; may be null
+  WaveStore<T> store;
+  T* image = nullptr;  // (shots, cells), accumulated; may be null
+};
+
+inline constexpr Index wave_tile_steps = 16;  // traces are read and written in blocks of this many samples
+
+// Elements of CPU scratch a shot: ring of adjoint rows, strip rows, trace tile.
+inline Index wave_scratch_size(const WaveLayout& g, Index receivers) {
+  const Index ring = 3 * (2 * g.radius + 1) * g.pitch, strip = 3 * (g.pitch + 2 * wave_lanes);
+  return (ring + strip + wave_tile_steps * receivers + wave_lanes - 1) / wave_lanes * wave_lanes;
+}
+
+// u^{n+1} from u^n, u^{n-1}.
+template <class V>
+TERRANE_HD V leapfrog(V u, V previous, V c, V w) {
+  return mul_add(c, w, u + u - previous);
+}
+
+}  // namespace terrane

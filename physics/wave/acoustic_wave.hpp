@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// 2-D acoustic wave equation, constant density: p_tt / v² - lap p = s(t) delta(x - x_s), p = 0 before t = 0.
+//
+//   data (shot, receiver, time) = F(vp, wavelet)      vp (nz, nx) in m/s; wavelet (nt), or (survey shots, sources, nt)
+// Second order in time, order 2 to 8 in space; absorbing layers (CPML) on any subset of edges, optionally a free surface
+// on top; exact discrete adjoint and tangent in vp and wavelet. The sampling interval of data and solver are related by
+// a fixed ratio; wavelet and records are resampled by linear operators with exact transposes (resample.hpp).
+//
+// All arrays are device memory of the stream. Results do not depend on the number of threads.
+// Errors: Error{config} unstable step or invalid options, Error{data} a position outside the grid, Error{diverged} a
+// model with values outside (0, vmax], Error{budget} storage beyond the budget.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "autodiff/op.hpp"
+#include "physics/wave/point_lists.hpp"
+#include "physics/wave/wave_plan.hpp"
+
+namespace terrane {
+
+template <class T>
+struct WaveWork;
+
+// What a forward call leaves for the derivatives, with the work arrays; reused by the next call. One call at a time.
+template <class T>
+struct WaveState : Saved {
+  WaveState();
+  ~WaveState() override;
+  WaveState(WaveState&&) noexcept;
+  WaveState& operator=(WaveState&&) noexcept;
+  std::unique_ptr<WaveWork<T>> work;
+};
+
+template <class T>
+class AcousticWave {
+ public:
+  // batch: shots in flight at a time (storage is planned for them); 0: all of the survey.
+  AcousticWave(Stream& s, const Grid2& grid, const Survey& survey, const WaveOptions& options, Index batch = 0);
+
+  const WavePlan& plan() const { return plan_; }
+  const Survey& survey() const { return survey_; }
+  // Bytes of device memory for the given use: tables of this object, state, work arrays. Data, model and gradient are
+  // the caller's.
+  Index memory_bytes(WaveUse use) const;
+
+  // shots: indices into the survey, plan().shots of them; empty: 0 .. plan().shots - 1. data: (shots, receivers, nt).
+  // keep: store what the derivatives need.
+  void forward(Stream& s, std::span<const Index> shots, const T* vp, const T* wavelet, T* data, bool keep,
+               WaveState<T>& state) const;
+  WaveState<T> forward(Stream& s, const T* vp, const T* wavelet, T* data, bool keep) const;
+  // d_vp (nz, nx) and d_wavelet (shape of wavelet) accumulate; either may be null.
+  void vjp(Stream& s, const T* vp, const T* wavelet, const WaveState<T>& state, const T* d_data, T* d_vp,
+           T* d_wavelet) const;
+  // t_data (shots, receivers, nt) is overwritten; t_vp or t_wavelet may be null (zero).
+  void jvp(Stream& s, const T* vp, const T* wavelet, const WaveState<T>& state, const T* t_vp, const T* t_wavelet,
+           T* t_data) const;
+
+ private:
+  void check_model(Stream& s, const T* vp, WaveWork<T>& work) const;
+  const T* to_inner_wavelet(Stream& s, const T* wavelet, T* inner) const;
+  void accumulate_wavelet(Stream& s, WaveWork<T>& work, T* d_wavelet) const;
+  WaveSetup<T> setup(const WaveWork<T>& work) const;
+  WaveForward<T> forward_args(const WaveWork<T>& work, T* fields) const;
+  void run_background(Stream& s, WaveWork<T>& work, const T* wavelet, Index segment) const;
+  Index segment_end(Index segment) const;
+
+  Survey survey_;
+  WavePlan plan_;
+  PointLists<T> sources_, receivers_;
+  Buffer<T> profiles_, taps_;
+  CpmlProfile<T> pz_, px_;
+};
+
+}  // namespace terrane

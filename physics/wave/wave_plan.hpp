@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Everything about a wave run that is decided before memory is touched: time step, padded grid, profiles, storage, and
+// the size of every array.
+//
+// Time step: dt = dt_s / ratio, ratio = ceil(dt_s / dt_max), dt_max = 0.6 / (vmax sqrt(1/dz² + 1/dx²)), or the stated
+// number of substeps if stable: dt < 2 / (vmax sqrt(lambda (1/dz² + 1/dx²))), lambda the spectral radius of -h² D2
+// (Courant limits in a square grid: 0.707, 0.612, 0.575, 0.555 for orders 2, 4, 6, 8).
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "kernels/stencil/wave_model.hpp"
+#include "physics/grid.hpp"
+#include "physics/snapshots.hpp"
+#include "physics/survey.hpp"
+
+namespace terrane {
+
+struct WaveOptions {
+  int order = 8;                            // in space: 2, 4, 6, 8
+  std::array<int, 4> pml{20, 20, 20, 20};  // cells at top, bottom, left, right
+  bool free_surface = false;                // p = 0 on row 0; the top layer is then ignored
+  double pml_reflection = 1e-3;             // R of the profile
+  double pml_frequency_hz = 25;             // alpha = pi pml_frequency at the inner edge
+  double vmax_mps = 0;                      // largest velocity that any model of this run may have
+  int substeps = 0;                         // 0: automatic
+  Storage storage = Storage::automatic;
+  int storage_every = 1;          // for every-k
+  bool shared_wavelet = true;     // one wavelet (nt) for all; else (survey shots, sources, nt)
+  Index memory_budget_bytes = 0;  // of snapshots and saved states; 0: default_storage_budget decides between policies
+};
+
+// Profiles of one axis, one value a cell.
+struct CpmlTables {
+  std::vector<double> a, b, db;
+};
+
+struct WavePlan {
+  Grid2 grid;
+  WaveOptions options;
+  Index shots = 0;      // in flight at a time
+  Index survey_shots = 0;
+  Index sources = 0;    // traces a shot
+  Index receivers = 0;  // traces a shot
+  Index nt = 0;         // samples of the data
+  double dt_s = 0;      // of the data
+  Index substeps = 1;
+  double inner_dt_s = 0;
+  Index inner_nt = 0;  // samples of the run; longer than nt substeps by the half-width of the resampling filter
+  WaveLayout layout;
+  ModelFrame frame;
+  StoragePlan storage;
+  Index scalar_bytes = 4;
+
+  Index points() const { return layout.nz * layout.nx; }  // padded grid points
+  std::string describe() const;
+};
+
+// Largest stable time step (s) for the order and vmax.
+double wave_stable_dt_s(const Grid2& grid, int order, double vmax_mps);
+
+// shots: number in flight at a time (a batch). Throws Error{config} for invalid options or an unstable time step.
+WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
+                        Index scalar_bytes);
+
+CpmlTables wave_cpml(const WavePlan& plan, bool vertical);
+
+enum class WaveUse { forward, gradient, tangent };  // each includes the ones before
+
+// Elements (scalars) of every array of a run; the allocation uses these numbers. Zero: not needed.
+struct WaveSizes {
+  Index coefficient = 0, fields = 0, state = 0;  // state: leading part of fields that a checkpoint copies
+  Index snapshots = 0, states = 0;
+  Index scratch = 0, inner_wavelet = 0, inner_data = 0;
+  Index adjoint_fields = 0, image = 0, image_total = 0, d_wavelet = 0, d_source = 0;  // gradient
+  Index tangent_fields = 0, tangent_model = 0, tangent_wavelet = 0;                   // tangent
+  Index taps = 0, profiles = 0, flag = 0;
+
+  Index total() const;
+};
+WaveSizes wave_sizes(const WavePlan& plan, WaveUse use);
+
+}  // namespace terrane

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+// The CUDA emulator itself: right kernels give right numbers for every seed, faulty kernels are caught.
+#define TERRANE_BACKEND emulator_test
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "kernels/runtime/device.hpp"
+#include "tests/support/cuda_emulator.cpp"  // this program has its own copy, apart from the emulated module's
+#include "tests/support/emulator_kernels.hpp"
+#include "tests/support/fake_nv/cuda_runtime.cpp"
+
+namespace terrane {
+namespace {
+
+using namespace emulator_test;
+
+Stream& cpu() {
+  static Stream s{Device{}};
+  return s;
+}
+
+template <bool barrier>
+std::vector<float> transpose(const std::vector<float>& in, int rows, int columns) {
+  std::vector<float> out(in.size(), -1.0f);
+  const dim3 grid(static_cast<unsigned>((columns + 31) / 32), static_cast<unsigned>((rows + 31) / 32));
+  TERRANE_LAUNCH((transpose_kernel<float, barrier>), grid, dim3(32, 8), 0, cpu(), in.data(), out.data(), rows, columns);
+  return out;
+}
+
+template <bool barrier>
+std::vector<double> stencil(const std::vector<double>& in) {
+  std::vector<double> out(in.size(), -1.0);
+  const int n = static_cast<int>(in.size());
+  const dim3 grid(static_cast<unsigned>((n + stencil_threads - 1) / stencil_threads));
+  TERRANE_LAUNCH((stencil_kernel<double, barrier>), grid, dim3(stencil_threads), (stencil_threads + 2) * 8, cpu(),
+                 in.data(), out.data(), n);
+  return out;
+}
+
+// NaN must count as different.
+template <class T>
+bool equal(const std::vector<T>& a, const std::vector<T>& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (!(a[i] == b[i])) return false;
+  }
+  return a.size() == b.size();
+}
+
+std::string failure_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.message();
+  }
+  return "no error";
+}
+
+TEST(Emulator, TransposeIsRightForEverySeedAndWrongWithoutItsBarrier) {
+  const int rows = 45, columns = 70;
+  std::vector<float> in(static_cast<std::size_t>(rows * columns)), want(in.size());
+  std::iota(in.begin(), in.end(), 1.0f);
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) {
+      want[static_cast<std::size_t>(c * rows + r)] = in[static_cast<std::size_t>(r * columns + c)];
+    }
+  }
+  int caught = 0;
+  for (std::uint64_t seed = 0; seed < 25; ++seed) {
+    emulator::set_seed(seed);
+    EXPECT_TRUE(equal(transpose<true>(in, rows, columns), want)) << "seed " << seed;
+    caught += equal(transpose<false>(in, rows, columns), want) ? 0 : 1;
+  }
+  EXPECT_EQ(caught, 25);
+}
+
+TEST(Emulator, StencilIsRightForEverySeedAndWrongWithoutItsBarrier) {
+  for (const int n : {1, 63, 64, 65, 1000}) {
+    std::vector<double> in(static_cast<std::size_t>(n)), want(in.size());
+    for (int i = 0; i < n; ++i) in[static_cast<std::size_t>(i)] = std::sin(0.3 * i);
+    for (int i = 0; i < n; ++i) {
+      const double left = i > 0 ? in[static_cast<std::size_t>(i - 1)] : 0.0;
+      const double right = i + 1 < n ? in[static_cast<std::size_t>(i + 1)] : 0.0;
+      want[static_cast<std::size_t>(i)] = left - 2 * in[static_cast<std::size_t>(i)] + right;
+    }
+    int caught = 0;
+    for (std::uint64_t seed = 0; seed < 25; ++seed) {
+      emulator::set_seed(seed);
+      EXPECT_TRUE(equal(stencil<true>(in), want)) << "seed " << seed;
+      caught += equal(stencil<false>(in), want) ? 0 : 1;
+    }
+    if (n > 32) {
+      EXPECT_EQ(caught, 25) << n;
+    }
+  }
+}
+
+TEST(Emulator, WarpShuffleReduction) {
+  const int n = 1000, threads = 256, blocks = 4;
+  std::vector<float> in(n);
+  for (int i = 0; i < n; ++i) in[static_cast<std::size_t>(i)] = static_cast<float>(i % 17) - 3.0f;
+  const double want = std::accumulate(in.begin(), in.end(), 0.0);
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    emulator::set_seed(seed);
+    std::vector<double> out(blocks, -1.0);
+    TERRANE_LAUNCH(reduce_kernel<float>, dim3(blocks), dim3(threads), 0, cpu(), in.data(), out.data(), n);
+    EXPECT_EQ(std::accumulate(out.begin(), out.end(), 0.0), want);
+  }
+}
+
+TEST(Emulator, AtomicHistogram) {
+  const int n = 3001, n_bins = 37;
+  std::vector<int> in(n);
+  std::vector<unsigned> want(n_bins, 0);
+  for (int i = 0; i < n; ++i) {
+    in[static_cast<std::size_t>(i)] = (i * i + 3 * i) % n_bins;
+    ++want[static_cast<std::size_t>(in[static_cast<std::size_t>(i)])];
+  }
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    emulator::set_seed(seed);
+    std::vector<unsigned> bins(n_bins, 0);
+    TERRANE_LAUNCH(histogram_kernel<int>, dim3(5), dim3(96), n_bins * 4, cpu(), in.data(), bins.data(), n, n_bins);
+    EXPECT_EQ(bins, want);
+  }
+}
+
+TEST(Emulator, ShufflesAndVotesFollowTheCudaDefinition) {
+  std::vector<float> in(32), out(256, -1.0f);
+  for (int t = 0; t < 32; ++t) in[static_cast<std::size_t>(t)] = static_cast<float>(100 + t);
+  TERRANE_LAUNCH(vote_kernel<float>, dim3(1), dim3(32), 0, cpu(), in.data(), out.data());
+  unsigned ballot = 0;
+  for (unsigned t = 0; t < 32; ++t) ballot |= (t % 3 == 0 ? 1u : 0u) << t;
+  for (int t = 0; t < 32; ++t) {
+    const auto at = [&](int k) { return out[static_cast<std::size_t>(32 * k + t)]; };
+    EXPECT_EQ(at(0), 105.0f);
+    EXPECT_EQ(at(1), static_cast<float>(100 + (t % 16 >= 3 ? t - 3 : t)));
+    EXPECT_EQ(at(2), static_cast<float>(100 + (t % 16 < 13 ? t + 3 : t)));
+    EXPECT_EQ(at(3), static_cast<float>(100 + (t ^ 9)));
+    EXPECT_EQ(at(4), static_cast<float>(ballot >> 8 & 0xffffu));
+    EXPECT_EQ(at(5), 1.0f);
+    EXPECT_EQ(at(6), 8.0f);
+    EXPECT_EQ(at(7), 2.0f);
+  }
+}
+
+// --- kernels with faults ---------------------------------------------------------------------------------------------
+
+struct One {
+  float v[4];
+};
+
+void read_fresh_shared(float* out) {
+  auto& s = shared_storage<One>();
+  out[blockIdx.x] = s.v[1];
+  s.v[1] = 3.0f;
+}
+void return_before_barrier(int n) {
+  if (static_cast<int>(threadIdx.x) >= n) return;
+  __syncthreads();
+}
+void two_barriers(int n) {
+  if (static_cast<int>(threadIdx.x) >= n) {
+    __syncthreads();
+  } else {
+    __syncthreads();
+  }
+}
+void warp_without_caller(int* out) { out[threadIdx.x] = __shfl_sync(0x1u, 1, 0); }
+void warp_divergent(int* out) {
+  if (threadIdx.x < 16) out[threadIdx.x] = __shfl_sync(0xffffffffu, 1, 0);
+}
+void write_past_shared(int at) { shared_storage<One>().v[at] = 1.0f; }
+void barrier_in_loop() { __syncthreads(); }
+void record_order(int* next, int* order) { order[(*next)++] = static_cast<int>(blockIdx.x * 64 + threadIdx.x); }
+
+TEST(Emulator, SharedMemoryIsPoisonedBeforeEveryBlock) {
+  std::vector<float> out(8, 0.0f);
+  TERRANE_LAUNCH(read_fresh_shared, dim3(8), dim3(1), 0, cpu(), out.data());
+  for (const float v : out) EXPECT_TRUE(std::isnan(v));
+}
+
+TEST(Emulator, FaultyKernelsGiveAnErrorInsteadOfHanging) {
+  std::vector<int> out(64);
+  const auto contains = [](const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  const auto launch = [](auto kernel, unsigned threads, auto... args) {
+    return failure_of([&] { TERRANE_LAUNCH(kernel, dim3(2), dim3(threads), 0, cpu(), args...); });
+  };
+  contains(launch(&return_before_barrier, 64, 40), "24 of 64 threads have returned, 40 wait at emulator_test.cpp");
+  contains(launch(&two_barriers, 64, 40), "two different barriers");
+  contains(launch(&warp_without_caller, 32, out.data()), "lacks its caller");
+  contains(launch(&warp_divergent, 32, out.data()), "returned");
+  contains(launch(&warp_divergent, 20, out.data()), "outside the block");
+  contains(launch(&write_past_shared, 1, 4), "past the end of 16 bytes");
+  contains(launch(&barrier_in_loop, 1025), "invalid configuration");
+  contains(failure_of([] { launch_elementwise(cpu(), dim3(1), dim3(4), &barrier_in_loop); }), "launch_elementwise");
+  // and a right kernel still runs afterwards
+  TERRANE_LAUNCH(barrier_in_loop, dim3(3), dim3(1024), 0, cpu());
+}
+
+TEST(Emulator, TheSeedDecidesTheOrder) {
+  const auto order_of = [](std::uint64_t seed) {
+    emulator::set_seed(seed);
+    int next = 0;
+    std::vector<int> order(256, -1);
+    launch_elementwise(cpu(), dim3(4), dim3(64), &record_order, &next, order.data());
+    return order;
+  };
+  EXPECT_EQ(order_of(3), order_of(3));
+  std::set<std::vector<int>> orders;
+  for (std::uint64_t seed = 0; seed < 32; ++seed) {
+    const std::vector<int> order = order_of(seed);
+    EXPECT_EQ(std::set<int>(order.begin(), order.end()).size(), 256u);  // each thread exactly once
+    orders.insert(order);
+  }
+  EXPECT_GT(orders.size(), 4u);
+}
+
+TEST(FakeNv, RuntimeRefusesWrongCalls) {
+  void* p = nullptr;
+  char host[16] = {};
+  ASSERT_EQ(cudaMalloc(&p, 16), cudaSuccess);
+  EXPECT_EQ(cudaMemcpy(p, host, 17, cudaMemcpyHostToDevice), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaMemcpy(host, p, 16, cudaMemcpyDeviceToHost), cudaSuccess);
+  EXPECT_EQ(host[3], static_cast<char>(0xff));
+  EXPECT_EQ(cudaMemcpy(host, host, 4, cudaMemcpyDeviceToHost), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFree(host), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaFree(p), cudaSuccess);
+  EXPECT_EQ(cudaFree(p), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaSetDevice(1), cudaErrorInvalidDevice);
+  EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidDevice);
+  EXPECT_EQ(cudaGetLastError(), cudaSuccess);
+}
+
+}  // namespace
+}  // namespace terrane

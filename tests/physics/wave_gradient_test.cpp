@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+// Derivatives of the wave operator: adjoint against tangent, tangent against differences, storage policies.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tests/physics/wave_support.hpp"
+#include "tests/support/devices.hpp"
+
+namespace terrane {
+namespace {
+
+// |<J v, w> - <v, J^T w>| / max(||J v|| ||w||, ||v|| ||J^T w||) for vp and for the wavelet.
+template <class T>
+void expect_adjoint(Stream& s, const WaveCase& c, double tolerance) {
+  WaveRun<T> run(s, c);
+  run.forward(true);
+  const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
+  const auto v_wavelet = cast<T>(random_vector(run.wavelet.size(), 12, -1, 1));
+  auto w = cast<T>(random_vector(run.data_size, 13, -1, 1));
+  const auto jv = run.jvp(&v, nullptr), js = run.jvp(nullptr, &v_wavelet);
+  const auto g = run.vjp(w);
+  const double vp_scale = std::max(norm(jv) * norm(w), norm(v) * norm(g.vp));
+  const double wavelet_scale = std::max(norm(js) * norm(w), norm(v_wavelet) * norm(g.wavelet));
+  ASSERT_GT(norm(jv), 0);
+  ASSERT_GT(norm(js), 0);
+  EXPECT_LE(std::abs(dot(jv, w) - dot(v, g.vp)) / vp_scale, tolerance) << "vp";
+  EXPECT_LE(std::abs(dot(js, w) - dot(v_wavelet, g.wavelet)) / wavelet_scale, tolerance) << "wavelet";
+}
+
+std::vector<std::pair<std::string, WaveCase>> variants() {
+  std::vector<std::pair<std::string, WaveCase>> all;
+  for (const int order : {2, 4, 6, 8}) {
+    for (const bool surface : {false, true}) {
+      WaveCase c = small_case();
+      c.options.order = order;
+      c.options.free_surface = surface;
+      all.emplace_back("order " + std::to_string(order) + (surface ? ", free surface" : ""), c);
+    }
+  }
+  WaveCase c = small_case();
+  c.options.substeps = 2;
+  all.emplace_back("2 substeps", c);
+  c.options.order = 8;
+  c.options.free_surface = true;
+  c.options.storage = Storage::checkpoint;
+  all.emplace_back("2 substeps, free surface, checkpoints", c);
+  c = small_case();
+  c.options.pml = {0, 4, 3, 0};
+  all.emplace_back("layers on two edges", c);
+  c.options.storage = Storage::every_k;
+  c.options.storage_every = 3;
+  all.emplace_back("every third snapshot", c);
+  c = small_case();
+  c.options.pml = {0, 0, 0, 0};
+  all.emplace_back("no layers", c);
+  c = small_case();
+  c.options.shared_wavelet = false;
+  c.wavelet = random_vector(4 * c.survey.nt, 5, -1, 1);
+  all.emplace_back("own wavelets", c);
+  c.options.substeps = 2;
+  all.emplace_back("own wavelets, 2 substeps", c);
+  c = small_case();
+  c.grid = {37, 90, 10, 12, 0, 0};
+  c.options.pml = {6, 5, 7, 8};
+  c.options.order = 8;
+  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
+  all.emplace_back("separate strips", c);
+  return all;
+}
+
+TEST(WaveGradient, AdjointInDouble) {
+  for_each_device([](Stream& s) {
+    for (const auto& [name, c] : variants()) {
+      SCOPED_TRACE(name);
+      expect_adjoint<double>(s, c, 1e-12);
+    }
+  });
+}
+
+TEST(WaveGradient, AdjointInFloat) {
+  for_each_device([](Stream& s) {
+    for (const auto& [name, c] : variants()) {
+      SCOPED_TRACE(name);
+      expect_adjoint<float>(s, c, 1e-5);
+    }
+  });
+}
+
+// Least-squares slope of log remainder against log step over the steps above rounding.
+double taylor_slope(const std::vector<double>& steps, const std::vector<double>& remainders) {
+  double sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const double x = std::log(steps[i]), y = std::log(remainders[i]);
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+  }
+  const auto n = static_cast<double>(steps.size());
+  return (n * sxy - sx * sy) / (n * sxx - sx * sx);
+}
+
+TEST(WaveGradient, TaylorSlopeAndDifferences) {
+  for_each_device([](Stream& s) {
+    for (const int substeps : {1, 2}) {
+      WaveCase c = small_case();
+      c.options.substeps = substeps;
+      c.options.vmax_mps = 3500;
+      c.options.free_surface = substeps == 2;
+      WaveRun<double> run(s, c);
+      const auto base = run.forward(true);
+      const auto direction = random_vector(run.vp.size(), 21, -300, 300);
+      const auto tangent = run.jvp(&direction, nullptr);
+      const auto shifted = [&](double e) {
+        std::vector<double> v = c.vp;
+        for (std::size_t i = 0; i < v.size(); ++i) v[i] += e * direction[i];
+        run.set_vp(v);
+        return run.forward();
+      };
+      std::vector<double> steps, remainders;
+      for (double e = 1.0 / 16; e > 1.0 / 1024; e /= 2) {
+        const auto y = shifted(e);
+        double sum = 0;
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const double d = y[i] - base[i] - e * tangent[i];
+          sum += d * d;
+        }
+        steps.push_back(e);
+        remainders.push_back(std::sqrt(sum));
+      }
+      EXPECT_GE(taylor_slope(steps, remainders), 1.9);
+      EXPECT_LE(taylor_slope(steps, remainders), 2.1);
+      const double e = 1e-4;
+      const auto plus = shifted(e), minus = shifted(-e);
+      std::vector<double> difference(plus.size());
+      for (std::size_t i = 0; i < plus.size(); ++i) difference[i] = (plus[i] - minus[i]) / (2 * e);
+      EXPECT_LE(relative_difference(difference, tangent), 1e-7);
+    }
+  });
+}
+
+// The data are linear in the wavelet, so the tangent in the wavelet is the forward run itself.
+TEST(WaveGradient, TangentInTheWaveletIsTheForwardRun) {
+  for_each_device([](Stream& s) {
+    for (const int substeps : {1, 2}) {
+      WaveCase c = small_case();
+      c.options.substeps = substeps;
+      WaveRun<double> run(s, c);
+      const auto base = run.forward(true);
+      EXPECT_LE(relative_difference(run.jvp(nullptr, &c.wavelet), base), 1e-14);
+    }
+  });
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <class T>
+struct Outcome {
+  std::vector<T> data, tangent;
+  typename WaveRun<T>::Gradient gradient;
+};
+
+template <class T>
+Outcome<T> all_products(Stream& s, const WaveCase& c) {
+  WaveRun<T> run(s, c);
+  Outcome<T> o;
+  o.data = run.forward(true);
+  o.gradient = run.vjp(o.data);
+  const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
+  o.tangent = run.jvp(&v, nullptr);
+  // A second sweep of the same state, from another seed and back, changes nothing.
+  run.vjp(o.tangent);
+  const auto again = run.vjp(o.data);
+  EXPECT_TRUE(same_bits(again.vp, o.gradient.vp));
+  EXPECT_TRUE(same_bits(again.wavelet, o.gradient.wavelet));
+  return o;
+}
+
+TEST(WaveGradient, CheckpointsGiveTheBitsOfFullStorage) {
+  for_each_device([](Stream& s) {
+    for (const int substeps : {1, 2}) {
+      for (const Index nt : {Index{1}, Index{2}, Index{3}, Index{61}}) {
+        WaveCase c = small_case();
+        c.survey.nt = nt;
+        c.wavelet.resize(static_cast<std::size_t>(nt));
+        c.options.substeps = substeps;
+        c.options.free_surface = true;
+        const auto full = all_products<float>(s, c);
+        c.options.storage = Storage::checkpoint;
+        const auto saved = all_products<float>(s, c);
+        EXPECT_TRUE(same_bits(full.data, saved.data)) << nt;
+        EXPECT_TRUE(same_bits(full.tangent, saved.tangent)) << nt;
+        EXPECT_TRUE(same_bits(full.gradient.vp, saved.gradient.vp)) << nt;
+        EXPECT_TRUE(same_bits(full.gradient.wavelet, saved.gradient.wavelet)) << nt;
+      }
+    }
+  });
+}
+
+TEST(WaveGradient, EverySecondSnapshotIsCloseToAll) {
+  for_each_device([](Stream& s) {
+    WaveCase c = small_case();
+    c.survey.dt_s = 0.75e-3;
+    c.survey.nt = 161;
+    c.wavelet = ricker(25, c.survey.nt, c.survey.dt_s);
+    const auto full = all_products<double>(s, c);
+    c.options.storage = Storage::every_k;
+    c.options.storage_every = 2;
+    const auto half = all_products<double>(s, c);
+    EXPECT_LE(relative_difference(half.gradient.vp, full.gradient.vp), 0.05);
+    EXPECT_TRUE(same_bits(half.data, full.data));
+  });
+}
+
+TEST(WaveGradient, ThreadsDoNotChangeBits) {
+  WaveCase c = small_case();
+  for (const Storage storage : {Storage::all, Storage::checkpoint}) {
+    c.options.storage = storage;
+    std::vector<Outcome<float>> results;
+    for (const int threads : {1, 2, 3}) {
+      StreamOptions options;
+      options.threads = threads;
+      Stream s(Device{}, options);
+      results.push_back(all_products<float>(s, c));
+    }
+    for (const auto& r : results) {
+      EXPECT_TRUE(same_bits(r.data, results[0].data));
+      EXPECT_TRUE(same_bits(r.tangent, results[0].tangent));
+      EXPECT_TRUE(same_bits(r.gradient.vp, results[0].gradient.vp));
+      EXPECT_TRUE(same_bits(r.gradient.wavelet, results[0].gradient.wavelet));
+    }
+  }
+}
+
+TEST(WaveGradient, DevicesAgree) {
+  for (const auto& [name, c] : variants()) {
+    SCOPED_TRACE(name);
+    Stream cpu{Device{}};
+    const auto expected = all_products<double>(cpu, c);
+    for_each_device([&, &c = c](Stream& s) {
+      const auto o = all_products<double>(s, c);
+      EXPECT_LE(relative_difference(o.data, expected.data), 1e-12);
+      EXPECT_LE(relative_difference(o.tangent, expected.tangent), 1e-12);
+      EXPECT_LE(relative_difference(o.gradient.vp, expected.gradient.vp), 1e-12);
+      EXPECT_LE(relative_difference(o.gradient.wavelet, expected.gradient.wavelet), 1e-12);
+      if (s.device().kind == DeviceKind::shadow) {
+        EXPECT_TRUE(same_bits(o.gradient.vp, expected.gradient.vp));
+      }
+    });
+  }
+}
+
+TEST(WaveGradient, MemoryIsPredictedAndReused) {
+  for_each_device([](Stream& s) {
+    for (const Storage storage : {Storage::all, Storage::checkpoint}) {
+      for (const int substeps : {1, 2}) {
+        WaveCase c = small_case();
+        c.options.storage = storage;
+        c.options.substeps = substeps;
+        s.scratch(1 << 16);  // workspace of reductions, not the operator's
+        const Index before = s.arena()->stats().current_bytes;
+        const AcousticWave<float> op(s, c.grid, c.survey, c.options);
+        WaveState<float> state;
+        const Buffer<float> vp = to_device(s, cast<float>(c.vp)), wavelet = to_device(s, cast<float>(c.wavelet));
+        Buffer<float> data(s, 2 * 3 * 61), d_vp(s, vp.size()), d_wavelet(s, wavelet.size());
+        const Index own = (vp.size() + wavelet.size() + data.size() + d_vp.size() + d_wavelet.size()) * 4;
+        std::vector<float> none(static_cast<std::size_t>(vp.size()), 0);
+        copy(s, std::span<const float>(none), d_vp.data());
+        copy(s, std::span<const float>(none).first(61), d_wavelet.data());
+        const auto check = [&](WaveUse use) {
+          EXPECT_EQ(s.arena()->stats().current_bytes - before - own, op.memory_bytes(use));
+        };
+        op.forward(s, {}, vp.data(), wavelet.data(), data.data(), false, state);
+        check(WaveUse::forward);
+        op.forward(s, {}, vp.data(), wavelet.data(), data.data(), true, state);
+        check(WaveUse::gradient);
+        op.vjp(s, vp.data(), wavelet.data(), state, data.data(), d_vp.data(), d_wavelet.data());
+        check(WaveUse::gradient);
+        op.jvp(s, vp.data(), wavelet.data(), state, vp.data(), wavelet.data(), data.data());
+        check(WaveUse::tangent);
+        const Index allocations = s.arena()->stats().allocations;
+        op.forward(s, {}, vp.data(), wavelet.data(), data.data(), true, state);
+        op.vjp(s, vp.data(), wavelet.data(), state, data.data(), d_vp.data(), d_wavelet.data());
+        EXPECT_EQ(s.arena()->stats().allocations, allocations);
+      }
+    }
+  });
+}
+
+// A batch of chosen shots gives what the whole survey gives for them.
+TEST(WaveGradient, BatchesOfShots) {
+  for_each_device([](Stream& s) {
+    WaveCase c = small_case();
+    c.options.shared_wavelet = false;
+    c.wavelet = random_vector(4 * c.survey.nt, 5, -1, 1);
+    WaveRun<float> whole(s, c), one(s, c, 1);
+    const auto all = whole.forward(true);
+    const auto g = whole.vjp(all);
+    std::vector<float> sum(g.vp.size(), 0), wavelet(g.wavelet.size(), 0);
+    for (const Index shot : {Index{1}, Index{0}}) {
+      const auto data = one.forward(true, {shot});
+      const auto at = static_cast<std::ptrdiff_t>(shot * one.data_size);
+      EXPECT_TRUE(same_bits(data, std::vector<float>(all.begin() + at, all.begin() + at + one.data_size)));
+      const auto part = one.vjp(data);
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part.vp[i];
+      for (std::size_t i = 0; i < wavelet.size(); ++i) wavelet[i] += part.wavelet[i];
+    }
+    EXPECT_LE(relative_difference(sum, g.vp), 1e-6);
+    EXPECT_LE(relative_difference(wavelet, g.wavelet), 1e-6);
+  });
+}
+
+}  // namespace
+}  // namespace terrane

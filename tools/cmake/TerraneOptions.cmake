@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# Options, build type, language level and warnings.
+option(BUILD_SHARED_LIBS "Build libterrane as a shared library" ON)
+set(TERRANE_CUDA AUTO CACHE STRING "CUDA back end: AUTO (if nvcc is found), ON, OFF")
+set_property(CACHE TERRANE_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(TERRANE_CUDA_ARCHS auto CACHE STRING "CUDA architectures; auto asks the driver, else 80-real;90")
+set(TERRANE_CPU_VARIANTS "v3;v4" CACHE STRING "CPU kernel variants beside the baseline: v3 (AVX2), v4 (AVX-512)")
+foreach(library IN ITEMS PNG LAPACK)
+  set(TERRANE_${library} AUTO CACHE STRING "${library}: AUTO, ON, OFF")
+endforeach()
+set(TERRANE_DEPS "" CACHE PATH "Folder made by tools/vendor-deps; empty: system packages")
+option(TERRANE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(TERRANE_WERROR "Warnings are errors" OFF)
+option(TERRANE_BUILD_TOOLS "Build the command line program" ${PROJECT_IS_TOP_LEVEL})
+option(TERRANE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(TERRANE_BUILD_BENCH "Build the benchmarks" OFF)
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+string(REGEX MATCH "x86_64|AMD64" TERRANE_X86 "${CMAKE_SYSTEM_PROCESSOR}")
+
+# One layout for the build tree and the installation: modules are found in <libdir>/terrane beside the library.
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET default)
+
+add_library(terrane_build INTERFACE)  # flags of every target of this project, not exported
+target_compile_features(terrane_build INTERFACE cxx_std_20)
+target_include_directories(terrane_build INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(terrane_build INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wconversion -ffp-contract=off>)
+# g++ 12 warns of overlapping copies inside std::string operator+ where there are none (GCC bug 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+endif()
+if(TERRANE_WERROR)
+  target_compile_options(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(TERRANE_SANITIZE)
+  set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_compile_options(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${sanitize}>)
+  target_link_options(terrane_build INTERFACE ${sanitize})
+endif()
+
+function(terrane_program_defaults target)
+  target_link_libraries(${target} PRIVATE terrane_build terrane terrane_private_deps)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
