@@ -96,7 +96,8 @@ TaylorResult taylor_test(Tape<T>& tape, Var x, Var y, std::uint64_t seed, double
     // The last four: far from the cubic terms of large steps.
     const std::size_t n = std::min<std::size_t>(4, lx.size()), o = lx.size() - n;
     double mx = 0, my = 0, sxx = 0, sxy = 0;
-    for (std::size_t i = o; i < lx.size(); ++i) mx += lx[i] / static_cast<double>(n), my += ly[i] / static_cast<double>(n);
+    for (std::size_t i = o; i < lx.size(); ++i)
+      mx += lx[i] / static_cast<double>(n), my += ly[i] / static_cast<double>(n);
     for (std::size_t i = o; i < lx.size(); ++i) sxx += (lx[i] - mx) * (lx[i] - mx), sxy += (lx[i] - mx) * (ly[i] - my);
     r.slope = sxy / sxx;
   }

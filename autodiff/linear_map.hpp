@@ -10,8 +10,8 @@ namespace terrane {
 
 template <class T>
 struct LinearMap {
-  Index columns = 0;  // elements of v
-  Index rows = 0;     // elements of w
+  Index columns = 0;                                         // elements of v
+  Index rows = 0;                                            // elements of w
   std::function<void(Stream& s, const T* v, T* y)> apply;    // y (rows)    = J v, overwrites
   std::function<void(Stream& s, const T* w, T* x)> adjoint;  // x (columns) = J^T w, overwrites
 };

@@ -82,8 +82,8 @@ Var Tape<T>::apply(std::shared_ptr<const DiffOp<T>> op, const std::vector<Var>& 
 template <class T>
 void Tape<T>::set(Var v, const std::vector<T>& host) {
   if (static_cast<Index>(host.size()) != size(v)) {
-    throw Error(ErrorCode::failed, name(v) + " has " + std::to_string(size(v)) + " values, got " +
-                                       std::to_string(host.size()));
+    throw Error(ErrorCode::failed,
+                name(v) + " has " + std::to_string(size(v)) + " values, got " + std::to_string(host.size()));
   }
   copy(*stream_, std::span<const T>(host), data(v));
 }
@@ -119,7 +119,8 @@ void Tape<T>::forward(Var target) {
   needed[at(target)] = 1;
   std::vector<char> run_node(nodes_.size(), 0);
   for (std::size_t k = nodes_.size(); k-- > 0;) {
-    for (const int id : nodes_[k].out) run_node[k] = static_cast<char>(run_node[k] | needed[static_cast<std::size_t>(id)]);
+    for (const int id : nodes_[k].out)
+      run_node[k] = static_cast<char>(run_node[k] | needed[static_cast<std::size_t>(id)]);
     if (!run_node[k]) continue;
     for (const int id : nodes_[k].in) needed[static_cast<std::size_t>(id)] = 1;
   }

@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "physics/wave/acoustic_wave.hpp"
 #include "kernels/runtime/kernel.hpp"
+#include "physics/wave/acoustic_wave.hpp"
 
 namespace {
 

@@ -109,10 +109,13 @@ Json verify_device(const Device& device, int threads, std::vector<std::string>* 
     const Check& c = checks[i];
     *all_ok = *all_ok && c.ok();
     char text[160];
-    std::snprintf(text, sizeof text, "  %-36s %10.3g  %s %g  %s", c.name.c_str(), c.value, c.at_most ? "<=" : ">=", c.limit,
-                  c.ok() ? "ok" : "FAILED");
+    std::snprintf(text, sizeof text, "  %-36s %10.3g  %s %g  %s", c.name.c_str(), c.value,
+                  c.at_most ? "<=" : ">=", c.limit, c.ok() ? "ok" : "FAILED");
     if (lines != nullptr) lines->emplace_back(text);
-    rows.push_back({{"check", c.name}, {"value", std::isfinite(c.value) ? Json(c.value) : Json(nullptr)}, {"limit", c.limit}, {"ok", c.ok()}});
+    rows.push_back({{"check", c.name},
+                    {"value", std::isfinite(c.value) ? Json(c.value) : Json(nullptr)},
+                    {"limit", c.limit},
+                    {"ok", c.ok()}});
   }
   return rows;
 }
@@ -131,7 +134,8 @@ nlohmann::ordered_json doctor(bool verify, const RunOptions& options, std::vecto
   const auto found = list_devices(true);
   for (const DeviceInfo& d : found) {
     say(d.device.name() + ": " + (d.usable ? d.description : "not usable, " + d.reason));
-    devices.push_back({{"device", d.device.name()}, {"usable", d.usable}, {"description", d.description}, {"reason", d.reason}});
+    devices.push_back(
+        {{"device", d.device.name()}, {"usable", d.usable}, {"description", d.description}, {"reason", d.reason}});
     gpu = gpu || (d.usable && d.device.kind == DeviceKind::cuda);
   }
   say(std::string("device auto: ") + (gpu ? "cuda:0" : "cpu"));

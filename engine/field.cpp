@@ -257,11 +257,6 @@ void Field<T>::read_map(const Json& transform) {
     const bool tanh = type == "scaled-tanh";
     map_.scale = quantity_or(object, "scale", tanh ? 10 : -8);
     map_.kind = tanh ? MapKind::scaled_tanh : MapKind::scaled_sigmoid;
-    if (find_quantity(object, "min") != nullptr) {  // between bounds; (1 + tanh y) / 2 = sigmoid(2 y)
-      bounds();
-      map_.kind = MapKind::bounded;
-      if (tanh) map_.scale *= 2;
-    }
   } else {
     fail(at + "/type", "unknown output map \"" + type + "\"");
   }

@@ -49,7 +49,8 @@ Sizes measure(const Config& config, const Problem& problem, const RunOptions& op
   const AcousticWave<T> wave(s, problem.grid, problem.survey, problem.wave, z.batch);
   z.plan = wave.plan();
   const Index simulation = wave.memory_bytes(WaveUse::forward) +
-                           z.batch * z.plan.receivers * z.plan.nt * Index{sizeof(T)} + problem.grid.cells() * Index{sizeof(T)};
+                           z.batch * z.plan.receivers * z.plan.nt * Index{sizeof(T)} +
+                           problem.grid.cells() * Index{sizeof(T)};
   if (config.json().at("task") == "forward") {
     z.arrays = simulation;
     return z;
@@ -73,11 +74,13 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
   const double limit = wave_stable_dt_s(p.grid, p.wave.order, p.wave.vmax_mps);
   const double need = p.wave.order >= 8 ? 3.5 : p.wave.order >= 6 ? 4 : p.wave.order >= 4 ? 5 : 10;
   char text[320];
-  std::snprintf(text, sizeof text,
-                "stability: time step %.4g ms (%lld per sample), limit %.4g ms at %.0f m/s; %.1f points per shortest wavelength "
-                "(%.0f m/s at 2.5 x %.3g Hz), order %d wants %.3g%s",
-                plan.inner_dt_s * 1e3, static_cast<long long>(plan.substeps), limit * 1e3, p.wave.vmax_mps, wavelength / h, slowest,
-                p.wave.pml_frequency_hz, p.wave.order, need, wavelength / h < need ? ": TOO COARSE, expect dispersion" : "");
+  std::snprintf(
+      text, sizeof text,
+      "stability: time step %.4g ms (%lld per sample), limit %.4g ms at %.0f m/s; %.1f points per shortest wavelength "
+      "(%.0f m/s at 2.5 x %.3g Hz), order %d wants %.3g%s",
+      plan.inner_dt_s * 1e3, static_cast<long long>(plan.substeps), limit * 1e3, p.wave.vmax_mps, wavelength / h,
+      slowest, p.wave.pml_frequency_hz, p.wave.order, need,
+      wavelength / h < need ? ": TOO COARSE, expect dispersion" : "");
   return text;
 }
 
@@ -85,17 +88,30 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
 
 Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
-  const Problem problem = build_problem(config, false);
+  Problem problem = build_problem(config, false);
   if (c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file") {
     const auto header = npy_info(c.at("data").at("path"));
     const std::vector<Index> want{problem.survey.shot_count(), problem.survey.max_receivers(), problem.survey.nt};
     if (header.shape != want) {
-      throw Error(ErrorCode::data, "the data have shape " + shape_text(header.shape) + ", the survey " + shape_text(want) +
-                                       " (shot, receiver, time)", c.at("data").at("path"));
+      throw Error(ErrorCode::data,
+                  "the data have shape " + shape_text(header.shape) + ", the survey " + shape_text(want) +
+                      " (shot, receiver, time)",
+                  c.at("data").at("path"));
     }
   }
   const bool fp64 = c.at("precision").at("physics") == "fp64";
-  const Sizes z = fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
+  const auto sizes = [&] {
+    return fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
+  };
+  Sizes z;
+  try {
+    z = sizes();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::budget) throw;
+    problem.wave.memory_budget_bytes = 0;  // say what the smallest policy would need
+    problem.wave.storage = Storage::checkpoint;
+    z = sizes();
+  }
   const Index scalar = fp64 ? 8 : 4;
   const bool invert = c.at("task") == "invert";
   // Observed data: as read, in the scalar of the run, predicted data in double and single.
@@ -105,18 +121,24 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const Index steps = z.plan.inner_nt * z.plan.points();
   const int threads = options.threads > 0 ? options.threads : default_threads();
   const auto parallel = static_cast<double>(std::min<Index>(threads, z.batch));
-  const double seconds = invert ? static_cast<double>(steps * z.batch) * static_cast<double>(z.iterations) / gradient_points_per_s / parallel
-                                : static_cast<double>(steps * problem.survey.shot_count()) / forward_points_per_s / parallel;
-  const Index keep = c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
-  const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 + (keep + 1) * z.parameters * (scalar + 16) +
-                     z.iterations * 350 + (Index{3} << 20);
+  const double seconds =
+      invert
+          ? static_cast<double>(steps * z.batch) * static_cast<double>(z.iterations) / gradient_points_per_s / parallel
+          : static_cast<double>(steps * problem.survey.shot_count()) / forward_points_per_s / parallel;
+  const Index keep =
+      c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
+  const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
+                     (keep + 1) * z.parameters * (scalar + 16) + z.iterations * 350 + (Index{3} << 20);
 
   Forecast f;
   char line[320];
-  std::snprintf(line, sizeof line, "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld iterations, %lld parameters",
-                c.at("task").get<std::string>().c_str(), static_cast<long long>(problem.grid.nz), static_cast<long long>(problem.grid.nx),
-                static_cast<long long>(problem.survey.shot_count()), static_cast<long long>(z.batch),
-                static_cast<long long>(z.plan.receivers), static_cast<long long>(z.plan.nt), static_cast<long long>(z.iterations),
+  std::snprintf(line, sizeof line,
+                "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
+                "iterations, %lld parameters",
+                c.at("task").get<std::string>().c_str(), static_cast<long long>(problem.grid.nz),
+                static_cast<long long>(problem.grid.nx), static_cast<long long>(problem.survey.shot_count()),
+                static_cast<long long>(z.batch), static_cast<long long>(z.plan.receivers),
+                static_cast<long long>(z.plan.nt), static_cast<long long>(z.iterations),
                 static_cast<long long>(z.parameters));
   f.lines.emplace_back(line);
   f.lines.push_back(stability_line(problem, z.plan));
@@ -124,31 +146,46 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
   const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
   const std::string storage(to_string(z.plan.storage.policy));
-  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " + gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) +
-                    ", records " + gigabytes(static_cast<double>(host_records)) + ", program " + gigabytes(static_cast<double>(program_bytes)) +
-                    ")" + (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
+  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
+                    gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
+                    gigabytes(static_cast<double>(host_records)) + ", program " +
+                    gigabytes(static_cast<double>(program_bytes)) + ")" +
+                    (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
                     (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") + "; storage " + storage + " (" +
                     gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)");
   f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)));
-  std::snprintf(line, sizeof line, "time: about %.0f s (between %.0f and %.0f s), from %.2g point steps a second on each of %d threads",
-                seconds, seconds / 3, seconds * 3, invert ? gradient_points_per_s : forward_points_per_s, static_cast<int>(parallel));
+  std::snprintf(line, sizeof line,
+                "time: about %.0f s (between %.0f and %.0f s), from %.2g point steps a second on each of %d threads",
+                seconds, seconds / 3, seconds * 3, invert ? gradient_points_per_s : forward_points_per_s,
+                static_cast<int>(parallel));
   f.lines.emplace_back(line);
   f.json = {{"task", c.at("task")},
-            {"memory", {{"host_bytes", host}, {"device_bytes", device}, {"arrays_bytes", z.arrays}, {"records_bytes", host_records},
-                        {"program_bytes", program_bytes}, {"storage", storage}, {"snapshot_bytes", z.plan.storage.bytes}}},
+            {"memory",
+             {{"host_bytes", host},
+              {"device_bytes", device},
+              {"arrays_bytes", z.arrays},
+              {"records_bytes", host_records},
+              {"program_bytes", program_bytes},
+              {"storage", storage},
+              {"snapshot_bytes", z.plan.storage.bytes}}},
             {"disk_bytes", disk},
             {"time_s", seconds},
-            {"stability", {{"dt_s", z.plan.inner_dt_s}, {"substeps", z.plan.substeps}, {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
-                           {"vmax_mps", problem.wave.vmax_mps}}},
+            {"stability",
+             {{"dt_s", z.plan.inner_dt_s},
+              {"substeps", z.plan.substeps},
+              {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
+              {"vmax_mps", problem.wave.vmax_mps}}},
             {"parameters", z.parameters},
             {"lines", f.lines}};
   const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;
   f.fits = host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
   if (!f.fits) {
     const std::string part = host_fits ? "device" : "host";
-    const double need = static_cast<double>(host_fits ? device : host), budget = host_fits ? device_budget : host_budget;
+    const double need = static_cast<double>(host_fits ? device : host),
+                 budget = host_fits ? device_budget : host_budget;
     f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
-    const double least = need - static_cast<double>(z.plan.storage.bytes) * (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
+    const double least =
+        need - static_cast<double>(z.plan.storage.bytes) * (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
     if (z.plan.storage.policy == Storage::all && least < budget) {
       f.remedy += "Fits: \"physics.storage\": \"checkpoint\" (about " + gigabytes(least) + ", about +35 % time).";
     } else if (z.batch > 1) {

@@ -16,9 +16,7 @@ namespace terrane {
 
 namespace {
 
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 template <class T>
 std::vector<T> narrow(const std::vector<double>& v) {
@@ -37,7 +35,8 @@ std::vector<T> blur_matrix(Index n, double sigma_cells) {
       row[static_cast<std::size_t>(j)] = std::exp(-0.5 * d * d);
       sum += row[static_cast<std::size_t>(j)];
     }
-    for (Index j = 0; j < n; ++j) m[static_cast<std::size_t>(i * n + j)] = static_cast<T>(row[static_cast<std::size_t>(j)] / sum);
+    for (Index j = 0; j < n; ++j)
+      m[static_cast<std::size_t>(i * n + j)] = static_cast<T>(row[static_cast<std::size_t>(j)] / sum);
   }
   return m;
 }
@@ -82,11 +81,11 @@ Inversion<T>::Inversion(Stream& s, const Config& config, const Problem& problem,
     : s_(s), config_(config), problem_(problem), log_(std::move(log)) {
   const Json& c = config_.json();
   if (problem_.start.empty()) {
-    throw Error(ErrorCode::config, "/start_model: an inversion needs a start model; for a network the one that F = 0 means",
+    throw Error(ErrorCode::config,
+                "/start_model: an inversion needs a start model; for a network the one that F = 0 means",
                 config_.place("/start_model"));
   }
-  field_ = std::make_unique<Field<T>>(
-      Field<T>::make(c.at("field"), problem_.grid, c.at("seed").get<std::uint64_t>()));
+  field_ = std::make_unique<Field<T>>(Field<T>::make(c.at("field"), problem_.grid, c.at("seed").get<std::uint64_t>()));
   for (const Json& stage : c.at("stages")) {
     total_ += stage.at("iterations").get<Index>();
     stage_ends_.push_back(total_);
@@ -276,15 +275,19 @@ std::vector<double> Inversion<T>::illumination(Stage& g) {
       std::vector<T> signs(static_cast<std::size_t>(n));
       for (Index i = 0; i < n; ++i) {
         const bool fresh = first + i / (plan.receivers * plan.nt) < all;  // a repeated last shot counts once
-        const auto bit = random.bits(static_cast<std::uint64_t>(first * plan.receivers * plan.nt + i),
-                                     static_cast<std::uint32_t>(probe)).v[0] & 1u;
+        const auto bit = random
+                             .bits(static_cast<std::uint64_t>(first * plan.receivers * plan.nt + i),
+                                   static_cast<std::uint32_t>(probe))
+                             .v[0] &
+                         1u;
         signs[static_cast<std::size_t>(i)] = fresh ? (bit ? T(1) : T(-1)) : T(0);
       }
       copy(s_, std::span<const T>(signs), data.data());
       fill(s_, Fill<T>{d_vp.data(), T(0), grid.cells()});
       g.wave->vjp(s_, start.data(), g.tape.data(g.wavelet), state, data.data(), d_vp.data(), nullptr);
       const auto host = to_host(s_, d_vp);
-      for (std::size_t i = 0; i < host.size(); ++i) light[i] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
+      for (std::size_t i = 0; i < host.size(); ++i)
+        light[i] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
     }
   }
   return gaussian_blur(light, grid.nz, grid.nx, 3, 3);
@@ -320,9 +323,11 @@ void Inversion<T>::select_shots() {
   for (std::size_t k = 0; k < shots.size(); ++k) {
     const auto from = static_cast<std::size_t>(shots[k] * per_shot);
     const Index to = static_cast<Index>(k) * per_shot;
-    copy(s_, std::span<const T>(g.observed).subspan(from, static_cast<std::size_t>(per_shot)), g.tape.data(g.target) + to);
+    copy(s_, std::span<const T>(g.observed).subspan(from, static_cast<std::size_t>(per_shot)),
+         g.tape.data(g.target) + to);
     if (!g.weights.empty()) {
-      copy(s_, std::span<const T>(g.weights).subspan(from, static_cast<std::size_t>(per_shot)), g.tape.data(g.weight) + to);
+      copy(s_, std::span<const T>(g.weights).subspan(from, static_cast<std::size_t>(per_shot)),
+           g.tape.data(g.weight) + to);
     }
   }
 }
@@ -334,7 +339,8 @@ double Inversion<T>::evaluate(const T** gradient, IterationReport* report) {
   g.tape.backward(g.sweep, g.phi);
   *gradient = g.sweep.cotangent(g.theta);
   const double phi = static_cast<double>(g.tape.scalar(g.phi));
-  if (report != nullptr && report->phi_data == 0 && report->phi_model.empty()) {  // the first evaluation of the iteration
+  if (report != nullptr && report->phi_data == 0 &&
+      report->phi_model.empty()) {  // the first evaluation of the iteration
     report->phi_data = static_cast<double>(g.tape.scalar(g.phi_data));
     for (const auto& [name, var] : g.penalties) report->phi_model[name] = static_cast<double>(g.tape.scalar(var));
     if (iteration_ == 0) {
@@ -389,14 +395,16 @@ void Inversion<T>::check_progress(const IterationReport& r) {
   const double grow = stop.at("grow_factor");
   if (stage_first_phi_ > 0 && r.phi > grow * stage_first_phi_) {
     throw Error(ErrorCode::diverged, "misfit " + std::to_string(r.phi) + " at " + where + " is more than " +
-                                         std::to_string(grow) + " times that of the first iteration of its stage; try a "
+                                         std::to_string(grow) +
+                                         " times that of the first iteration of its stage; try a "
                                          "lower optimizer.lr, or raise stop.grow_factor");
   }
   if (r.phi < best_phi_) {
     best_phi_ = r.phi;
     best_iteration_ = r.iteration;
   }
-  if (!stop.at("patience_iterations").is_null() && r.iteration - best_iteration_ >= stop.at("patience_iterations").get<Index>()) {
+  if (!stop.at("patience_iterations").is_null() &&
+      r.iteration - best_iteration_ >= stop.at("patience_iterations").get<Index>()) {
     stop_reason_ = "patience";
   }
   if (!stop.at("misfit_relative").is_null() && r.phi <= stop.at("misfit_relative").get<double>() * initial_phi_) {

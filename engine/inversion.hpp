@@ -4,9 +4,9 @@
 //   theta -> field -> bounds -> (gradient metric) -> wave(vp, wavelet) -> misfit + regularizers = phi
 //
 // phi is a mean over the samples of the batch, in units of the observed data (normalize survey: RMS of all data, trace:
-// RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided by
-// 1000 m/s, lengths by the size of a cell, and the sum by the number of nodes.
-// The same seed, device and build give the same bits for any number of threads; a restored state goes on bit for bit.
+// RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided
+// by 1000 m/s, lengths by the size of a cell, and the sum by the number of nodes. The same seed, device and build give
+// the same bits for any number of threads; a restored state goes on bit for bit.
 #pragma once
 
 #include <map>
@@ -51,8 +51,8 @@ class Inversion {
   // exceeds what the time step stands; the parameters are then those before the iteration.
   IterationReport step();
 
-  std::vector<double> model();                       // (nz, nx) of the current parameters
-  std::vector<double> parameters();                  // theta
+  std::vector<double> model();                                                   // (nz, nx) of the current parameters
+  std::vector<double> parameters();                                              // theta
   const std::vector<double>& first_gradient() const { return first_gradient_; }  // of phi by vp, iteration 0
   const Field<T>& field() const { return *field_; }
   double best_phi() const { return best_phi_; }

@@ -28,7 +28,9 @@ Var envelope(Tape<T>& tape, Var p, double e) {
 
 }  // namespace
 
-bool needs_trace_weights(const Json& misfit) { return misfit.contains("normalize") && misfit.at("normalize") == "trace"; }
+bool needs_trace_weights(const Json& misfit) {
+  return misfit.contains("normalize") && misfit.at("normalize") == "trace";
+}
 
 template <class T>
 Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed, Var weights, const DataScale& scale) {
@@ -70,18 +72,22 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, Var mode
     const double cell = std::min(grid.dz_m, grid.dx_m);
     const double wz = cell * cell / (grid.dz_m * grid.dz_m), wx = cell * cell / (grid.dx_m * grid.dx_m);
     const double epsilon = r.at("epsilon").get<double>() * model_unit_mps;
-    return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tv, grid.nz, grid.nx, wz, wx, epsilon,
-                                                     weight / model_unit_mps), {model});
+    return tape.apply(
+        std::make_shared<PenaltyOp<T>>(PenaltyKind::tv, grid.nz, grid.nx, wz, wx, epsilon, weight / model_unit_mps),
+        {model});
   }
-  if (type != "tikhonov") throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
+  if (type != "tikhonov")
+    throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
   if (r.at("order").get<int>() == 0) {
-    return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov0, grid.nz, grid.nx, 1, 1, 0, weight / unit2, true),
-                      {model, start});
+    return tape.apply(
+        std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov0, grid.nz, grid.nx, 1, 1, 0, weight / unit2, true),
+        {model, start});
   }
   const double cell = std::min(grid.dz_m, grid.dx_m);
   const double wz = r.at("weight_z").get<double>() * cell * cell / (grid.dz_m * grid.dz_m);
   const double wx = r.at("weight_x").get<double>() * cell * cell / (grid.dx_m * grid.dx_m);
-  return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov1, grid.nz, grid.nx, wz, wx, 0, weight / unit2), {model});
+  return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov1, grid.nz, grid.nx, wz, wx, 0, weight / unit2),
+                    {model});
 }
 
 template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&);

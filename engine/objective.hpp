@@ -14,10 +14,10 @@ namespace terrane {
 
 // What the weights of a misfit are taken from.
 struct DataScale {
-  double rms = 1;               // of all observed samples with weight
-  Index samples = 1;            // of a batch
-  Index traces = 1;             // of a batch
-  double survey_over_batch = 1; // shots of the survey over shots of the batch
+  double rms = 1;                // of all observed samples with weight
+  Index samples = 1;             // of a batch
+  Index traces = 1;              // of a batch
+  double survey_over_batch = 1;  // shots of the survey over shots of the batch
 };
 
 // phi_data (1) from predicted and observed data (shots, receivers, nt). `weights`: same shape or invalid (all 1).
@@ -30,6 +30,7 @@ bool needs_trace_weights(const nlohmann::ordered_json& misfit);
 
 // One weighted penalty (1) on the model (nz, nx) in m/s; `start` is the model that order 0 refers to.
 template <class T>
-Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid, Var model, Var start);
+Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid, Var model,
+                       Var start);
 
 }  // namespace terrane

@@ -26,7 +26,8 @@ double norm(Stream& s, const T* x, Index n) {
   if constexpr (std::is_same_v<T, float>) {
     const auto host = to_host(s, x, n);
     double lanes[16] = {};
-    for (std::size_t i = 0; i < host.size(); ++i) lanes[i % 16] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
+    for (std::size_t i = 0; i < host.size(); ++i)
+      lanes[i % 16] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
     double sum = 0;
     for (const double l : lanes) sum += l;
     return std::sqrt(sum);
@@ -56,7 +57,8 @@ struct GroupRate {
   double lr;
 };
 
-std::vector<GroupRate> group_rates(const Json& optimizer, const std::vector<ParameterGroup>& groups, double default_lr) {
+std::vector<GroupRate> group_rates(const Json& optimizer, const std::vector<ParameterGroup>& groups,
+                                   double default_lr) {
   const double lr = optimizer.at("lr").is_null() ? default_lr : optimizer.at("lr").get<double>();
   std::vector<GroupRate> rates;
   const Json& own = optimizer.at("groups");
@@ -65,7 +67,8 @@ std::vector<GroupRate> group_rates(const Json& optimizer, const std::vector<Para
     if (known) continue;
     std::string names;
     for (const auto& g : groups) names += (names.empty() ? "" : ", ") + g.name;
-    throw Error(ErrorCode::config, "/optimizer/groups/" + name + ": this field has no such part; its parts are " + names);
+    throw Error(ErrorCode::config,
+                "/optimizer/groups/" + name + ": this field has no such part; its parts are " + names);
   }
   for (const ParameterGroup& g : groups) {
     rates.push_back({g.offset, g.size, own.contains(g.name) ? own.at(g.name).at("lr").get<double>() : lr});
@@ -85,7 +88,12 @@ template <class T>
 class FirstOrder : public Optimizer<T> {
  public:
   FirstOrder(Stream& s, Json optimizer, std::vector<GroupRate> rates, Index n, bool adam)
-      : optimizer_(std::move(optimizer)), rates_(std::move(rates)), n_(n), adam_(adam), m_(s, n), v_(s, adam ? n : 0),
+      : optimizer_(std::move(optimizer)),
+        rates_(std::move(rates)),
+        n_(n),
+        adam_(adam),
+        m_(s, n),
+        v_(s, adam ? n : 0),
         before_(s, n) {
     fill(s, Fill<T>{m_.data(), T(0), n});
     if (adam) fill(s, Fill<T>{v_.data(), T(0), n});
@@ -143,8 +151,14 @@ template <class T>
 class Lbfgs : public Optimizer<T> {
  public:
   Lbfgs(Stream& s, Json optimizer, double lr, Index n)
-      : optimizer_(std::move(optimizer)), lr_(lr), n_(n), memory_(optimizer_.at("memory").get<int>()),
-        wolfe_(optimizer_.at("line_search") == "wolfe"), x0_(s, n), g0_(s, n), direction_(s, n) {
+      : optimizer_(std::move(optimizer)),
+        lr_(lr),
+        n_(n),
+        memory_(optimizer_.at("memory").get<int>()),
+        wolfe_(optimizer_.at("line_search") == "wolfe"),
+        x0_(s, n),
+        g0_(s, n),
+        direction_(s, n) {
     for (int k = 0; k < memory_; ++k) {
       s_.emplace_back(s, n);
       y_.emplace_back(s, n);
@@ -273,8 +287,8 @@ class Lbfgs : public Optimizer<T> {
 }  // namespace
 
 template <class T>
-std::unique_ptr<Optimizer<T>> make_optimizer(Stream& s, const Json& optimizer, const std::vector<ParameterGroup>& groups,
-                                             Index n, double default_lr) {
+std::unique_ptr<Optimizer<T>> make_optimizer(Stream& s, const Json& optimizer,
+                                             const std::vector<ParameterGroup>& groups, Index n, double default_lr) {
   const std::string type = optimizer.at("type");
   auto rates = group_rates(optimizer, groups, default_lr);
   if (type == "lbfgs") return std::make_unique<Lbfgs<T>>(s, optimizer, rates.at(0).lr, n);
@@ -293,13 +307,14 @@ double schedule_factor(const Json& schedule, Index iteration, Index total) {
     const double span = std::max(1.0, static_cast<double>(total) - warmup);
     return last + (1 - last) * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, (k - warmup) / span)));
   }
-  if (type == "step") return std::pow(schedule.at("gamma").get<double>(), std::floor(k / schedule.at("every_iterations").get<double>()));
+  if (type == "step")
+    return std::pow(schedule.at("gamma").get<double>(), std::floor(k / schedule.at("every_iterations").get<double>()));
   if (type == "exponential") return std::pow(schedule.at("gamma").get<double>(), k);
   return 1;
 }
 
-template std::unique_ptr<Optimizer<float>> make_optimizer<float>(Stream&, const Json&, const std::vector<ParameterGroup>&,
-                                                                 Index, double);
+template std::unique_ptr<Optimizer<float>> make_optimizer<float>(Stream&, const Json&,
+                                                                 const std::vector<ParameterGroup>&, Index, double);
 template std::unique_ptr<Optimizer<double>> make_optimizer<double>(Stream&, const Json&,
                                                                    const std::vector<ParameterGroup>&, Index, double);
 

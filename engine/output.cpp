@@ -22,14 +22,16 @@ bool holds_run(const std::string& path) {
 
 OutputDirectory::OutputDirectory(std::string path, bool overwrite, bool continuing) : path_(std::move(path)) {
   if (!overwrite && !continuing && holds_run(path_)) {
-    throw Error(ErrorCode::config, path_ + " already holds a run; choose another --out, or add --overwrite or --resume");
+    throw Error(ErrorCode::config,
+                path_ + " already holds a run; choose another --out, or add --overwrite or --resume");
   }
   make_directories(path_);
   lock_.emplace(path_);
   if (continuing) return;
-  for (const char* name : {"resolved.json", "result.json", "progress.jsonl", "checkpoint", "report.html", "figures", "model.npy",
-                           "model.json", "start_model.npy", "start_model.json", "true_model.npy", "true_model.json",
-                           "data_observed.npy", "data_predicted.npy", "gradient_first.npy", "weights.safetensors", "log.txt"}) {
+  for (const char* name :
+       {"resolved.json", "result.json", "progress.jsonl", "checkpoint", "report.html", "figures", "model.npy",
+        "model.json", "start_model.npy", "start_model.json", "true_model.npy", "true_model.json", "data_observed.npy",
+        "data_predicted.npy", "gradient_first.npy", "weights.safetensors", "log.txt"}) {
     remove(name);
   }
 }
@@ -76,7 +78,8 @@ ProgressFile::ProgressFile(const std::string& path, Index keep_before) : path_(p
 
 void ProgressFile::append(const Json& line) {
   out_ << line.dump() << "\n" << std::flush;
-  if (!out_) throw Error(ErrorCode::failed, "progress cannot be written; free some space on the disk and resume", path_);
+  if (!out_)
+    throw Error(ErrorCode::failed, "progress cannot be written; free some space on the disk and resume", path_);
 }
 
 Json model_errors(const std::vector<double>& model, const std::vector<double>& truth, const Grid2& grid) {

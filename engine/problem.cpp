@@ -28,7 +28,8 @@ std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
   } else if (type == "points") {
     const auto x = p.at("x_m").get<std::vector<double>>(), z = p.at("z_m").get<std::vector<double>>();
     const std::size_t n = std::max(x.size(), z.size());
-    for (std::size_t k = 0; k < n; ++k) positions.push_back({x.size() == 1 ? x[0] : x.at(k), z.size() == 1 ? z[0] : z.at(k)});
+    for (std::size_t k = 0; k < n; ++k)
+      positions.push_back({x.size() == 1 ? x[0] : x.at(k), z.size() == 1 ? z[0] : z.at(k)});
   } else {
     const Index step = p.at("step");
     for (Index x = 0; x < grid.nx; x += step) {
@@ -48,8 +49,9 @@ void check_positions(const std::vector<Position>& positions, const Grid2& g, con
     if (in_x && in_z) continue;
     char text[256];
     std::snprintf(text, sizeof text,
-                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.", what, k,
-                  in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? g.z0_m : g.x0_m, in_x ? g.z_end_m() : g.x_end_m());
+                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.",
+                  what, k, in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? g.z0_m : g.x0_m,
+                  in_x ? g.z_end_m() : g.x_end_m());
     throw Error(ErrorCode::data, text);
   }
 }
@@ -63,8 +65,10 @@ std::vector<double> build_wavelet(const Json& w, Index nt, double dt_s) {
     const std::string path = w.at("path");
     const auto a = read_npy<double>(path);
     if (a.shape.size() != 1 || static_cast<Index>(a.values.size()) > nt) {
-      throw Error(ErrorCode::data, "a wavelet is one array of at most nt = " + std::to_string(nt) + " samples; this is " +
-                                       shape_text(a.shape), path);
+      throw Error(
+          ErrorCode::data,
+          "a wavelet is one array of at most nt = " + std::to_string(nt) + " samples; this is " + shape_text(a.shape),
+          path);
     }
     for (std::size_t i = 0; i < a.values.size(); ++i) {
       if (!std::isfinite(a.values[i])) {
@@ -145,15 +149,19 @@ void read_observed(const Json& data, Problem& p) {
   const std::vector<Index> want{p.survey.shot_count(), p.survey.max_receivers(), p.survey.nt};
   auto a = read_npy<double>(path);
   if (a.shape != want) {
-    throw Error(ErrorCode::data, "the data have shape " + shape_text(a.shape) + ", the survey " + shape_text(want) +
-                                     " (shot, receiver, time)", path);
+    throw Error(
+        ErrorCode::data,
+        "the data have shape " + shape_text(a.shape) + ", the survey " + shape_text(want) + " (shot, receiver, time)",
+        path);
   }
   for (std::size_t i = 0; i < a.values.size(); ++i) {
     if (std::isfinite(a.values[i])) continue;
     const auto k = static_cast<Index>(i);
-    throw Error(ErrorCode::data, "sample (shot, receiver, time) = (" + std::to_string(k / (want[1] * want[2])) + ", " +
-                                     std::to_string(k / want[2] % want[1]) + ", " + std::to_string(k % want[2]) +
-                                     ") is not finite; give the bad traces weight 0 in \"mask\" and store 0", path);
+    throw Error(ErrorCode::data,
+                "sample (shot, receiver, time) = (" + std::to_string(k / (want[1] * want[2])) + ", " +
+                    std::to_string(k / want[2] % want[1]) + ", " + std::to_string(k % want[2]) +
+                    ") is not finite; give the bad traces weight 0 in \"mask\" and store 0",
+                path);
   }
   p.observed = std::move(a.values);
   p.observed_source = path;
@@ -161,7 +169,8 @@ void read_observed(const Json& data, Problem& p) {
   const std::string mask_path = data.at("mask");
   auto m = read_npy<double>(mask_path);
   if (m.shape != want && m.shape != std::vector<Index>{want[0], want[1]}) {
-    throw Error(ErrorCode::data, "the mask has shape " + shape_text(m.shape) + ", the data " + shape_text(want), mask_path);
+    throw Error(ErrorCode::data, "the mask has shape " + shape_text(m.shape) + ", the data " + shape_text(want),
+                mask_path);
   }
   for (const double w : m.values) {
     if (!(w >= 0 && w <= 1)) throw Error(ErrorCode::data, "a weight lies outside 0 to 1", mask_path);
@@ -187,7 +196,8 @@ Problem build_problem(const Config& config, bool read_data) {
   if (given("true_model")) p.true_model = build_model(config, c.at("true_model"), "/true_model", p.grid, nullptr);
   const std::vector<double>* known = p.true_model.empty() ? nullptr : &p.true_model;
   if (given("start_model")) p.start = build_model(config, c.at("start_model"), "/start_model", p.grid, known);
-  if (c.at("task") == "forward" && given("model")) p.true_model = build_model(config, c.at("model"), "/model", p.grid, known);
+  if (c.at("task") == "forward" && given("model"))
+    p.true_model = build_model(config, c.at("model"), "/model", p.grid, known);
   p.wave = build_wave_options(config, p);
   if (c.at("task") == "invert") {
     const Json& data = c.at("data");

@@ -189,12 +189,12 @@ std::vector<Component> transform_rows() {
          .min_open = true}}},
       {"transform",
        "scaled-sigmoid",
-       "m = min + (max - min) * sigmoid(scale * F)",
-       {low, high, {.name = "scale", .fallback = "-8", .help = "s"}}},
+       "m = scale * sigmoid(F)",
+       {{.name = "scale", .fallback = "-8", .help = "s, in the unit of the property"}}},
       {"transform",
        "scaled-tanh",
-       "m = min + (max - min) * (1 + tanh(scale * F)) / 2",
-       {low, high, {.name = "scale", .fallback = "10", .help = "s"}}},
+       "m = scale * tanh(F)",
+       {{.name = "scale", .fallback = "10", .help = "s, in the unit of the property"}}},
   };
 }
 

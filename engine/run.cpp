@@ -23,9 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // A number that does not exist is null, never NaN.
 Json number(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
@@ -47,7 +45,8 @@ Json phase_seconds(const Trace& trace, double io_s) {
       other += entry.seconds;
     }
   }
-  return {{"field", field}, {"forward", forward}, {"adjoint", adjoint}, {"optimizer", optimizer}, {"other", other}, {"io", io_s}};
+  return {{"field", field},         {"forward", forward}, {"adjoint", adjoint},
+          {"optimizer", optimizer}, {"other", other},     {"io", io_s}};
 }
 
 // One run of task invert or forward in scalar T.
@@ -55,7 +54,10 @@ template <class T>
 class Runner {
  public:
   Runner(const Config& config, const RunOptions& options, bool continuing)
-      : config_(config), options_(options), continuing_(continuing), start_s_(now_s()),
+      : config_(config),
+        options_(options),
+        continuing_(continuing),
+        start_s_(now_s()),
         out_(options.out_dir, options.overwrite, continuing) {
     log_ = Log::open(options.log.console_level() == LogLevel::off ? options.console : options.log.console_level(),
                      out_.file("log.txt"), options.sink);
@@ -69,6 +71,7 @@ class Runner {
     s_ = std::make_unique<Stream>(options_.device, stream_options);
     problem_ = build_problem(config_, true);
     check_budget();
+    check_setup();
     out_.remove("result.json");
     out_.write_json("resolved.json", config_.json());
     try {
@@ -93,7 +96,19 @@ class Runner {
     log_.info("terrane " + version.at("terrane").get<std::string>() + ", " + options_.device.name() + ", config " +
               config_.sha256().substr(0, 12) + ", seed " + config_.json().at("seed").dump());
     for (const std::string& note : config_.notes()) log_.info(note);
-    for (const std::string& section : config_.unused()) log_.info("section \"" + section + "\" is not used by this task");
+    for (const std::string& section : config_.unused())
+      log_.info("section \"" + section + "\" is not used by this task");
+  }
+  // What can only be wrong in the config is found before anything but the log is written.
+  void check_setup() {
+    const Json& c = config_.json();
+    make_wave_plan(problem_.grid, problem_.survey, problem_.wave, shots_per_batch(config_, problem_), sizeof(T));
+    if (c.at("task") != "invert") return;
+    const auto field = Field<T>::make(c.at("field"), problem_.grid, c.at("seed").template get<std::uint64_t>());
+    for (const Json& stage : c.at("stages")) {
+      const Json& optimizer = stage.at("optimizer").is_null() ? c.at("optimizer") : stage.at("optimizer");
+      make_optimizer<T>(*s_, optimizer, field.groups(), field.parameters(), 1.0);
+    }
   }
   void check_budget() {
     const Json& memory = config_.json().at("memory");
@@ -117,7 +132,8 @@ class Runner {
   }
   void simulate_task() {
     const std::vector<double>& model = problem_.true_model;
-    if (model.empty()) throw Error(ErrorCode::config, "task forward needs a model (or a true_model)", config_.place("/model"));
+    if (model.empty())
+      throw Error(ErrorCode::config, "task forward needs a model (or a true_model)", config_.place("/model"));
     say("simulating " + std::to_string(problem_.survey.shot_count()) + " shots");
     auto data = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
     const Json& c = config_.json();
@@ -154,7 +170,8 @@ class Runner {
     const Json& c = config_.json();
     if (c.at("data").at("type") == "synthetic") {
       say("simulating the observed data");
-      problem_.observed = simulate<T>(*s_, problem_, problem_.true_model, problem_.wavelet, shots_per_batch(config_, problem_));
+      problem_.observed =
+          simulate<T>(*s_, problem_, problem_.true_model, problem_.wavelet, shots_per_batch(config_, problem_));
       problem_.observed_source = "simulated in true_model with the solver of the inversion";
       add_noise(c.at("data").at("noise"), c.at("seed").get<std::uint64_t>(), problem_.observed);
     }
@@ -184,7 +201,8 @@ class Runner {
       if (keeps(done)) note_model_error(done);
       if ((every > 0 && done % every == 0) || keeps(done)) save();
     }
-    if (stop_reason_.empty()) stop_reason_ = inversion_->stop_reason().empty() ? "max_iterations" : inversion_->stop_reason();
+    if (stop_reason_.empty())
+      stop_reason_ = inversion_->stop_reason().empty() ? "max_iterations" : inversion_->stop_reason();
     if (every > 0 || !kept_.empty()) save();
     write_results();
     finish("ok", ErrorCode{0}, "");
@@ -207,13 +225,20 @@ class Runner {
   void record(const IterationReport& r) {
     Json model_terms = Json::object();
     for (const auto& [name, value] : r.phi_model) model_terms[name] = value;
-    Json line{{"iteration", r.iteration}, {"stage", r.stage},           {"phi", number(r.phi)},
-              {"phi_data", number(r.phi_data)}, {"phi_model", model_terms},   {"chi2", nullptr},
-              {"grad_norm", number(r.gradient_norm)}, {"step_norm", number(r.step_norm)},
-              {"lr", number(learning_rate() * r.rate_factor)}, {"evaluations", r.evaluations}};
+    Json line{{"iteration", r.iteration},
+              {"stage", r.stage},
+              {"phi", number(r.phi)},
+              {"phi_data", number(r.phi_data)},
+              {"phi_model", model_terms},
+              {"chi2", nullptr},
+              {"grad_norm", number(r.gradient_norm)},
+              {"step_norm", number(r.step_norm)},
+              {"lr", number(learning_rate() * r.rate_factor)},
+              {"evaluations", r.evaluations}};
     if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
       const auto model = inversion_->model();
-      line["model_rmse_mps"] = number(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
+      line["model_rmse_mps"] =
+          number(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
     }
     line["time_s"] = r.seconds;
     line["elapsed_s"] = now_s() - start_s_;
@@ -238,8 +263,8 @@ class Runner {
     const int signal = options_.stop_signal->load();
     const bool interrupt = signal == 2;
     stop_reason_ = "signal";
-    log_.info("stopped by signal " + std::to_string(signal) + "; checkpoint " + std::to_string(inversion_->iteration()) +
-              " is written, terrane resume " + out_.path() + " continues");
+    log_.info("stopped by signal " + std::to_string(signal) + "; checkpoint " +
+              std::to_string(inversion_->iteration()) + " is written, terrane resume " + out_.path() + " continues");
     write_results();
     finish("stopped", interrupt ? ErrorCode::interrupted : ErrorCode::stopped, "");
   }
@@ -263,7 +288,8 @@ class Runner {
     }
     write_safetensors(out_.file("weights.safetensors"), tensors, metadata);
     out_.write_data("data_predicted.npy",
-                    simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_)), data_shape());
+                    simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_)),
+                    data_shape());
     if (!problem_.true_model.empty()) {
       model_error_ = model_errors(model, problem_.true_model, problem_.grid);
       baselines_ = baselines();
@@ -277,23 +303,28 @@ class Runner {
     b["start_model"] = model_errors(problem_.start, problem_.true_model, problem_.grid);
     for (const char* type : {"best-constant", "best-linear"}) {
       fit["type"] = type;
-      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_.true_model, problem_.grid);
+      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_.true_model,
+                             problem_.grid);
     }
     return b;
   }
 
   Json misfit_section() const {
     if (inversion_ == nullptr) return nullptr;
-    return {{"initial", number(inversion_->initial_phi())}, {"final", number(last_phi_)},
-            {"best", number(inversion_->best_phi())},       {"best_iteration", inversion_->best_iteration()},
-            {"chi2", nullptr},                              {"history", "progress.jsonl"}};
+    return {{"initial", number(inversion_->initial_phi())},
+            {"final", number(last_phi_)},
+            {"best", number(inversion_->best_phi())},
+            {"best_iteration", inversion_->best_iteration()},
+            {"chi2", nullptr},
+            {"history", "progress.jsonl"}};
   }
   Json inputs_section() const {
     Json list = Json::array();
     for (const ConfigInput& in : config_.inputs()) {
       try {
         const std::string bytes = read_file(in.path);
-        list.push_back({{"path", in.path}, {"key", in.pointer}, {"bytes", bytes.size()}, {"sha256", sha256_hex(bytes)}});
+        list.push_back(
+            {{"path", in.path}, {"key", in.pointer}, {"bytes", bytes.size()}, {"sha256", sha256_hex(bytes)}});
       } catch (const Error& e) {
         list.push_back({{"path", in.path}, {"key", in.pointer}, {"error", e.message()}});
       }
@@ -304,8 +335,12 @@ class Runner {
   // result.json and the report; also for a stopped or failed run.
   void finish(const std::string& status, ErrorCode code, const std::string& message) {
     const Json& c = config_.json();
-    Json r{{"schema_version", 1}, {"status", status}, {"exit_code", static_cast<int>(code)}, {"task", c.at("task")},
-           {"name", c.at("name")}, {"stop_reason", stop_reason_.empty() ? Json(nullptr) : Json(stop_reason_)}};
+    Json r{{"schema_version", 1},
+           {"status", status},
+           {"exit_code", static_cast<int>(code)},
+           {"task", c.at("task")},
+           {"name", c.at("name")},
+           {"stop_reason", stop_reason_.empty() ? Json(nullptr) : Json(stop_reason_)}};
     if (!message.empty()) r["error"] = message;
     r["iterations"] = inversion_ ? Json(inversion_->iteration()) : Json(nullptr);
     r["misfit"] = misfit_section();
@@ -314,7 +349,10 @@ class Runner {
     r["baselines"] = baselines_;
     if (!problem_.observed_source.empty()) r["data_source"] = problem_.observed_source;
     r["solver"] = description_.empty() ? Json(nullptr) : Json(description_);
-    r["time"] = {{"wall_s", now_s() - start_s_}, {"phases_s", phase_seconds(trace_, io_s_)}};
+    Json kernels = Json::object();
+    for (const auto& [name, entry] : trace_.entries())
+      kernels[name] = {{"calls", entry.calls}, {"seconds", entry.seconds}};
+    r["time"] = {{"wall_s", now_s() - start_s_}, {"phases_s", phase_seconds(trace_, io_s_)}, {"kernels", kernels}};
     r["memory"] = memory_section();
     r["device"] = device_section();
     r["seed"] = c.at("seed");
@@ -342,11 +380,12 @@ class Runner {
   }
   Json memory_section() const {
     const bool gpu = options_.device.kind == DeviceKind::cuda;
-    return {{"host_peak_bytes", peak_resident_bytes()},
-            {"device_peak_bytes", gpu && s_ ? s_->arena()->stats().peak_bytes : 0},
-            {"arrays_peak_bytes", s_ ? s_->arena()->stats().peak_bytes : 0},
-            {"forecast_bytes", forecast_bytes_ > 0 ? Json(forecast_bytes_) : Json(nullptr)},
-            {"storage", inversion_ ? Json(std::string(to_string(inversion_->wave_plan().storage.policy))) : Json(nullptr)}};
+    return {
+        {"host_peak_bytes", peak_resident_bytes()},
+        {"device_peak_bytes", gpu && s_ ? s_->arena()->stats().peak_bytes : 0},
+        {"arrays_peak_bytes", s_ ? s_->arena()->stats().peak_bytes : 0},
+        {"forecast_bytes", forecast_bytes_ > 0 ? Json(forecast_bytes_) : Json(nullptr)},
+        {"storage", inversion_ ? Json(std::string(to_string(inversion_->wave_plan().storage.policy))) : Json(nullptr)}};
   }
   Json device_section() const {
     std::string name;
@@ -386,8 +425,10 @@ class Runner {
 std::string precision_of(const Config& config) {
   const Json& p = config.json().at("precision");
   if (p.at("physics") != p.at("network")) {
-    throw Error(ErrorCode::config, "/precision: this version computes physics and network in one precision; set both to "
-                                   "fp32 or both to fp64", config.place("/precision"));
+    throw Error(ErrorCode::config,
+                "/precision: this version computes physics and network in one precision; set both to "
+                "fp32 or both to fp64",
+                config.place("/precision"));
   }
   return p.at("physics");
 }
@@ -423,7 +464,8 @@ nlohmann::ordered_json resume(const std::string& dir, const RunOptions& options,
     const bool iterations = starts("optimizer.iterations") || starts("optimizer/iterations") ||
                             (starts("stages") && key.find("iterations") != std::string::npos);
     if (!iterations && !starts("stop") && !starts("checkpoint") && !starts("report") && !starts("memory")) {
-      throw Error(ErrorCode::config, "resume can change iterations, stop, checkpoint, report and memory only; not \"" + set + "\"");
+      throw Error(ErrorCode::config,
+                  "resume can change iterations, stop, checkpoint, report and memory only; not \"" + set + "\"");
     }
   }
   RunOptions with = options;

@@ -33,7 +33,7 @@ struct RunOptions {
   int threads = 0;  // 0: default_threads()
   Log log;
   LogLevel console = LogLevel::info;  // level of the log that run() opens on stderr and in log.txt when `log` is silent
-  LogSink sink;                        // takes the place of stderr, at the same level
+  LogSink sink;                       // takes the place of stderr, at the same level
   std::function<void(const ProgressEvent&)> progress;
   const std::atomic<int>* stop_signal = nullptr;  // non-zero: stop after the iteration; the number of the signal
 };

@@ -5,11 +5,11 @@
 
 #include "kernels/encode/encode.hpp"
 #include "kernels/encode/output_map.hpp"
+#include "kernels/fft/fft.hpp"
 #include "kernels/fit/analytic.hpp"
 #include "kernels/fit/misfit.hpp"
 #include "kernels/fit/optimize.hpp"
 #include "kernels/fit/regularizer.hpp"
-#include "kernels/fft/fft.hpp"
 #include "kernels/linalg/linalg.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/pointwise/pointwise.hpp"

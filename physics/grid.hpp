@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Regular 2-D grid of nodes: node (z, x) lies at (z0_m + z dz_m, x0_m + x dx_m), z down. Arrays are (nz, nx), x fastest.
+// Regular 2-D grid of nodes: node (z, x) lies at (z0_m + z dz_m, x0_m + x dx_m), z down. Arrays are (nz, nx), x
+// fastest.
 #pragma once
 
 #include "kernels/runtime/error.hpp"

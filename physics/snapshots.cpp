@@ -38,8 +38,8 @@ Storage parse_storage(std::string_view name) {
   for (std::size_t i = 0; i < std::size(names); ++i) {
     if (names[i] == name) return static_cast<Storage>(i);
   }
-  throw Error(ErrorCode::config, "unknown storage policy '" + std::string(name) +
-                                     "'; one of: auto, all, every-k, checkpoint, ring");
+  throw Error(ErrorCode::config,
+              "unknown storage policy '" + std::string(name) + "'; one of: auto, all, every-k, checkpoint, ring");
 }
 
 std::string_view to_string(Storage storage) { return names[static_cast<std::size_t>(storage)]; }

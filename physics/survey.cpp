@@ -42,8 +42,8 @@ void check_position(const Grid2& g, const Position& p, const char* kind, Index n
   char text[256];
   const char axis = x_ok ? 'z' : 'x';
   std::snprintf(text, sizeof text,
-                "%s %lld of shot %lld at %c = %g m lies outside the grid (%g to %g m); move it or enlarge the grid", kind,
-                static_cast<long long>(number), static_cast<long long>(shot), axis, x_ok ? p.z_m : p.x_m,
+                "%s %lld of shot %lld at %c = %g m lies outside the grid (%g to %g m); move it or enlarge the grid",
+                kind, static_cast<long long>(number), static_cast<long long>(shot), axis, x_ok ? p.z_m : p.x_m,
                 x_ok ? g.z0_m : g.x0_m, x_ok ? g.z_end_m() : g.x_end_m());
   throw Error(ErrorCode::data, text, "survey");
 }

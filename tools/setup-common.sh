@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # SPDX-License-Identifier: MIT
 # Functions shared by tools/demo, tools/test, tools/vendor-deps, tools/gpu-check and .ci/run. Sourced, not run.
 
@@ -7,7 +7,7 @@ TERRANE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian 12 packages. The first list builds the program, the second adds the tests.
 TERRANE_BUILD_PACKAGES=(g++ cmake ninja-build libcli11-dev libspdlog-dev libfmt-dev nlohmann-json3-dev libeigen3-dev
   libpng-dev zlib1g-dev libopenblas-openmp-dev liblapacke-dev)
-TERRANE_TEST_PACKAGES=(libgtest-dev python3 python3-numpy pkg-config)
+TERRANE_TEST_PACKAGES=(libgtest-dev python3 python3-numpy python3-pil pkg-config)
 
 say() { printf '==> %s\n' "$*" >&2; }
 die() {
@@ -67,6 +67,18 @@ build_jobs() {
   [ "$jobs" -lt 1 ] && jobs=1
   [ "$jobs" -gt "$cores" ] && jobs=$cores
   printf '%s\n' "$jobs"
+}
+
+# The Python that sees NumPy, for the tests that compare with it: another one may stand first on the PATH.
+test_python() {
+  local python
+  for python in "${TERRANE_PYTHON:-python3}" /usr/bin/python3; do
+    if "$python" -c 'import numpy' >/dev/null 2>&1; then
+      printf '%s\n' "$python"
+      return
+    fi
+  done
+  printf 'python3\n'
 }
 
 have_gpu() { have nvidia-smi && nvidia-smi -L 2>/dev/null | grep -q '^GPU '; }

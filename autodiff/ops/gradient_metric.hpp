@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Identity forward; the vjp gives the gradient in another metric, d_in += scale o (B_z d_out B_x^T): masks of water and
-// of source neighbourhoods, illumination, smoothing along both axes. By design not the derivative of its forward, so the
-// gradient checks leave it out; its own test compares with the formula.
+// of source neighbourhoods, illumination, smoothing along both axes. By design not the derivative of its forward, so
+// the gradient checks leave it out; its own test compares with the formula.
 #pragma once
 
 #include <vector>
@@ -40,8 +40,8 @@ class GradientMetricOp : public DiffOp<T> {
       d = whole_.data();
     }
     // d(x y)/dy t = x t with x the scale
-    binary_chain(s, BinaryChain<T>{BinaryKind::multiply, T(0), scale_.data(), scale_.data(), d, d_in[0], true, true,
-                                   nz_ * nx_});
+    binary_chain(
+        s, BinaryChain<T>{BinaryKind::multiply, T(0), scale_.data(), scale_.data(), d, d_in[0], true, true, nz_ * nx_});
   }
   void jvp(Stream& s, const Saved*, Inputs<T>, Inputs<T>, Inputs<T> t_in, Outputs<T> t_out) const override {
     copy_values(s, CopyValues<T>{t_in[0], t_out[0], nz_ * nx_});

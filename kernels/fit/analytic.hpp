@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pieces of the Hilbert transform of traces: h = F^-1 (-i sgn f) F p on rows padded with zeros, cropped back. Padding to
-// twice the length keeps the ends of a trace from wrapping into each other. The whole map is antisymmetric, because
+// Pieces of the Hilbert transform of traces: h = F^-1 (-i sgn f) F p on rows padded with zeros, cropped back. Padding
+// to twice the length keeps the ends of a trace from wrapping into each other. The whole map is antisymmetric, because
 // crop and pad are each other's transposes and the multiplier is imaginary and odd.
 #pragma once
 

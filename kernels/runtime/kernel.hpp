@@ -12,8 +12,8 @@
 #include "kernels/runtime/stream.hpp"
 
 // Instantiates a kernel for both scalars; stands after its definition.
-#define TERRANE_INSTANTIATE(name, Args)                       \
-  template void name<float>(Stream&, const Args<float>&);     \
+#define TERRANE_INSTANTIATE(name, Args)                   \
+  template void name<float>(Stream&, const Args<float>&); \
   template void name<double>(Stream&, const Args<double>&);
 
 namespace terrane {
@@ -30,7 +30,7 @@ struct KernelTable {
   const char* (*synchronize)(void* native) = nullptr;
   // Number of usable devices; `text` receives name and driver of `device`, or the reason why there is none.
   int (*probe)(int device, char* text, Index text_bytes) = nullptr;
-#define TERRANE_KERNEL_ENTRY(name, Args)                 \
+#define TERRANE_KERNEL_ENTRY(name, Args)                     \
   void (*name##_f32)(Stream&, const Args<float>&) = nullptr; \
   void (*name##_f64)(Stream&, const Args<double>&) = nullptr;
   TERRANE_KERNEL_LIST(TERRANE_KERNEL_ENTRY)

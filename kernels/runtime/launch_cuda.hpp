@@ -39,10 +39,10 @@ __device__ __forceinline__ T* shared_dynamic() {
   return reinterpret_cast<T*>(dynamic_shared_bytes);
 }
 
-#define TERRANE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                      \
-  do {                                                                                                      \
+#define TERRANE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                           \
+  do {                                                                                                           \
     (kernel)<<<(grid), (block), (shared_bytes), ::terrane::TERRANE_BACKEND::cuda_stream(stream)>>>(__VA_ARGS__); \
-    ::terrane::TERRANE_BACKEND::check_cuda(cudaGetLastError(), #kernel);                                    \
+    ::terrane::TERRANE_BACKEND::check_cuda(cudaGetLastError(), #kernel);                                         \
   } while (false)
 
 template <class Kernel, class... Args>

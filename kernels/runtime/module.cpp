@@ -77,10 +77,10 @@ const KernelTable& kernel_table(const Device& device) {
   std::size_t slot = 0;
   if (device.kind == DeviceKind::cuda) slot = 1;
   if (device.kind == DeviceKind::emulated) slot = 2;
-  std::call_once(once[slot], [slot] {
-    loaded[slot] = slot == 0 ? load_cpu() : load_module(slot == 1 ? "cuda" : "emulated");
-  });
-  if (loaded[slot].table == nullptr) throw Error(ErrorCode::device, device.name() + " unusable: " + loaded[slot].reason);
+  std::call_once(once[slot],
+                 [slot] { loaded[slot] = slot == 0 ? load_cpu() : load_module(slot == 1 ? "cuda" : "emulated"); });
+  if (loaded[slot].table == nullptr)
+    throw Error(ErrorCode::device, device.name() + " unusable: " + loaded[slot].reason);
   return *loaded[slot].table;
 }
 

@@ -33,7 +33,7 @@ enum class RandomPurpose : std::uint32_t {
   noise = 2,
   shot_subset = 3,
   fourier_frequencies = 4,
-  geology = 5,        // geology uses 5 .. 31 with its own sub-purposes in `draw`
+  geology = 5,  // geology uses 5 .. 31 with its own sub-purposes in `draw`
   probe = 32,
 };
 
@@ -47,8 +47,9 @@ struct Random {
   TERRANE_HD Random(std::uint64_t s, std::uint32_t p) : seed(s), purpose(p) {}
 
   TERRANE_HD Philox4 bits(std::uint64_t index, std::uint32_t draw = 0) const {
-    return philox4x32(Philox4{{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), purpose, draw}},
-                      static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+    return philox4x32(
+        Philox4{{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), purpose, draw}},
+        static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
   }
   // Uniform in [0, 1), 53 bits.
   TERRANE_HD double uniform(std::uint64_t index, std::uint32_t draw = 0) const {

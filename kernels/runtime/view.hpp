@@ -36,9 +36,7 @@ struct View {
     return n;
   }
   // A writable view converts to a read-only one.
-  TERRANE_HD operator View<const T, R>() const
-    requires(!std::is_const_v<T>)
-  {
+  TERRANE_HD operator View<const T, R>() const requires(!std::is_const_v<T>) {
     View<const T, R> v;
     v.data = data;
     for (int d = 0; d < R; ++d) v.extent[d] = extent[d];

@@ -38,7 +38,7 @@ struct CpmlCell {
     return w;
   }
   TERRANE_HD V adjoint_t(V g, V h) const { return mul_add(b, g + h, g); }
-  TERRANE_HD V adjoint_second(V t) const { return mul_add(b, t, t); }              // goes through D2
+  TERRANE_HD V adjoint_second(V t) const { return mul_add(b, t, t); }               // goes through D2
   TERRANE_HD V adjoint_first(V t, V phi) const { return mul_add(db, t, b * phi); }  // goes through -D1
   TERRANE_HD V adjoint_phi(V phi, V d1_t) const { return a * (phi - d1_t); }
   TERRANE_HD V adjoint_eta(V g, V h) const { return a * (g + h); }

@@ -10,11 +10,11 @@ namespace terrane {
 // Lists in device memory. Cells are z pitch + x; locations count within the shot.
 template <class T>
 struct WavePoints {
-  Index per_shot = 0;                     // traces of a shot in the data; shots with fewer leave the rest zero
-  Index most_touched = 0;                 // largest touch_count
-  const Index* first = nullptr;           // (survey shots): first location
-  const Index* count = nullptr;           // (survey shots)
-  const Index* start = nullptr;           // (locations + 1): range in cell, weight
+  Index per_shot = 0;            // traces of a shot in the data; shots with fewer leave the rest zero
+  Index most_touched = 0;        // largest touch_count
+  const Index* first = nullptr;  // (survey shots): first location
+  const Index* count = nullptr;  // (survey shots)
+  const Index* start = nullptr;  // (locations + 1): range in cell, weight
   const Index* cell = nullptr;
   const T* weight = nullptr;
   const Index* touch_first = nullptr;     // (survey shots): first touched cell

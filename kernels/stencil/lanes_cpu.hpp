@@ -13,13 +13,17 @@ namespace terrane::TERRANE_BACKEND {
 
 template <class T>
 struct Lanes {
-  using Native = typename Simd<T>::V;
-  static constexpr int count = Simd<T>::lanes;
+  // At least four values, so that a window reaches as far as the widest stencil.
+  static constexpr int bytes =
+      simd_bytes < 4 * static_cast<int>(sizeof(T)) ? 4 * static_cast<int>(sizeof(T)) : simd_bytes;
+  static constexpr int count = bytes / static_cast<int>(sizeof(T));
+  typedef T Native __attribute__((vector_size(bytes), may_alias));
+  typedef T Unaligned __attribute__((vector_size(bytes), may_alias, aligned(alignof(T))));
   Native v{};
 
-  static TERRANE_HD Lanes load(const T* p) { return {Simd<T>::load(p)}; }
-  static TERRANE_HD Lanes all(T x) { return {Simd<T>::broadcast(x)}; }
-  TERRANE_HD void store(T* p) const { Simd<T>::store(p, v); }
+  static TERRANE_HD Lanes load(const T* p) { return {*reinterpret_cast<const Unaligned*>(p)}; }
+  static TERRANE_HD Lanes all(T x) { return {x - Native{}}; }
+  TERRANE_HD void store(T* p) const { *reinterpret_cast<Unaligned*>(p) = v; }
   // Past the caches, p aligned to the register: for values that are read again only after many megabytes.
   TERRANE_HD void stream(T* p) const {
 #if defined(__AVX512F__)
@@ -50,44 +54,59 @@ inline void finish_streams() {
 #endif
 }
 
-// Cells K places further along the row (|K| <= 4).
+// Cells K places further along the row (|K| <= 4), from three neighbouring registers.
 template <class T>
 struct Window {
-  const T* p = nullptr;
-#if defined(__AVX512F__)
+  static constexpr int count = Lanes<T>::count;
+  using Native = typename Lanes<T>::Native;
   Lanes<T> left, mid, right;
+
+  // At a row in memory; later columns are loaded before the values here may be overwritten.
   TERRANE_HD void start(const T* row) {
-    p = row;
     left = Lanes<T>::load(row - count);
     mid = Lanes<T>::load(row);
     right = Lanes<T>::load(row + count);
   }
-  TERRANE_HD void advance() {
-    p += count;
+  TERRANE_HD void advance(Lanes<T> next) {
     left = mid;
     mid = right;
-    right = Lanes<T>::load(p + count);
+    right = next;
   }
   template <int K>
   TERRANE_HD Lanes<T> get() const {
-    if constexpr (K == 0) return mid;
-    const auto high = K > 0 ? right.v : mid.v, low = K > 0 ? mid.v : left.v;
-    constexpr int shift = K > 0 ? K : count + K;
-    if constexpr (sizeof(T) == 4) {
-      return {(typename Lanes<T>::Native)_mm512_maskz_alignr_epi32(static_cast<__mmask16>(-1), (__m512i)high, (__m512i)low, shift)};
+    if constexpr (K == 0) {
+      return mid;
+    } else if constexpr (K == count) {
+      return right;
+    } else if constexpr (K == -count) {
+      return left;
+    } else if constexpr (K > 0) {
+      return {shifted<K>(mid.v, right.v)};
     } else {
-      return {(typename Lanes<T>::Native)_mm512_maskz_alignr_epi64(static_cast<__mmask8>(-1), (__m512i)high, (__m512i)low, shift)};
+      return {shifted<count + K>(left.v, mid.v)};
     }
   }
-#else
-  TERRANE_HD void start(const T* row) { p = row; }
-  TERRANE_HD void advance() { p += count; }
+
+ private:
+  // The `count` values from place K of the pair (low, high).
   template <int K>
-  TERRANE_HD Lanes<T> get() const {
-    return Lanes<T>::load(p + K);
+  static TERRANE_HD Native shifted(Native low, Native high) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {
+      return (Native)_mm512_maskz_alignr_epi32(static_cast<__mmask16>(-1), (__m512i)high, (__m512i)low, K);
+    } else {
+      return (Native)_mm512_maskz_alignr_epi64(static_cast<__mmask8>(-1), (__m512i)high, (__m512i)low, K);
+    }
+#else
+    return shuffle<K>(low, high, std::make_integer_sequence<int, count>{});
+#endif
+  }
+#if !defined(__AVX512F__)
+  template <int K, int... i>
+  static TERRANE_HD Native shuffle(Native low, Native high, std::integer_sequence<int, i...>) {
+    return __builtin_shufflevector(low, high, (K + i)...);
   }
 #endif
-  static constexpr int count = Lanes<T>::count;
 };
 
 // Rows above and below.
@@ -146,6 +165,12 @@ namespace terrane {
 template <class T>
 struct MulAdd<TERRANE_BACKEND::Lanes<T>> {
   using V = TERRANE_BACKEND::Lanes<T>;
-  TERRANE_HD static V apply(V a, V b, V c) { return {TERRANE_BACKEND::multiply_add(a.v, b.v, c.v)}; }
+  TERRANE_HD static V apply(V a, V b, V c) {
+#if defined(__FMA__)
+    return {TERRANE_BACKEND::multiply_add(a.v, b.v, c.v)};
+#else
+    return {a.v * b.v + c.v};
+#endif
+  }
 };
 }  // namespace terrane

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Band-limited change of the sampling rate by an integer ratio r, with a windowed sinc h of half-width M coarse samples:
+// Band-limited change of the sampling rate by an integer ratio r, with a windowed sinc h of half-width M coarse
+// samples:
 //   up    fine_j   = scale sum_k h(j - k r) coarse_k
 //   down  coarse_k = scale sum_j h(j - k r) fine_j
 // h(i) = sinc(i / r) kaiser(i / (M r)), h(0) = 1, h(i r) = 0 otherwise: up with scale 1 keeps the coarse samples; down

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // CPU schedule of the wave steps: one shot a task, the time loop inside the task, so that no step waits for another
 // thread. A row is cut at the strips of the absorbing layer; every part is computed once, in vectors, without branches.
+#include "kernels/stencil/wave.hpp"
+
 #include <algorithm>
 
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/lanes_cpu.hpp"
-#include "kernels/stencil/wave.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
@@ -28,7 +29,7 @@ struct Step {
   const T* background;  // tangent: stored w_0, may be null
   T* image;             // adjoint
   int parity;           // selects the old phi
-  T* scratch;           // adjoint: ring of strip rows, then three single rows
+  T* scratch;           // adjoint: ring of strip rows
 };
 
 // Part of a row: columns [begin, end), multiples of the register; strip: index of the x strip or -1.
@@ -107,7 +108,7 @@ template <int R, int Rows, Keep K, bool Image, class T>
         mul_add(around[r + R], V::load(w + i), V::load(image + i)).store(image + i);
       }
       leapfrog(around[r + R], V::load(next + i), V::load(c + i), lap[r]).store(next + i);
-      row[r].advance();
+      row[r].advance(V::load(u + i + 2 * V::count));
     });
   }
 }
@@ -128,12 +129,12 @@ template <int R, bool InZ, bool InX, Keep K, class T>
   const T* phi_z = step.f.phi_z[step.parity] + zp;
   T* phi_z_new = step.f.phi_z[1 - step.parity] + zp;
   T* eta_z = step.f.eta_z[0] + zp;
-  T* phi_x_new = step.f.phi_x[1 - step.parity] + xp;
+  T* phi_x = step.f.phi_x[0] + xp;
   T* eta_x = step.f.eta_x[0] + xp;
   const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row, phi_x;
+  Window<T> row, phi_row;
   row.start(u);
-  if constexpr (InX) phi_x.start(step.f.phi_x[step.parity] + xp);
+  if constexpr (InX) phi_row.start(phi_x);
   for (Index x = 0; x < n; x += V::count) {
     const V here = row.template get<0>();
     const Column<T> column{u + x, g.pitch};
@@ -152,25 +153,31 @@ template <int R, bool InZ, bool InX, Keep K, class T>
       const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
       V phi_new, eta = V::load(eta_x + x);
       sum = sum + pml_x.forward(fd_first<R>(row, fx, V{}), fd_second<R>(row, fx, fx.center * here),
-                                fd_first<R>(phi_x, fx, V{}), phi_x.template get<0>(), phi_new, eta);
-      phi_new.store(phi_x_new + x);
+                                fd_first<R>(phi_row, fx, V{}), phi_row.template get<0>(), phi_new, eta);
+      phi_new.store(phi_x + x);
       eta.store(eta_x + x);
-      phi_x.advance();
+      phi_row.advance(V::load(phi_x + x + 2 * V::count));
     } else {
       sum = fd_second<R>(row, fx, mul_add(fx.center, here, sum));
     }
     keep_w<K>(sum, w + x);
     leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
-    row.advance();
+    row.advance(V::load(u + x + 2 * V::count));
   }
+}
+
+// Strip of row z as the forward operator sees it; -1: none.
+inline Index forward_strip(const WaveLayout& g, Index z) {
+  const Index k = g.z_strip(z);
+  return k >= 0 && z >= g.z[k].inner && z < g.z[k].outer ? k : -1;
 }
 
 template <int R, Keep K, class T>
 void forward_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   for (Index z = 0; z < g.nz;) {
-    const Index k = g.z_strip(z);
-    const bool pass = k < 0 && z + rows_per_pass <= g.nz && g.z_strip(z + rows_per_pass - 1) < 0;
+    const Index k = forward_strip(g, z);
+    const bool pass = k < 0 && z + rows_per_pass <= g.nz && forward_strip(g, z + rows_per_pass - 1) < 0;
     const Index rows = pass ? rows_per_pass : 1, z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
@@ -282,14 +289,21 @@ struct ForwardShot {
     const bool streamed = a.store.slots * g.cells * static_cast<Index>(sizeof(T)) > streamed_bytes;
     const Index traces = s.receivers.per_shot;
     T* tile = s.scratch + task * wave_scratch_size(g, traces) + wave_scratch_size(g, 0);
-    Recorder<T> record{s.receivers, tile, a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
-                       s.nt, s.shot[task], a.n0};
+    Recorder<T> record{s.receivers, tile,         a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
+                       s.nt,        s.shot[task], a.n0};
     for (Index n = a.n0; n < a.n1; ++n) {
       const int parity = static_cast<int>(n & 1);
       record.sample(f.u[parity], n, n + 1 == a.n1);
       if (n + 1 == s.nt) break;
-      const Step<T> step{s,      f,       f.u[parity], f.u[1 - parity], a.store.at(task, n, g.cells),
-                         a.background.at(task, n, g.cells), nullptr, parity, nullptr};
+      const Step<T> step{s,
+                         f,
+                         f.u[parity],
+                         f.u[1 - parity],
+                         a.store.at(task, n, g.cells),
+                         a.background.at(task, n, g.cells),
+                         nullptr,
+                         parity,
+                         nullptr};
       if (step.w == nullptr) {
         forward_step<R, Keep::no>(step, parts);
       } else if (streamed) {
@@ -305,30 +319,28 @@ struct ForwardShot {
   }
 };
 
-// Rolling rows of a z strip: E goes through D2, Y through -D1, t through D1 of Phi's update. Row r is in slot r mod n.
+// Rolling rows of a z strip: t and Y (goes through -D1). Row r is in slot r mod (2 R + 1).
 template <int R, class T>
 struct AdjointRing {
   static constexpr Index slots = 2 * R + 1;
   T* base;
   Index pitch;
-  T* e(Index z) const { return base + slot(z); }
+  T* t(Index z) const { return base + slot(z); }
   T* y(Index z) const { return base + slots * pitch + slot(z); }
-  T* t(Index z) const { return base + 2 * slots * pitch + slot(z); }
   Index slot(Index z) const { return (z + slots) % slots * pitch; }  // z >= -R
 };
 
 // Puts row z into the ring and advances H there.
 template <int R, class T>
-[[gnu::noinline]] void adjoint_ring_row(const Step<T>& step, const AdjointRing<R, T>& ring, const WaveStrip& strip, Index z) {
+[[gnu::noinline]] void adjoint_ring_row(const Step<T>& step, const AdjointRing<R, T>& ring, const WaveStrip& strip,
+                                        Index z) {
   using V = Lanes<T>;
   const Index pitch = ring.pitch;
   const T* q = step.u + z * pitch;  // rows around the cells are zeros or images
-  T *e = ring.e(z), *y = ring.y(z), *t = ring.t(z);
+  T *t = ring.t(z), *y = ring.y(z);
   if (z < strip.begin || z >= strip.end) {
     for (Index x = 0; x < pitch; x += V::count) {
-      const V here = V::load(q + x);
-      here.store(e + x);
-      here.store(t + x);
+      V::load(q + x).store(t + x);
       V{}.store(y + x);
     }
     return;
@@ -340,51 +352,75 @@ template <int R, class T>
   for (Index x = 0; x < pitch; x += V::count) {
     const V here = V::load(q + x), h = V::load(eta + x), tx = pml.adjoint_t(here, h);
     tx.store(t + x);
-    pml.adjoint_second(tx).store(e + x);
     pml.adjoint_first(tx, V::load(phi + x)).store(y + x);
     pml.adjoint_eta(here, h).store(eta + x);
   }
 }
 
-// The same for one row of an x strip: E, Y, t in three rows with zeros around.
-template <class T>
-struct AdjointRows {
-  T* base;
-  Index pitch;
-  T* e() const { return base + wave_lanes; }
-  T* y() const { return e() + pitch + 2 * wave_lanes; }
-  T* t() const { return y() + pitch + 2 * wave_lanes; }
+// Weights of row z of D2((1 + b) t): w_k = c_k (1 + b_{z+k}), k = -R .. R. Rows outside the grid: b does not matter.
+template <int R, class T>
+struct RowWeights {
+  Lanes<T> w[2 * R + 1];
+  RowWeights(const FdAxis<T>& f, const T* b, Index z, Index nz) {
+    for (int k = -R; k <= R; ++k) {
+      const T weight = k == 0 ? f.center : f.second[(k < 0 ? -k : k) - 1];
+      const Index row = z + k;
+      w[k + R] = Lanes<T>::all(row >= 0 && row < nz ? mul_add(weight, b[row], weight) : weight);
+    }
+  }
 };
 
+// t, Y and E of neighbouring columns of an x strip, as three windows that move together.
 template <class T>
-[[gnu::noinline]] void adjoint_strip_row(const Step<T>& step, const AdjointRows<T>& rows, Index z, const RowPart& part) {
+struct StripWindows {
   using V = Lanes<T>;
-  const WaveLayout& g = step.s.g;
-  const Index place = z * g.x_pitch + g.x[part.strip].offset, n = part.end - part.begin;
-  const T* q = step.u + z * g.pitch + part.begin;
-  const T* phi = step.f.phi_x[0] + place;
-  T* eta = step.f.eta_x[0] + place;
-  T *e = rows.e(), *y = rows.y(), *t = rows.t();
-  for (Index x = 0; x < n; x += V::count) {
-    const CpmlCell<V> pml = load_cell(step.s.px, part.begin + x);
-    const V here = V::load(q + x), h = V::load(eta + x), tx = pml.adjoint_t(here, h);
-    tx.store(t + x);
-    pml.adjoint_second(tx).store(e + x);
-    pml.adjoint_first(tx, V::load(phi + x)).store(y + x);
+  const CpmlProfile<T> p;
+  const T* q;
+  const T* phi;
+  T* eta;
+  Index begin, n;
+  Window<T> e, y, t;
+
+  void start() {
+    outside(-V::count, e.left, y.left, t.left);
+    inside(0, e.mid, y.mid, t.mid);
+    at(V::count, e.right, y.right, t.right);
+  }
+  TERRANE_HD void advance(Index x) {  // from column x to the next register
+    V next_e, next_y, next_t;
+    at(x + 2 * V::count, next_e, next_y, next_t);
+    e.advance(next_e);
+    y.advance(next_y);
+    t.advance(next_t);
+  }
+
+ private:
+  TERRANE_HD void at(Index x, V& ex, V& yx, V& tx) {
+    if (x < n) {
+      inside(x, ex, yx, tx);
+    } else {
+      outside(x, ex, yx, tx);
+    }
+  }
+  // Beside the strip nothing is absorbed, or the grid has ended and q is zero.
+  TERRANE_HD void outside(Index x, V& ex, V& yx, V& tx) {
+    ex = tx = V::load(q + x);
+    yx = V{};
+  }
+  TERRANE_HD void inside(Index x, V& ex, V& yx, V& tx) {
+    const CpmlCell<V> pml = load_cell(p, begin + x);
+    const V here = V::load(q + x), h = V::load(eta + x);
+    tx = pml.adjoint_t(here, h);
+    ex = pml.adjoint_second(tx);
+    yx = pml.adjoint_first(tx, V::load(phi + x));
     pml.adjoint_eta(here, h).store(eta + x);
   }
-  // Neighbours outside the strip: nothing is absorbed there (right or left of it), or the grid ends and q is zero.
-  for (Index k = 0; k < g.radius; ++k) {
-    e[n + k] = t[n + k] = q[n + k];
-    e[-1 - k] = t[-1 - k] = q[-1 - k];
-    y[n + k] = y[-1 - k] = 0;
-  }
-}
+};
 
 // One row of a part in the layer, backwards.
 template <int R, bool InZ, bool InX, bool Image, class T>
-[[gnu::noinline]] void adjoint_layer(const Step<T>& step, const AdjointRing<R, T>& ring, const AdjointRows<T>& rows, Index z, Index z_row,
-                   const RowPart& part) {
+[[gnu::noinline]] void adjoint_layer(const Step<T>& step, const AdjointRing<R, T>& ring, Index z, Index z_row,
+                                     const RowPart& part) {
   using V = Lanes<T>;
   const WaveLayout& g = step.s.g;
   const Index at = z * g.pitch + part.begin, n = part.end - part.begin;
@@ -394,39 +430,44 @@ template <int R, bool InZ, bool InX, bool Image, class T>
   T* next = step.next + at;
   const T* w = step.w + at;
   T* image = step.image + at;
-  const T *e[2 * R + 1], *y[2 * R + 1], *t[2 * R + 1];
+  const T *y[2 * R + 1], *t[2 * R + 1];
   for (int k = -R; k <= R && InZ; ++k) {
-    e[k + R] = ring.e(z + k) + part.begin;
     y[k + R] = ring.y(z + k) + part.begin;
     t[k + R] = ring.t(z + k) + part.begin;
   }
+  const RowWeights<R, T> weights(step.s.fz, step.s.pz.b, z, g.nz);
   T* phi_z = step.f.phi_z[0] + (InZ ? z_row * g.pitch + part.begin : 0);
-  T* phi_x = step.f.phi_x[0] + (InX ? z * g.x_pitch + g.x[part.strip].offset : 0);
+  const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
+  T* phi_x = step.f.phi_x[0] + xp;
   const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row, row_y, row_t;
-  row.start(InX ? rows.e() : q);
+  Window<T> row;
+  StripWindows<T> strip{step.s.px, q, phi_x, step.f.eta_x[0] + xp, part.begin, n, {}, {}, {}};
   if constexpr (InX) {
-    row_y.start(rows.y());
-    row_t.start(rows.t());
+    strip.start();
+  } else {
+    row.start(q);
   }
   for (Index x = 0; x < n; x += V::count) {
     const V here = V::load(q + x);
     V lap;
     if constexpr (InZ) {
-      lap = fd_second<R>(RowsAt<R, T>{e, x}, fz, fz.center * V::load(e[R] + x));
+      V rows[2 * R + 1];
+      unroll<2 * R + 1>([&](auto k) { rows[k] = V::load(t[k] + x); });
+      lap = weights.w[0] * rows[0];
+      unroll<2 * R>([&](auto k) { lap = mul_add(weights.w[k + 1], rows[k + 1], lap); });
       lap = lap - fd_first<R>(RowsAt<R, T>{y, x}, fz, V{});
-      pml_z.adjoint_phi(V::load(phi_z + x), fd_first<R>(RowsAt<R, T>{t, x}, fz, V{})).store(phi_z + x);
+      pml_z.adjoint_phi(V::load(phi_z + x), fd_first<R>(Stack<V, R>{rows}, fz, V{})).store(phi_z + x);
     } else {
       lap = fd_second<R>(Column<T>{q + x, g.pitch}, fz, fz.center * here);
     }
-    lap = fd_second<R>(row, fx, mul_add(fx.center, row.template get<0>(), lap));
-    row.advance();
     if constexpr (InX) {
-      lap = lap - fd_first<R>(row_y, fx, V{});
+      lap = fd_second<R>(strip.e, fx, mul_add(fx.center, strip.e.mid, lap)) - fd_first<R>(strip.y, fx, V{});
       const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
-      pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(row_t, fx, V{})).store(phi_x + x);
-      row_y.advance();
-      row_t.advance();
+      pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(strip.t, fx, V{})).store(phi_x + x);
+      strip.advance(x);
+    } else {
+      lap = fd_second<R>(row, fx, mul_add(fx.center, here, lap));
+      row.advance(V::load(q + x + 2 * V::count));
     }
     if constexpr (Image) {
       prefetch_w(w + x);
@@ -440,7 +481,6 @@ template <int R, bool Image, class T>
 void adjoint_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   const AdjointRing<R, T> ring{step.scratch, g.pitch};
-  const AdjointRows<T> x_rows{step.scratch + 3 * ring.slots * g.pitch, g.pitch};
   for (Index z = 0; z < g.nz;) {
     const Index k = g.z_strip(z);
     const bool pass = k < 0 && z + rows_per_pass <= g.nz && g.z_strip(z + rows_per_pass - 1) < 0;
@@ -451,16 +491,15 @@ void adjoint_step(const Step<T>& step, const RowParts& parts) {
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       for (Index r = 0; r < rows && part.strip >= 0; ++r) {
-        adjoint_strip_row(step, x_rows, z + r, part);
         if (k >= 0) {
-          adjoint_layer<R, true, true, Image>(step, ring, x_rows, z, z_row, part);
+          adjoint_layer<R, true, true, Image>(step, ring, z, z_row, part);
         } else {
-          adjoint_layer<R, false, true, Image>(step, ring, x_rows, z + r, 0, part);
+          adjoint_layer<R, false, true, Image>(step, ring, z + r, 0, part);
         }
       }
       if (part.strip >= 0) continue;
       if (k >= 0) {
-        adjoint_layer<R, true, false, Image>(step, ring, x_rows, z, z_row, part);
+        adjoint_layer<R, true, false, Image>(step, ring, z, z_row, part);
       } else if (pass) {
         interior_rows<R, rows_per_pass, Keep::no, Image>(step, z, part);
       } else {
@@ -482,7 +521,6 @@ struct AdjointShot {
     const Index traces = s.receivers.per_shot, shot = s.shot[task];
     T* scratch = s.scratch + task * wave_scratch_size(g, traces);
     T* tile = scratch + wave_scratch_size(g, 0);
-    std::fill(scratch, tile, T(0));
     T* image = a.image != nullptr ? a.image + task * g.cells : nullptr;
     const RowParts parts = cut_row(g);
     Index begin = a.n1;  // first sample in the tile
@@ -521,10 +559,14 @@ template <template <int, class> class Shot, class T, class Args>
 void run_shots(Stream& stream, const Args& a) {
   const Index shots = a.setup.shots;
   switch (a.setup.g.radius) {
-    case 1: return parallel_for_coarse(stream, shots, Shot<1, T>{a});
-    case 2: return parallel_for_coarse(stream, shots, Shot<2, T>{a});
-    case 3: return parallel_for_coarse(stream, shots, Shot<3, T>{a});
-    default: return parallel_for_coarse(stream, shots, Shot<4, T>{a});
+    case 1:
+      return parallel_for_coarse(stream, shots, Shot<1, T>{a});
+    case 2:
+      return parallel_for_coarse(stream, shots, Shot<2, T>{a});
+    case 3:
+      return parallel_for_coarse(stream, shots, Shot<3, T>{a});
+    default:
+      return parallel_for_coarse(stream, shots, Shot<4, T>{a});
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // GPU schedule of the wave steps: the host loops over time steps, one thread a cell of all shots. Cells of a strip do
-// their part of the absorbing layer in place: old and new phi (and, backwards, eta) are two arrays, so that the order of
-// the cells does not matter. Sources are gathered by touched cell: no atomics.
+// their part of the absorbing layer in place: old and new phi (and, backwards, eta) are two arrays, so that the order
+// of the cells does not matter. Sources are gathered by touched cell: no atomics.
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/wave.hpp"
@@ -158,8 +158,10 @@ struct AdjointCell {
     const T* old_eta = eta[now] + place;
     T lap = f.center * terms(p, position, strip, q[0], old_phi, old_eta).e, d1_y = 0, d1_t = 0;
     for (int k = 1; k <= R; ++k) {
-      const AdjointTerms<T> right = terms(p, position + k, strip, q[k * stride], old_phi + k * step, old_eta + k * step);
-      const AdjointTerms<T> left = terms(p, position - k, strip, q[-k * stride], old_phi - k * step, old_eta - k * step);
+      const AdjointTerms<T> right =
+          terms(p, position + k, strip, q[k * stride], old_phi + k * step, old_eta + k * step);
+      const AdjointTerms<T> left =
+          terms(p, position - k, strip, q[-k * stride], old_phi - k * step, old_eta - k * step);
       lap = mul_add(f.second[k - 1], right.e + left.e, lap);
       d1_y = mul_add(f.first[k - 1], right.y - left.y, d1_y);
       d1_t = mul_add(f.first[k - 1], right.t - left.t, d1_t);
@@ -179,7 +181,8 @@ struct AdjointCell {
     const Index kz = g.z_strip(at.z), kx = g.x_strip(x);
     T lap = 0;
     if (kz >= 0) {
-      lap += axis(s.fz, q, g.pitch, s.pz, g.z[kz], at.z, a.fields.phi_z, a.fields.eta_z, now, at.z_place(g, kz), g.pitch);
+      lap +=
+          axis(s.fz, q, g.pitch, s.pz, g.z[kz], at.z, a.fields.phi_z, a.fields.eta_z, now, at.z_place(g, kz), g.pitch);
     } else {
       lap += fd_second<R>(Strided<T>{q, g.pitch}, s.fz, s.fz.center * q[0]);
     }
@@ -244,10 +247,14 @@ void adjoint_steps(Stream& stream, const WaveAdjoint<T>& a) {
 template <class T>
 void wave_forward(Stream& stream, const WaveForward<T>& a) {
   switch (a.setup.g.radius) {
-    case 1: return forward_steps<1>(stream, a);
-    case 2: return forward_steps<2>(stream, a);
-    case 3: return forward_steps<3>(stream, a);
-    default: return forward_steps<4>(stream, a);
+    case 1:
+      return forward_steps<1>(stream, a);
+    case 2:
+      return forward_steps<2>(stream, a);
+    case 3:
+      return forward_steps<3>(stream, a);
+    default:
+      return forward_steps<4>(stream, a);
   }
 }
 TERRANE_INSTANTIATE(wave_forward, WaveForward)
@@ -255,10 +262,14 @@ TERRANE_INSTANTIATE(wave_forward, WaveForward)
 template <class T>
 void wave_adjoint(Stream& stream, const WaveAdjoint<T>& a) {
   switch (a.setup.g.radius) {
-    case 1: return adjoint_steps<1>(stream, a);
-    case 2: return adjoint_steps<2>(stream, a);
-    case 3: return adjoint_steps<3>(stream, a);
-    default: return adjoint_steps<4>(stream, a);
+    case 1:
+      return adjoint_steps<1>(stream, a);
+    case 2:
+      return adjoint_steps<2>(stream, a);
+    case 3:
+      return adjoint_steps<3>(stream, a);
+    default:
+      return adjoint_steps<4>(stream, a);
   }
 }
 TERRANE_INSTANTIATE(wave_adjoint, WaveAdjoint)

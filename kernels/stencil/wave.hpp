@@ -23,8 +23,9 @@ namespace terrane {
 inline constexpr Index wave_lanes = 16;  // rows and strips are multiples of this
 
 struct WaveStrip {
-  Index begin = 0, end = 0;  // cells along the axis
-  Index offset = 0;          // place of cell `begin` in the strip storage
+  Index begin = 0, end = 0;    // cells along the axis: 2 R beyond the layer, the reach of the transposed operator
+  Index offset = 0;            // place of cell `begin` in the strip storage
+  Index inner = 0, outer = 0;  // [inner, outer): R beyond the layer, the reach of the forward operator
 };
 
 struct WaveLayout {
@@ -114,10 +115,10 @@ struct WaveAdjoint {
 
 inline constexpr Index wave_tile_steps = 16;  // traces are read and written in blocks of this many samples
 
-// Elements of CPU scratch a shot: ring of adjoint rows, strip rows, trace tile.
+// Elements of CPU scratch a shot: ring of adjoint rows, then the trace tile.
 inline Index wave_scratch_size(const WaveLayout& g, Index receivers) {
-  const Index ring = 3 * (2 * g.radius + 1) * g.pitch, strip = 3 * (g.pitch + 2 * wave_lanes);
-  return (ring + strip + wave_tile_steps * receivers + wave_lanes - 1) / wave_lanes * wave_lanes;
+  const Index ring = 2 * (2 * g.radius + 1) * g.pitch;
+  return ring + (wave_tile_steps * receivers + wave_lanes - 1) / wave_lanes * wave_lanes;
 }
 
 // u^{n+1} from u^n, u^{n-1}.

@@ -11,8 +11,8 @@ namespace terrane {
 
 // Where the model lies in the padded grid.
 struct ModelFrame {
-  Index nz = 0, nx = 0;      // model
-  Index top = 0, left = 0;   // cells of the layers before the model
+  Index nz = 0, nx = 0;                    // model
+  Index top = 0, left = 0;                 // cells of the layers before the model
   Index rows = 0, columns = 0, pitch = 0;  // padded grid
   bool free_surface = false;
 

@@ -98,11 +98,12 @@ std::vector<T> resample_taps(Index ratio) {
   const double shape = 8, pi = 3.14159265358979323846;
   std::vector<T> taps;
   for (Index i = 0; i < half; ++i) {
-    const double d = static_cast<double>(i) / static_cast<double>(ratio), r = d / static_cast<double>(resample_half_width);
+    const double d = static_cast<double>(i) / static_cast<double>(ratio),
+                 r = d / static_cast<double>(resample_half_width);
     double sinc = i == 0 ? 1.0 : std::sin(pi * d) / (pi * d);
     if (i > 0 && i % ratio == 0) sinc = 0;  // exactly: the coarse samples are kept
-    taps.push_back(static_cast<T>(sinc * std::cyl_bessel_i(0.0, shape * std::sqrt(1 - r * r)) /
-                                  std::cyl_bessel_i(0.0, shape)));
+    taps.push_back(
+        static_cast<T>(sinc * std::cyl_bessel_i(0.0, shape * std::sqrt(1 - r * r)) / std::cyl_bessel_i(0.0, shape)));
   }
   return taps;
 }
@@ -146,10 +147,11 @@ void AcousticWave<T>::check_model(Stream& s, const T* vp, WaveWork<T>& work) con
   for (const T v : to_host(s, vp, n)) {
     if (v > T(0) && static_cast<double>(v) <= vmax * (1 + 1e-6)) continue;
     char text[256];
-    std::snprintf(text, sizeof text,
-                  "the model holds %g m/s, outside (0, %g] m/s for which the time step was chosen; bound the field, lower "
-                  "the learning rate or raise vmax_mps",
-                  static_cast<double>(v), vmax);
+    std::snprintf(
+        text, sizeof text,
+        "the model holds %g m/s, outside (0, %g] m/s for which the time step was chosen; bound the field, lower "
+        "the learning rate or raise vmax_mps",
+        static_cast<double>(v), vmax);
     throw Error(ErrorCode::diverged, text, "wave");
   }
 }
@@ -272,8 +274,8 @@ void AcousticWave<T>::run_background(Stream& s, WaveWork<T>& work, const T* wave
 }
 
 template <class T>
-void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveState<T>& state, const T* d_data,
-                          T* d_vp, T* d_wavelet) const {
+void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveState<T>& state, const T* d_data, T* d_vp,
+                          T* d_wavelet) const {
   WaveWork<T>& work = *state.work;
   require(work.kept, ErrorCode::failed, "the derivative needs a forward call with keep = true", "wave");
   const bool wants_wavelet = d_wavelet != nullptr && plan_.sources > 0;
@@ -289,9 +291,9 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   if (a.image != nullptr) zero(s, a.image, work.image.size());
   a.d_data = d_data;
   if (plan_.substeps > 1) {
-    ResampleUp<T> up{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps,
-                      plan_.shots * plan_.receivers, plan_.nt, plan_.inner_nt, d_data, work.inner_data.data(),
-                      T(1) / static_cast<T>(plan_.substeps), false}};
+    ResampleUp<T> up{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, plan_.shots * plan_.receivers,
+                      plan_.nt, plan_.inner_nt, d_data, work.inner_data.data(), T(1) / static_cast<T>(plan_.substeps),
+                      false}};
     resample_up(s, up);
     a.d_data = work.inner_data.data();
   }
@@ -304,8 +306,8 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   }
   if (d_vp != nullptr) {
     wave_image_sum(s, WaveImageSum<T>{work.image.data(), work.image_total.data(), plan_.shots, plan_.layout.cells});
-    wave_model_gradient(s, WaveModelGradient<T>{plan_.frame, work.image_total.data(), vp,
-                                                static_cast<T>(storage.every), d_vp});
+    wave_model_gradient(
+        s, WaveModelGradient<T>{plan_.frame, work.image_total.data(), vp, static_cast<T>(storage.every), d_vp});
   }
   if (wants_wavelet) accumulate_wavelet(s, work, d_wavelet);
 }

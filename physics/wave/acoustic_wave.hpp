@@ -2,9 +2,9 @@
 // 2-D acoustic wave equation, constant density: p_tt / v² - lap p = s(t) delta(x - x_s), p = 0 before t = 0.
 //
 //   data (shot, receiver, time) = F(vp, wavelet)      vp (nz, nx) in m/s; wavelet (nt), or (survey shots, sources, nt)
-// Second order in time, order 2 to 8 in space; absorbing layers (CPML) on any subset of edges, optionally a free surface
-// on top; exact discrete adjoint and tangent in vp and wavelet. The sampling interval of data and solver are related by
-// a fixed ratio; wavelet and records are resampled by linear operators with exact transposes (resample.hpp).
+// Second order in time, order 2 to 8 in space; absorbing layers (CPML) on any subset of edges, optionally a free
+// surface on top; exact discrete adjoint and tangent in vp and wavelet. The sampling interval of data and solver are
+// related by a fixed ratio; wavelet and records are resampled by linear operators with exact transposes (resample.hpp).
 //
 // All arrays are device memory of the stream. Results do not depend on the number of threads.
 // Errors: Error{config} unstable step or invalid options, Error{data} a position outside the grid, Error{diverged} a

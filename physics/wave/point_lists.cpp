@@ -58,7 +58,8 @@ PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
   std::vector<std::size_t> distinct;  // shots that brought a new list
   std::vector<Index> first, count, touch_first, touch_count;
   for (std::size_t i = 0; i < shots.size(); ++i) {
-    const auto same = std::find_if(distinct.begin(), distinct.end(), [&](std::size_t k) { return shots[k] == shots[i]; });
+    const auto same =
+        std::find_if(distinct.begin(), distinct.end(), [&](std::size_t k) { return shots[k] == shots[i]; });
     if (same != distinct.end()) {
       ranges.push_back(ranges[*same]);
     } else {
@@ -73,9 +74,15 @@ PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
     points_.most_touched = std::max(points_.most_touched, ranges.back().touch_count);
   }
   std::vector<Index> all;
-  const Index at[] = {append(all, first),          append(all, count),           append(all, lists.start),
-                      append(all, lists.cell),     append(all, touch_first),     append(all, touch_count),
-                      append(all, lists.touch_cell), append(all, lists.touch_start), append(all, lists.touch_location)};
+  const Index at[] = {append(all, first),
+                      append(all, count),
+                      append(all, lists.start),
+                      append(all, lists.cell),
+                      append(all, touch_first),
+                      append(all, touch_count),
+                      append(all, lists.touch_cell),
+                      append(all, lists.touch_start),
+                      append(all, lists.touch_location)};
   std::vector<T> weights;
   for (const double w : lists.weight) weights.push_back(static_cast<T>(w));
   const auto touch_weights = static_cast<Index>(weights.size());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sources or receivers of a survey as the lists that the wave kernels read (kernels/stencil/interpolate.hpp). Shots with
-// equal positions share one list.
+// Sources or receivers of a survey as the lists that the wave kernels read (kernels/stencil/interpolate.hpp). Shots
+// with equal positions share one list.
 #pragma once
 
 #include "kernels/runtime/buffer.hpp"
@@ -17,8 +17,9 @@ class PointLists {
   PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame, const std::vector<std::vector<Position>>& shots,
              double scale);
   const WavePoints<T>& points() const { return points_; }
-  Index bytes() const { return (indices_.size() * static_cast<Index>(sizeof(Index))) +
-                               weights_.size() * static_cast<Index>(sizeof(T)); }
+  Index bytes() const {
+    return (indices_.size() * static_cast<Index>(sizeof(Index))) + weights_.size() * static_cast<Index>(sizeof(T));
+  }
 
  private:
   Buffer<Index> indices_;

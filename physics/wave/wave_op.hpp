@@ -35,14 +35,15 @@ class WaveOp final : public ForwardOperator<T> {
   std::string describe() const override { return wave_->plan().describe(); }
 
   std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
-    require(in.size() == 2 && elements(in[0]) == elements(model_shape()) && elements(in[1]) == elements(wavelet_shape()),
-            ErrorCode::failed, "the wave operator takes vp (nz, nx) and a wavelet as long as the survey's nt", "wave");
+    require(
+        in.size() == 2 && elements(in[0]) == elements(model_shape()) && elements(in[1]) == elements(wavelet_shape()),
+        ErrorCode::failed, "the wave operator takes vp (nz, nx) and a wavelet as long as the survey's nt", "wave");
     return {data_shape()};
   }
   SavedPtr forward(Stream& s, Inputs<T> in, Outputs<T> out, SavedPtr recycled) const override {
     SavedPtr saved = recycled != nullptr ? std::move(recycled) : std::make_unique<WaveState<T>>();
-    const std::span<const Index> shots = selection_ != nullptr ? std::span<const Index>(selection_->shots)
-                                                               : std::span<const Index>();
+    const std::span<const Index> shots =
+        selection_ != nullptr ? std::span<const Index>(selection_->shots) : std::span<const Index>();
     wave_->forward(s, shots, in[0], in[1], out[0], keep_, static_cast<WaveState<T>&>(*saved));
     return saved;
   }

@@ -31,19 +31,20 @@ void check_options(const WaveOptions& o) {
   require(o.substeps >= 0, ErrorCode::config, "substeps must be 0 (automatic) or a positive number", "wave");
 }
 
-// Intervals of an axis of n cells (rounded to `unit`) within `reach` of a layer; adjoining intervals are merged.
+// Intervals of an axis within reach of a layer, in multiples of `unit` up to `end`; adjoining intervals are merged.
 Index make_strips(Index n, Index width_begin, Index width_end, Index radius, Index unit, Index end, WaveStrip* strips) {
-  const Index reach = 2 * radius;  // the transposed operator reaches twice the radius beyond the layer
+  const auto from_begin = [&](Index cells) { return std::min(end, (cells + unit - 1) / unit * unit); };
+  const auto from_end = [&](Index cells) { return std::max<Index>(0, (n - cells) / unit * unit); };
   Index count = 0;
   if (width_begin > 0) {
-    strips[count++] = {0, std::min(end, (width_begin + reach + unit - 1) / unit * unit), 0};
+    strips[count++] = {0, from_begin(width_begin + 2 * radius), 0, 0, from_begin(width_begin + radius)};
   }
   if (width_end > 0) {
-    const Index begin = std::max<Index>(0, (n - width_end - reach) / unit * unit);
+    const Index begin = from_end(width_end + 2 * radius);
     if (count == 1 && strips[0].end >= begin) {
-      strips[0].end = end;
+      strips[0] = {0, end, 0, 0, end};
     } else {
-      strips[count++] = {begin, end, 0};
+      strips[count++] = {begin, end, 0, from_end(width_end + radius), end};
     }
   }
   return count;
@@ -73,8 +74,8 @@ WaveLayout make_layout(const Grid2& grid, const WaveOptions& o) {
     columns += wave_lanes + g.x[k].end - g.x[k].begin;
   }
   g.x_pitch = columns;
-  // The right neighbours of the last cell of a row are the zeros before the next row's strip.
-  g.x_field = columns > 0 ? columns * g.nz + wave_lanes : 0;
+  // The right neighbours of a strip are the zeros before the next one.
+  g.x_field = columns > 0 ? columns * g.nz + 2 * wave_lanes : 0;  // registers are loaded two ahead
   return g;
 }
 
@@ -98,11 +99,11 @@ Index choose_substeps(const Grid2& grid, const WaveOptions& o, double dt_s) {
   const double limit = wave_stable_dt_s(grid, o.order, o.vmax_mps);
   if (dt_s / o.substeps >= limit) {
     char text[256];
-    std::snprintf(text, sizeof text,
-                  "the time step %.4g ms (dt_s / substeps) is unstable: the limit is %.4g ms for order %d and vmax %g m/s; "
-                  "use \"substeps\": %d or 0",
-                  1e3 * dt_s / o.substeps, 1e3 * limit, o.order, o.vmax_mps,
-                  static_cast<int>(std::floor(dt_s / limit)) + 1);
+    std::snprintf(
+        text, sizeof text,
+        "the time step %.4g ms (dt_s / substeps) is unstable: the limit is %.4g ms for order %d and vmax %g m/s; "
+        "use \"substeps\": %d or 0",
+        1e3 * dt_s / o.substeps, 1e3 * limit, o.order, o.vmax_mps, static_cast<int>(std::floor(dt_s / limit)) + 1);
     throw Error(ErrorCode::config, text, "wave");
   }
   return o.substeps;
@@ -135,8 +136,10 @@ WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptio
   plan.inner_nt = plan.substeps == 1 ? plan.nt : (plan.nt - 1 + resample_half_width) * plan.substeps;
   plan.layout = make_layout(grid, o);
   if (o.free_surface && o.pml[1] > 0 && grid.nz < o.order) {
-    throw Error(ErrorCode::config, "a free surface above an absorbing layer needs at least " + std::to_string(o.order) +
-                                       " grid rows at this order", "wave");
+    throw Error(ErrorCode::config,
+                "a free surface above an absorbing layer needs at least " + std::to_string(o.order) +
+                    " grid rows at this order",
+                "wave");
   }
   plan.frame = make_frame(grid, o, plan.layout);
   plan.scalar_bytes = scalar_bytes;
@@ -227,8 +230,7 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
 
 Index WaveSizes::total() const {
   return coefficient + fields + snapshots + states + scratch + inner_wavelet + inner_data + adjoint_fields + image +
-         image_total + d_wavelet + d_source + tangent_fields + tangent_model +
-         tangent_wavelet + taps + profiles + flag;
+         image_total + d_wavelet + d_source + tangent_fields + tangent_model + tangent_wavelet + taps + profiles + flag;
 }
 
 }  // namespace terrane

@@ -19,13 +19,13 @@
 namespace terrane {
 
 struct WaveOptions {
-  int order = 8;                            // in space: 2, 4, 6, 8
+  int order = 8;                           // in space: 2, 4, 6, 8
   std::array<int, 4> pml{20, 20, 20, 20};  // cells at top, bottom, left, right
-  bool free_surface = false;                // p = 0 on row 0; the top layer is then ignored
-  double pml_reflection = 1e-3;             // R of the profile
-  double pml_frequency_hz = 25;             // alpha = pi pml_frequency at the inner edge
-  double vmax_mps = 0;                      // largest velocity that any model of this run may have
-  int substeps = 0;                         // 0: automatic
+  bool free_surface = false;               // p = 0 on row 0; the top layer is then ignored
+  double pml_reflection = 1e-3;            // R of the profile
+  double pml_frequency_hz = 25;            // alpha = pi pml_frequency at the inner edge
+  double vmax_mps = 0;                     // largest velocity that any model of this run may have
+  int substeps = 0;                        // 0: automatic
   Storage storage = Storage::automatic;
   int storage_every = 1;          // for every-k
   bool shared_wavelet = true;     // one wavelet (nt) for all; else (survey shots, sources, nt)
@@ -40,7 +40,7 @@ struct CpmlTables {
 struct WavePlan {
   Grid2 grid;
   WaveOptions options;
-  Index shots = 0;      // in flight at a time
+  Index shots = 0;  // in flight at a time
   Index survey_shots = 0;
   Index sources = 0;    // traces a shot
   Index receivers = 0;  // traces a shot

@@ -38,7 +38,8 @@ TEST_P(OpCases, DotTestInFloat) {
       SCOPED_TRACE(label(v));
       auto c = row().make_float(s, v);
       c.tape->forward();
-      for (const Var x : c.inputs) EXPECT_LE(dot_test(s, c.tape->map(x, c.output), 7), row().dot_float) << c.tape->name(x);
+      for (const Var x : c.inputs)
+        EXPECT_LE(dot_test(s, c.tape->map(x, c.output), 7), row().dot_float) << c.tape->name(x);
     }
   });
 }
@@ -50,7 +51,8 @@ TEST_P(OpCases, TaylorSlopeInDouble) {
     auto c = row().make_double(s, v);
     for (const Var x : c.inputs) {
       const TaylorResult r = taylor_test(*c.tape, x, c.output, 9, row().taylor_step);
-      EXPECT_TRUE(r.exact || r.slope >= 1.9) << c.tape->name(x) << " slope " << r.slope << ", first remainder " << r.remainders[0];
+      EXPECT_TRUE(r.exact || r.slope >= 1.9)
+          << c.tape->name(x) << " slope " << r.slope << ", first remainder " << r.remainders[0];
     }
   }
 }
@@ -132,7 +134,7 @@ TEST_P(OpCases, SameBitsTwiceAndForAnyThreads) {
     Stream s1(Device{}, one), s2(Device{}, two);
     const auto c2 = row().make_float(s2, v);
     const auto first = evaluate(s2, c2);
-    expect_equal(evaluate(s2, c2), first);                    // a replay
+    expect_equal(evaluate(s2, c2), first);                       // a replay
     expect_equal(evaluate(s2, row().make_float(s2, v)), first);  // a fresh tape
     expect_equal(evaluate(s1, row().make_float(s1, v)), first);  // one thread
   }
@@ -166,7 +168,8 @@ TEST(OpCasesTable, EveryRegisteredComponentHasARow) {
   std::set<std::string> covered;
   for (const OpCase& c : op_cases()) covered.insert(c.covers.begin(), c.covers.end());
   int components_seen = 0;
-  for (const char* slot : {"field", "encoder", "activation", "transform", "physics", "boundary", "misfit", "regularizer"}) {
+  for (const char* slot :
+       {"field", "encoder", "activation", "transform", "physics", "boundary", "misfit", "regularizer"}) {
     for (const Component* component : components_of(slot)) {
       ++components_seen;
       const std::string name = std::string(slot) + "/" + std::string(component->type);
@@ -176,7 +179,8 @@ TEST(OpCasesTable, EveryRegisteredComponentHasARow) {
   EXPECT_GE(components_seen, 25);
   for (const std::string& name : covered) {
     const auto slash = name.find('/');
-    EXPECT_NE(find_component(name.substr(0, slash), name.substr(slash + 1)), nullptr) << name << " is covered but not registered";
+    EXPECT_NE(find_component(name.substr(0, slash), name.substr(slash + 1)), nullptr)
+        << name << " is covered but not registered";
   }
 }
 

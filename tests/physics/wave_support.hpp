@@ -22,7 +22,8 @@ struct WaveCase {
 inline std::vector<double> random_vector(Index n, std::uint64_t seed, double lo, double hi) {
   const Random random(seed, RandomPurpose::test);
   std::vector<double> v(static_cast<std::size_t>(n));
-  for (Index i = 0; i < n; ++i) v[static_cast<std::size_t>(i)] = random.uniform(static_cast<std::uint64_t>(i), 0, lo, hi);
+  for (Index i = 0; i < n; ++i)
+    v[static_cast<std::size_t>(i)] = random.uniform(static_cast<std::uint64_t>(i), 0, lo, hi);
   return v;
 }
 
@@ -53,7 +54,9 @@ template <class T>
 class WaveRun {
  public:
   WaveRun(Stream& s, const WaveCase& c, Index batch = 0)
-      : s_(s), op(s, c.grid, c.survey, c.options, batch), vp(to_device(s, cast<T>(c.vp))),
+      : s_(s),
+        op(s, c.grid, c.survey, c.options, batch),
+        vp(to_device(s, cast<T>(c.vp))),
         wavelet(to_device(s, cast<T>(c.wavelet))) {
     data_size = op.plan().shots * op.plan().receivers * op.plan().nt;
   }

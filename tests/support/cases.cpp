@@ -47,7 +47,8 @@ struct UnaryCase {
   static CaseInstance<T> make(Stream& s, int variant) {
     auto c = start<T>(s);
     const auto kind = static_cast<UnaryKind>(variant);
-    const bool positive = kind == UnaryKind::logarithm || kind == UnaryKind::square_root || kind == UnaryKind::reciprocal;
+    const bool positive =
+        kind == UnaryKind::logarithm || kind == UnaryKind::square_root || kind == UnaryKind::reciprocal;
     // 10 sigma of distance from 0; absolute and clamp are away from their kinks for the seed.
     const Var x = random_input(c, {5, 33}, 11, positive ? 0.1 : 1, positive ? 2 : 0);
     const double a = kind == UnaryKind::clamp ? -0.503 : 1.7, b = kind == UnaryKind::clamp ? 0.817 : -0.3;
@@ -130,8 +131,8 @@ struct MisfitCase {
   template <class T>
   static CaseInstance<T> make(Stream& s, int variant) {
     static const char* const sections[] = {
-        R"({"type": "l2", "normalize": "survey"})", R"({"type": "l2", "normalize": "none"})",
-        R"({"type": "l1", "normalize": "survey"})", R"({"type": "huber", "delta": 0.5, "normalize": "survey"})",
+        R"({"type": "l2", "normalize": "survey"})",       R"({"type": "l2", "normalize": "none"})",
+        R"({"type": "l1", "normalize": "survey"})",       R"({"type": "huber", "delta": 0.5, "normalize": "survey"})",
         R"({"type": "envelope", "normalize": "survey"})", R"({"type": "global-correlation"})"};
     auto c = start<T>(s);
     const Shape shape{2, 3, 50};
@@ -161,8 +162,8 @@ struct MlpCase {
     auto c = start<T>(s);
     const Index n = variant == 0 ? 1 : 133;
     const auto kind = static_cast<Activation>(variant % 6);
-    const MlpShape shape = kind == Activation::sine ? siren_shape(2, {7, 19}, {5, 5}, 1)
-                                                    : mlp_shape(3, {9, 16}, kind, 0.2, 2);
+    const MlpShape shape =
+        kind == Activation::sine ? siren_shape(2, {7, 19}, {5, 5}, 1) : mlp_shape(3, {9, 16}, kind, 0.2, 2);
     const Var theta = random_input(c, {shape.parameters()}, 91, 0.4);
     const Var x = random_input(c, {n, shape.n_in()}, 92, 0.7);
     c.output = c.tape->apply(std::make_shared<MlpOp<T>>(shape, n), {theta, x});
@@ -275,36 +276,46 @@ OpCase small_steps(OpCase c, double step, std::string reason) {
 
 std::vector<OpCase> make_cases() {
   std::vector<OpCase> cases;
-  cases.push_back(small_steps(row<UnaryCase>("unary", {}, {"scale-shift", "square", "absolute", "exp", "log", "sqrt", "reciprocal", "clamp"}),
-                              1e-4, "steps that cross no kink"));
+  cases.push_back(small_steps(
+      row<UnaryCase>("unary", {}, {"scale-shift", "square", "absolute", "exp", "log", "sqrt", "reciprocal", "clamp"}),
+      1e-4, "steps that cross no kink"));
   cases.push_back(row<BinaryCase>("binary", {}, {"add", "subtract", "multiply", "divide", "hypotenuse"}));
   cases.push_back(row<SumCase>("sum", {}, {"1", "17", "5x33", "3x7x501", "3x4097: over one block"}));
   cases.push_back(row<WeightedSumCase>("weighted-sum", {}, {"1", "17", "5x33", "3x7x501"}));
   cases.push_back(row<GatherCase>("gather", {}, {"from one", "repeats"}));
   cases.push_back(row<MatmulCase>("matmul", {}, {"1x1", "37x19x65"}));
   cases.push_back(row<HilbertCase>("hilbert", {}, {"one sample", "3x64", "2x2x53"}));
-  cases.push_back(small_steps(row<PointMisfitCase>("point-misfit", {}, {"l2", "l2 weighted", "l1", "l1 weighted", "huber", "huber weighted"}),
-                              1e-4, "steps that cross no kink of huber"));
-  cases.push_back(small_steps(row<MisfitCase>("misfit", {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation"},
-                                              {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation"}),
-                              1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
+  cases.push_back(small_steps(
+      row<PointMisfitCase>("point-misfit", {}, {"l2", "l2 weighted", "l1", "l1 weighted", "huber", "huber weighted"}),
+      1e-4, "steps that cross no kink of huber"));
+  cases.push_back(small_steps(
+      row<MisfitCase>("misfit",
+                      {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation"},
+                      {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation"}),
+      1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
   cases.push_back(row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv"},
                                    {"tikhonov 0", "tikhonov 1", "tv", "one cell, 0", "one cell, 1", "one cell, tv"}));
-  cases.push_back(small_steps(row<MlpCase>("mlp", {"activation/relu", "activation/leaky-relu", "activation/tanh", "activation/gelu", "activation/sine"},
-                                           {"one point, identity", "sine", "relu", "leaky-relu", "tanh", "gelu"}),
-                              1e-4, "steps that cross few kinks of relu"));
+  cases.push_back(small_steps(
+      row<MlpCase>(
+          "mlp", {"activation/relu", "activation/leaky-relu", "activation/tanh", "activation/gelu", "activation/sine"},
+          {"one point, identity", "sine", "relu", "leaky-relu", "tanh", "gelu"}),
+      1e-4, "steps that cross few kinks of relu"));
   cases.push_back(row<FourierCase>("fourier", {"encoder/fourier"}, {"one point, 1-D", "45 points, 2-D"}));
   cases.push_back(row<OutputMapCase>(
-      "output-map", {"transform/identity", "transform/perturb", "transform/affine", "transform/exp", "transform/bounded",
-                     "transform/bounded-perturb", "transform/log-bounded", "transform/scaled-sigmoid", "transform/scaled-tanh"},
-      {"identity", "perturb", "affine", "exp", "bounded", "bounded-perturb", "log-bounded", "scaled-sigmoid", "scaled-tanh",
-       "identity masked", "perturb masked", "affine masked", "exp masked", "bounded masked", "bounded-perturb masked"}));
-  cases.push_back(small_steps(row<FieldCase>("field", {"field/grid", "field/siren", "field/mlp", "field/fourier", "encoder/identity"},
-                                             {"grid", "siren", "mlp with fourier encoder", "mlp gelu bounded-perturb", "fourier affine",
-                                              "mlp leaky-relu exp", "mlp relu log-bounded", "siren scaled-sigmoid", "siren scaled-tanh"}),
-                              1e-4, "steps that cross few kinks of relu"));
+      "output-map",
+      {"transform/identity", "transform/perturb", "transform/affine", "transform/exp", "transform/bounded",
+       "transform/bounded-perturb", "transform/log-bounded", "transform/scaled-sigmoid", "transform/scaled-tanh"},
+      {"identity", "perturb", "affine", "exp", "bounded", "bounded-perturb", "log-bounded", "scaled-sigmoid",
+       "scaled-tanh", "identity masked", "perturb masked", "affine masked", "exp masked", "bounded masked",
+       "bounded-perturb masked"}));
+  cases.push_back(small_steps(
+      row<FieldCase>("field", {"field/grid", "field/siren", "field/mlp", "field/fourier", "encoder/identity"},
+                     {"grid", "siren", "mlp with fourier encoder", "mlp gelu bounded-perturb", "fourier affine",
+                      "mlp leaky-relu exp", "mlp relu log-bounded", "siren scaled-sigmoid", "siren scaled-tanh"}),
+      1e-4, "steps that cross few kinks of relu"));
   cases.push_back(with(small_steps(row<WaveCase>("wave", {"physics/acoustic", "boundary/cpml"},
-                                                 {"order 8, checkpoints", "order 4, free surface", "order 2, two open edges", "order 6, two sub-steps"}),
+                                                 {"order 8, checkpoints", "order 4, free surface",
+                                                  "order 2, two open edges", "order 6, two sub-steps"}),
                                    1e-3, "slowness times time is a phase: "),
                        1e-5, 1e-4, "hundreds of single-precision time steps"));
   return cases;

@@ -299,6 +299,34 @@ TEST_F(Cli, StopsOnASignalAndResumes) {
   EXPECT_EQ(read(directory_ / "part" / "model.npy"), read(directory_ / "whole" / "model.npy"));
 }
 
+// Killed without warning three times, at different moments: the resumed run ends with the same bits.
+TEST_F(Cli, KilledThreeTimesEndsWithTheSameBits) {
+  const std::string config = replaced(kSmall, "\"iterations\": 3", "\"iterations\": 60");
+  write("a.json", config.substr(0, config.rfind('}')) + R"(, "checkpoint": {"every_iterations": 7}})");
+  ASSERT_EQ(terrane({"run", "a.json", "--out", "whole", "-q"}).code, 0);
+  const std::string start = "cd " + quote(directory_.string()) + "; " + quote(TERRANE_BINARY);
+  for (int kill = 0; kill < 3; ++kill) {
+    const std::string verb = kill == 0 ? " run a.json --out part -q" : " resume part -q";
+    const int lines = 9 + 15 * kill;  // iterations on record when it happens
+    const std::string line =
+        start + verb + " >.o 2>.e & p=$!; for i in $(seq 3000); do n=$(wc -l <part/progress.jsonl " +
+        "2>/dev/null || echo 0); [ \"$n\" -ge " + std::to_string(lines) +
+        " ] && break; kill -0 $p 2>/dev/null || break; sleep 0.003; done; kill -9 $p; wait $p; [ $? -eq 137 ]";
+    ASSERT_EQ(std::system(("bash -c " + quote(line)).c_str()), 0) << "the run ended before it was killed";
+    ASSERT_FALSE(fs::exists(directory_ / "part" / "result.json"));
+  }
+  const Result last = terrane({"resume", "part", "-q"});
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(read(directory_ / "part" / "model.npy"), read(directory_ / "whole" / "model.npy"));
+  EXPECT_EQ(read(directory_ / "part" / "weights.safetensors"), read(directory_ / "whole" / "weights.safetensors"));
+  const Json result = Json::parse(read(directory_ / "part" / "result.json"));
+  EXPECT_EQ(result.at("resumed_at").size(), 3U);
+  std::ifstream progress(directory_ / "part" / "progress.jsonl");
+  int count = 0;
+  for (std::string row; std::getline(progress, row); ++count) EXPECT_EQ(Json::parse(row).at("iteration"), count);
+  EXPECT_EQ(count, 60);
+}
+
 // --- wrong inputs: a one-line message with place and remedy, the documented code, nothing written but the log
 // ---------
 

@@ -43,9 +43,12 @@ if(TERRANE_SANITIZE)
   set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_compile_options(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${sanitize}>)
   target_link_options(terrane_build INTERFACE ${sanitize})
+  target_compile_definitions(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
 endif()
 
+# Programs and tests only call the library: -O1 in a release build saves a third of their compile time.
 function(terrane_program_defaults target)
+  target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
   target_link_libraries(${target} PRIVATE terrane_build terrane terrane_private_deps)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
