@@ -51,11 +51,11 @@ constexpr const char* kDemoFwi = R"({
              "receivers": {"type": "line", "x_m": [0, 1980], "z_m": 20, "count": 100}},
   "true_model": {"type": "generated", "family": "layered-faulted", "index": 0},
   "data": {"type": "synthetic"},
-  "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 200},
+  "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 150},
   "field": {"type": "siren", "width": 64, "layers": 3, "transform": {"type": "perturb", "scale_mps": 1000}},
   "misfit": {"type": "l2", "normalize": "survey"},
-  "optimizer": {"type": "adam", "lr": 3e-4, "iterations": 120},
-  "checkpoint": {"every_iterations": 40}
+  "optimizer": {"type": "adam", "lr": 8e-4, "iterations": 300},
+  "checkpoint": {"every_iterations": 100}
 })";
 
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }

@@ -15,7 +15,7 @@ namespace terrane {
 namespace {
 
 // Program, libraries and report: resident memory at the end of a run beyond arrays and records, measured on small runs.
-constexpr Index program_bytes = Index{36} << 20;
+constexpr Index program_bytes = Index{20} << 20;
 // Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
 constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
 

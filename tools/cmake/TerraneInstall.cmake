@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 # install, find_package(terrane) and pkg-config. Layout below the prefix: bin/terrane, lib/libterrane.so with its
 # modules in lib/terrane, include/terrane.h (C), include/terrane/ (C++, the folder tree of the sources).
-option(TERRANE_INSTALL "Generate the install rules" ${PROJECT_IS_TOP_LEVEL})
 if(NOT TERRANE_INSTALL)
   return()
 endif()
