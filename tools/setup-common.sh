@@ -61,7 +61,8 @@ need_packages() {
 # Parallel compilations: one a core, fewer where memory is short (about 1.5 GB each).
 build_jobs() {
   local cores memory_kb jobs
-  cores=$(nproc 2>/dev/null || echo 1)
+  # nproc obeys OMP_NUM_THREADS, which is about the runs and not about the build.
+  cores=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 1)
   memory_kb=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo 2>/dev/null || echo 0)
   jobs=$((${memory_kb:-0} / 1500000))
   [ "$jobs" -lt 1 ] && jobs=1

@@ -80,10 +80,9 @@ function(terrane_cuda_module)
   list(TRANSFORM TERRANE_KERNELS_CUDA PREPEND "${PROJECT_SOURCE_DIR}/" OUTPUT_VARIABLE cuda)
   add_library(terrane-cuda MODULE ${stubs} ${cuda})
   target_include_directories(terrane-cuda PRIVATE "${PROJECT_SOURCE_DIR}")
-  target_compile_features(terrane-cuda PRIVATE cuda_std_20)
   target_compile_definitions(terrane-cuda PRIVATE TERRANE_BACKEND=cuda TERRANE_CUDA_BACKEND TERRANE_MODULE)
   target_compile_options(terrane-cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fvisibility=hidden --threads=1>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fvisibility=hidden --threads=1>)
   set_target_properties(terrane-cuda PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib/terrane"
     CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden)
   target_link_libraries(terrane-cuda PRIVATE CUDA::cudart_static CUDA::cublas CUDA::cusolver CUDA::cufft)
