@@ -49,6 +49,14 @@ struct FactorTerm {
   Index samples = 0, columns_a = 0, columns_d = 0;
   Buffer<T> a, d;
   bool bias = false;  // adds the all-ones matrix to A A^T
+  // Sparse A instead of `a` when nonzeros > 0: row p holds weight[p, j] in column index[p, j], j < nonzeros; entries of
+  // equal index add up. columns_a is the number of columns.
+  Index nonzeros = 0;
+  Buffer<Index> index;
+  Buffer<T> weight;
+  // Rows of a and d are [real parts, imaginary parts] (columns count both); the term is then
+  // Re[(A A^H + bias) o conj(D D^H)].
+  bool complex = false;
 };
 template <class T>
 using Factors = std::vector<FactorTerm<T>>;
@@ -68,6 +76,12 @@ class DiffOp {
   // Factors of the Jacobian of the first output with respect to input `which`; empty when there is no such form.
   virtual Factors<T> factors(Stream& /*s*/, const Saved* /*saved*/, Inputs<T> /*in*/, Inputs<T> /*out*/,
                              int /*which*/) const {
+    return {};
+  }
+  // The same for a scalar F of every sample, where F_p depends on row p of the first output alone: factors of dF/dx for
+  // d_out = dF/dy (samples, columns of y). With it the factors of a chain follow from one reverse sweep of ones.
+  virtual Factors<T> seeded_factors(Stream& /*s*/, const Saved* /*saved*/, Inputs<T> /*in*/, Inputs<T> /*out*/,
+                                    int /*which*/, const T* /*d_out*/) const {
     return {};
   }
 };

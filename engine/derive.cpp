@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/recipes.hpp"
 #include "engine/resolve.hpp"
 
 namespace terrane {
@@ -130,11 +131,26 @@ void derive_rate(Json& optimizer, const Json& field) {
   optimizer["lr"] = physical ? 5.0 : grid ? 0.005 : 1e-4;
 }
 
+// Parts of a field, see engine/field.hpp.
+std::vector<std::string> group_names(const Json& field) {
+  const std::string type = field.at("type");
+  const auto has_table = [&] {
+    return field.contains("encoder") && field.at("encoder").is_object() &&
+           (field.at("encoder").at("type") == "dense-grid" || field.at("encoder").at("type") == "hash-grid");
+  };
+  if (type == "grid") return {"grid"};
+  if (type == "low-rank") return {"inr", "core"};
+  if (type == "mpe" || (type == "mlp" && has_table()) || (type == "fusion" && field.at("branch") == "none")) {
+    return {"grid", "fusion", "head"};
+  }
+  if (type == "ig" || type == "lrg" || type == "fusion") return {"grid", "inr", "fusion", "head"};
+  return {"inr", "head"};
+}
+
 // Group names belong to the field.
 void check_groups(const Json& optimizer, const Json& field, const std::string& pointer, Resolver& resolver) {
   if (optimizer.is_null()) return;
-  const std::vector<std::string> names =
-      field.at("type") == "grid" ? std::vector<std::string>{"grid"} : std::vector<std::string>{"inr", "head"};
+  const std::vector<std::string> names = group_names(field);
   for (const auto& [name, group] : optimizer.at("groups").items()) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     resolver.issue_at(pointer + "/groups/" + name, "\"" + name + "\" is no parameter group of a field of type " +
@@ -199,9 +215,25 @@ void derive_forward(Json& config, Resolver& resolver) {
   }
 }
 
+void derive_reproduce(const Json& config, Resolver& resolver) {
+  const std::string recipe = config.at("recipe");
+  if (match_recipes(recipe).empty()) {
+    const std::string near = nearest(recipe, recipe_names());
+    resolver.issue_at(
+        "/recipe", "there is no recipe \"" + recipe + "\"" +
+                       (near.empty() ? ", e.g. \"cr-fwi/marmousi/ig/constant\"" : "; did you mean \"" + near + "\"?"));
+  }
+  if (config.at("seeds").empty()) resolver.issue_at("/seeds", "the list is empty: give at least one seed");
+  if (!config.at("settings").is_object()) resolver.issue_at("/settings", "must be an object, { ... }");
+}
+
 }  // namespace
 
 void derive(Json& config, Resolver& resolver) {
+  if (config.at("task") == "reproduce") {
+    derive_reproduce(config, resolver);
+    return;
+  }
   derive_survey(config, resolver);
   derive_boundary(config, resolver);
   for (const std::string name : {"true_model", "start_model", "model"}) {

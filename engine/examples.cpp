@@ -40,6 +40,12 @@ constexpr const char* kForward = R"({
   "model": {"type": "generated", "family": "layered-faulted", "index": 3}
 })";
 
+constexpr const char* kReproduce = R"({
+  "task": "reproduce", "name": "marmousi-ig", "seed": 0,
+  "recipe": "cr-fwi/marmousi/ig/*",
+  "seeds": [0], "tolerance": 0.05
+})";
+
 // 2 km by 1.2 km, six shots.
 constexpr const char* kDemoFwi = R"({
   "task": "invert", "name": "demo-fwi", "seed": 0,
@@ -75,9 +81,9 @@ void spread_over(Json& positions, const Json& grid) {
 
 }  // namespace
 
-std::vector<std::string> template_names() { return {"fwi", "forward"}; }
+std::vector<std::string> template_names() { return {"fwi", "forward", "reproduce"}; }
 std::vector<std::string> later_template_names() {
-  return {"tomography", "dc", "analyze", "compress", "train-generator", "generate", "reproduce"};
+  return {"tomography", "dc", "analyze", "compress", "train-generator", "generate"};
 }
 std::vector<std::string> demo_names() { return {"fwi"}; }
 
@@ -89,6 +95,13 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
     throw Error(ErrorCode::config, "init: \"" + name + "\"" +
                                        (known ? " arrives in a later version; this one has " : " is not one of ") +
                                        join_words(names) + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+  }
+  if (name == "reproduce") {
+    if (!inputs.model_path.empty() || !inputs.data_path.empty()) {
+      throw Error(ErrorCode::config,
+                  "init: --model and --data do not belong to reproduce, whose cases name their data");
+    }
+    return Json::parse(kReproduce);
   }
   Json config = Json::parse(name == "fwi" ? kFwi : kForward);
   Json& survey = config["survey"];

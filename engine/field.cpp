@@ -3,11 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
-#include "autodiff/ops/encode_op.hpp"
-#include "autodiff/ops/misfit.hpp"
-#include "autodiff/ops/mlp_op.hpp"
+#include "kernels/encode/multigrid_shape.hpp"
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
@@ -83,26 +80,6 @@ std::vector<double> axis_frequencies(const std::vector<double>& cycles) {
   return b;
 }
 
-std::string text_of(double x) {
-  std::ostringstream out;
-  out.precision(17);
-  out << x;
-  return out.str();
-}
-std::string name_of(Activation a) {
-  constexpr const char* names[] = {"identity", "sine", "relu", "leaky-relu", "tanh", "gelu"};
-  return names[static_cast<int>(a)];
-}
-std::string name_of(MapKind k) {
-  constexpr const char* names[] = {"identity",        "perturb",     "affine",         "exp",        "bounded",
-                                   "bounded-perturb", "log-bounded", "scaled-sigmoid", "scaled-tanh"};
-  return names[static_cast<int>(k)];
-}
-std::string name_of(FieldType t) {
-  constexpr const char* names[] = {"grid", "siren", "mlp", "fourier"};
-  return names[static_cast<int>(t)];
-}
-
 MlpShape layers_of(Index inputs, const std::vector<Index>& hidden, Index outputs) {
   if (hidden.empty()) fail("/field/layers", "a network needs at least one activated layer");
   if (hidden.size() + 1 > mlp_max_layers) {
@@ -145,6 +122,21 @@ MlpShape siren_shape(Index dimensions, const std::vector<Index>& hidden, const s
   return shape;
 }
 
+MlpShape sine_features_shape(Index dimensions, const std::vector<Index>& hidden, double omega) {
+  const std::vector<Index> inner(hidden.begin(), hidden.end() - 1);
+  MlpShape shape = inner.empty() ? MlpShape{} : layers_of(dimensions, inner, hidden.back());
+  if (inner.empty()) {
+    shape.layers = 1;
+    shape.layer[0].n_in = dimensions;
+    shape.layer[0].n_out = hidden.back();
+  }
+  for (int l = 0; l < shape.layers; ++l) {
+    shape.layer[l].activation = Activation::sine;
+    shape.layer[l].parameter = omega;
+  }
+  return shape;
+}
+
 MlpShape mlp_shape(Index inputs, const std::vector<Index>& hidden, Activation activation, double parameter,
                    Index outputs) {
   MlpShape shape = layers_of(inputs, hidden, outputs);
@@ -163,28 +155,118 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
   const Json* own_seed = find_quantity(field, "seed");
   f.seed_ = own_seed != nullptr && own_seed->is_number() ? own_seed->get<std::uint64_t>() : seed;
   const std::string type = type_of(field, "siren");
-  if (type == "grid") {
-    f.type_ = FieldType::grid;
-  } else if (type == "siren") {
-    f.type_ = FieldType::siren;
-  } else if (type == "mlp") {
-    f.type_ = FieldType::mlp;
-  } else if (type == "fourier") {
-    f.type_ = FieldType::fourier;
-  } else {
-    fail("/field/type", "unknown field \"" + type + "\": use grid, siren, mlp or fourier");
-  }
-  if (f.type_ != FieldType::grid) {
+  f.name_ = type;
+  const Json no_encoder = {{"type", "identity"}};
+  const Json& encoder = field.contains("encoder") && !field.at("encoder").is_null() ? field.at("encoder") : no_encoder;
+  const std::string encoder_type = type_of(encoder, "identity");
+  const bool table = encoder_type == "dense-grid" || encoder_type == "hash-grid";
+  if (type != "grid") {
     const std::string coordinates = word_or(field, "coordinates", "per-axis");
     if (coordinates != "per-axis" && coordinates != "isotropic") {
       fail("/field/coordinates", "unknown scaling \"" + coordinates + "\": use per-axis or isotropic");
     }
     f.scaling_ = CoordinateScaling::make(grid, coordinates == "isotropic");
+  }
+  if (type == "grid") {
+    f.type_ = FieldType::grid;
+  } else if (type == "siren" || type == "fourier" || (type == "mlp" && !table)) {
+    f.type_ = type == "siren" ? FieldType::siren : type == "mlp" ? FieldType::mlp : FieldType::fourier;
     f.read_network(field);
+  } else if (type == "wire") {
+    f.type_ = FieldType::wire;
+    // The complex network has width / sqrt(2) units, so that it has about as many real numbers as a real one.
+    f.gabor_.width = static_cast<Index>(quantity_or(field, "width", 200) / std::sqrt(2.0));
+    f.gabor_.depth = static_cast<int>(quantity_or(field, "layers", 4));
+    f.gabor_.omega_first = f.gabor_.omega = quantity_or(field, "omega_0", 5);
+    f.gabor_.scale = quantity_or(field, "scale_0", 5);
+    if (f.gabor_.width < 1) fail("/field/width", "at least 2");
+    if (f.gabor_.depth + 1 > gabor_max_layers) {
+      fail("/field/layers", "at most " + std::to_string(gabor_max_layers - 1) + " activated layers are supported");
+    }
+  } else if (type == "low-rank") {
+    f.type_ = FieldType::low_rank;
+    f.read_low_rank(field);
+  } else if (type == "mpe" || type == "ig" || type == "lrg" || type == "fusion" || type == "mlp") {
+    f.type_ = FieldType::fusion;
+    const std::string branch = type == "ig"    ? "siren"
+                               : type == "lrg" ? "low-rank"
+                                               : word_or(field, "branch", type == "fusion" ? "siren" : "none");
+    if (branch != "none" && branch != "siren" && branch != "low-rank") {
+      fail("/field/branch", "unknown branch \"" + branch + "\": use none, siren or low-rank");
+    }
+    f.read_fusion(field, table ? encoder : Json{{"type", "dense-grid"}},
+                  branch == "siren"      ? FusionBranch::siren
+                  : branch == "low-rank" ? FusionBranch::low_rank
+                                         : FusionBranch::none);
+  } else {
+    fail("/field/type",
+         "unknown field \"" + type + "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg or fusion");
   }
   const Json none = {{"type", f.type_ == FieldType::grid ? "identity" : "perturb"}};
   f.read_map(field.contains("transform") && !field.at("transform").is_null() ? field.at("transform") : none);
   return f;
+}
+
+template <class T>
+void Field<T>::read_low_rank(const Json& field) {
+  const auto width = static_cast<Index>(quantity_or(field, "width", 128));
+  const double omega = quantity_or(field, "omega_0", 30);
+  const Index nodes[2] = {grid_.nz, grid_.nx};
+  const Json* ranks = find_quantity(field, "ranks");
+  for (int a = 0; a < 2; ++a) {
+    rank_[a] = std::max<Index>(1, nodes[a] / 2);
+    if (ranks != nullptr) {
+      const auto given = ranks->get<std::vector<Index>>();
+      if (given.size() != 2) fail("/field/ranks", "give two ranks, of z and of x");
+      rank_[a] = given[static_cast<std::size_t>(a)];
+    }
+    if (rank_[a] < 1) fail("/field/ranks", "a rank is at least 1");
+    factor_[a] = siren_shape(1, hidden_widths(field, 128, 2), {omega, omega}, rank_[a]);
+  }
+  // RMS(F) = 1e-2 at the start: the variance of a factor is that of its bias, 1 / (3 width), plus 1 / omega^2.
+  const double variance = 1 / (3 * static_cast<double>(width)) + 1 / (omega * omega);
+  core_std_ = 1e-2 / (std::sqrt(static_cast<double>(rank_[0] * rank_[1])) * variance);
+  core_std_ = quantity_or(field, "core_std", core_std_);
+}
+
+template <class T>
+void Field<T>::read_fusion(const Json& field, const Json& encoder, FusionBranch branch) {
+  const bool hashed = type_of(encoder, "dense-grid") == "hash-grid";
+  const std::string at = "/field/encoder";
+  MultigridOptions o = multigrid_preset(word_or(encoder, "preset", "params").c_str());
+  o.base = quantity_or(encoder, "base_resolution", o.base);
+  o.growth = quantity_or(encoder, "growth", o.growth);
+  o.levels = static_cast<int>(quantity_or(encoder, "levels", o.levels));
+  o.features = static_cast<int>(quantity_or(encoder, "features", o.features));
+  o.table_size = Index{1} << static_cast<int>(quantity_or(encoder, "table_log2", hashed ? 19 : 30));
+  o.smoothstep = word_or(encoder, "interpolation", "linear") == "smoothstep";
+  o.offset = word_or(encoder, "offset", "vertex") == "tcnn" ? GridOffset::tcnn : GridOffset::vertex;
+  o.aspect = word_or(encoder, "aspect", "equal") == "match" ? GridAspect::match : GridAspect::equal;
+  o.lengths[0] = static_cast<double>(std::max<Index>(1, grid_.nz - 1)) * grid_.dz_m;
+  o.lengths[1] = static_cast<double>(std::max<Index>(1, grid_.nx - 1)) * grid_.dx_m;
+  try {
+    table_ = multigrid_shape(2, o);
+  } catch (const Error& e) {
+    fail(at, e.message());
+  }
+  table_init_ = quantity_or(encoder, "init", 0.1);
+  branch_ = branch;
+  alpha_ = branch == FusionBranch::none ? 1 : quantity_or(field, "alpha", 0.5);
+  alpha_on_grid_ = branch == FusionBranch::none || word_or(field, "alpha_on", "grid") == "grid";
+  normalize_ = !field.contains("normalize") || field.at("normalize").is_null() || field.at("normalize").get<bool>();
+  head_scale_ = quantity_or(field, "head_scale", 0.3);
+  const auto width = static_cast<Index>(quantity_or(field, "branch_width", 128));
+  const auto layers = static_cast<std::size_t>(quantity_or(field, "branch_layers", 2));
+  const double omega = quantity_or(field, "omega_0", 30);
+  const std::vector<Index> hidden(layers, width);
+  Index inputs = table_.n_out();
+  if (branch != FusionBranch::none) {
+    inputs += width;
+    if (branch == FusionBranch::siren) branch_shape_ = sine_features_shape(2, hidden, omega);
+    if (branch == FusionBranch::low_rank) factor_[0] = factor_[1] = sine_features_shape(1, hidden, omega);
+  }
+  const auto [activation, parameter] = read_activation(field);
+  shape_ = mlp_shape(inputs, hidden_widths(field, 64, 2), activation, parameter);
 }
 
 template <class T>
@@ -264,15 +346,60 @@ void Field<T>::read_map(const Json& transform) {
 }
 
 template <class T>
+std::vector<typename Field<T>::Part> Field<T>::parts() const {
+  std::vector<Part> parts;
+  Index at = 0;
+  const auto add = [&](const char* group, Index size) {
+    if (size > 0) parts.push_back({group, at, size});
+    at += size;
+  };
+  const auto network = [&](const MlpShape& shape, const char* hidden) {
+    const Index head = shape.offset(shape.layers - 1);
+    add(hidden, head);
+    add("head", shape.parameters() - head);
+  };
+  switch (type_) {
+    case FieldType::grid:
+      add("grid", grid_.cells());
+      break;
+    case FieldType::wire:
+      add("inr", gabor_.offset(gabor_.depth));
+      add("head", gabor_.layer_parameters(gabor_.depth));
+      break;
+    case FieldType::low_rank:
+      add("inr", factor_[0].parameters() + factor_[1].parameters());
+      add("core", rank_[0] * rank_[1]);
+      break;
+    case FieldType::fusion:
+      add("grid", table_.parameters());
+      if (branch_ == FusionBranch::siren) add("inr", branch_shape_.parameters());
+      if (branch_ == FusionBranch::low_rank) add("inr", factor_[0].parameters() + factor_[1].parameters());
+      network(shape_, "fusion");
+      break;
+    default:
+      network(shape_, "inr");
+  }
+  return parts;
+}
+
+template <class T>
 Index Field<T>::parameters() const {
-  return type_ == FieldType::grid ? grid_.cells() : shape_.parameters();
+  const Part last = parts().back();
+  return last.offset + last.size;
+}
+
+template <class T>
+Index Field<T>::published_parameters() const {
+  if (type_ == FieldType::wire) return gabor_.complex_parameters();
+  if (type_ == FieldType::low_rank) return parameters() - rank_[0] * rank_[1];
+  return parameters();
 }
 
 template <class T>
 std::vector<ParameterGroup> Field<T>::groups() const {
-  if (type_ == FieldType::grid) return {{"grid", 0, parameters()}};
-  const Index head = shape_.offset(shape_.layers - 1);
-  return {{"inr", 0, head}, {"head", head, parameters() - head}};
+  std::vector<ParameterGroup> groups;
+  for (const Part& p : parts()) groups.push_back({p.group, p.offset, p.size});
+  return groups;
 }
 
 template <class T>
@@ -304,180 +431,82 @@ std::vector<T> Field<T>::initial_grid(const std::vector<T>& start_model) const {
   return theta;
 }
 
+// Uniform weights and biases of one network; `sines`: the rule of Sitzmann et al.
+template <class T>
+void Field<T>::fill_network(const MlpShape& shape, Index offset, bool sines, double head_scale, bool zero_last_bias,
+                            std::vector<T>& theta) const {
+  const Random random(seed_, RandomPurpose::field_init);
+  for (int l = 0; l < shape.layers; ++l) {
+    const MlpLayer& layer = shape.layer[l];
+    const bool last = l + 1 == shape.layers, head = last && layer.activation == Activation::identity;
+    const double n_in = static_cast<double>(layer.n_in), framework = 1 / std::sqrt(n_in);
+    double bound = framework * (head ? head_scale : 1);
+    if (sines && !(head && framework_head_)) {
+      // the last layer is scaled as the hidden layer below it, the first by the number of coordinates
+      const double omega = shape.layer[head && l > 0 ? l - 1 : l].parameter;
+      bound = l == 0 ? 1 / n_in : std::sqrt(6 / n_in) / omega;
+    }
+    const Index first = offset + shape.offset(l), bias = first + layer.n_in * layer.n_out;
+    const Index end = first + layer.parameters();
+    for (Index i = first; i < end; ++i) {
+      const double b = i < bias ? bound : (head && zero_last_bias ? 0 : framework);
+      theta[static_cast<std::size_t>(i)] = static_cast<T>(random.uniform(static_cast<std::uint64_t>(i), 0, -b, b));
+    }
+  }
+}
+
+template <class T>
+void Field<T>::fill_gabor(std::vector<T>& theta) const {
+  const Random random(seed_, RandomPurpose::field_init);
+  for (int l = 0; l < gabor_.layers(); ++l) {
+    const Index first = gabor_.offset(l), end = first + gabor_.layer_parameters(l);
+    const Index bias = end - (l == 0 ? 1 : 2) * gabor_.outputs(l);
+    const double bound = 1 / std::sqrt(static_cast<double>(gabor_.inputs(l)));
+    for (Index i = first; i < end; ++i) {
+      const double b = i >= bias && l == gabor_.depth && starts_at_zero() ? 0 : bound;
+      theta[static_cast<std::size_t>(i)] = static_cast<T>(random.uniform(static_cast<std::uint64_t>(i), 0, -b, b));
+    }
+  }
+}
+
 template <class T>
 std::vector<T> Field<T>::initial_parameters(const std::vector<T>& start_model) const {
   if (type_ == FieldType::grid) return initial_grid(start_model);
-  const Random random(seed_, RandomPurpose::field_init);
   std::vector<T> theta(static_cast<std::size_t>(parameters()));
-  for (int l = 0; l < shape_.layers; ++l) {
-    const MlpLayer& layer = shape_.layer[l];
-    const bool last = l == shape_.layers - 1;
-    const double n_in = static_cast<double>(layer.n_in), framework = 1 / std::sqrt(n_in);
-    double bound = framework;
-    if (type_ == FieldType::siren && !(last && framework_head_)) {
-      // the last layer is scaled as the hidden layer below it, the first by the number of coordinates
-      const double omega = shape_.layer[last ? l - 1 : l].parameter;
-      bound = l == 0 ? 1 / n_in : std::sqrt(6 / n_in) / omega;
+  const Random random(seed_, RandomPurpose::field_init);
+  const bool zero = starts_at_zero();
+  Index at = 0;
+  const auto fill_factors = [&] {
+    for (const MlpShape& f : factor_) {
+      fill_network(f, at, true, 1, false, theta);
+      at += f.parameters();
     }
-    const Index first = shape_.offset(l), bias = first + layer.n_in * layer.n_out, end = first + layer.parameters();
-    for (Index i = first; i < end; ++i) {
-      const double b = i < bias ? bound : (last && starts_at_zero() ? 0 : framework);
-      theta[static_cast<std::size_t>(i)] = static_cast<T>(random.uniform(static_cast<std::uint64_t>(i), 0, -b, b));
+  };
+  if (type_ == FieldType::wire) {
+    fill_gabor(theta);
+  } else if (type_ == FieldType::low_rank) {
+    fill_factors();
+    for (Index i = at; i < parameters(); ++i) {
+      theta[static_cast<std::size_t>(i)] = static_cast<T>(core_std_ * random.normal(static_cast<std::uint64_t>(i)));
     }
+  } else if (type_ == FieldType::fusion) {
+    for (; at < table_.parameters(); ++at) {
+      theta[static_cast<std::size_t>(at)] =
+          static_cast<T>(random.uniform(static_cast<std::uint64_t>(at), 0, -table_init_, table_init_));
+    }
+    if (branch_ == FusionBranch::siren) {
+      fill_network(branch_shape_, at, true, 1, false, theta);
+      at += branch_shape_.parameters();
+    }
+    if (branch_ == FusionBranch::low_rank) fill_factors();
+    fill_network(shape_, at, false, head_scale_, zero, theta);
+  } else {
+    fill_network(shape_, 0, type_ == FieldType::siren, 1, zero, theta);
   }
   return theta;
 }
 
-template <class T>
-Var Field<T>::record(Tape<T>& tape, Var theta, Var start_model, Var mask) const {
-  const Index n = grid_.cells();
-  Var out = theta;
-  if (type_ != FieldType::grid) {
-    Stream& s = tape.stream();
-    Var x = tape.input({n, 2}, "coordinates", false);
-    GridCoordinates<T> c{grid_.nz, grid_.nx, {}, {}, tape.data(x)};
-    for (int a = 0; a < 2; ++a) {
-      const bool unit = !frequencies_.empty();  // zeta = (xi + 1) / 2
-      c.origin[a] = unit ? 0.5 * (scaling_.origin[a] + 1) : scaling_.origin[a];
-      c.step[a] = unit ? 0.5 * scaling_.step[a] : scaling_.step[a];
-    }
-    grid_coordinates(s, c);
-    if (!frequencies_.empty()) {
-      const Var b = tape.input({features(), 2}, "frequencies", false);
-      tape.set(b, std::vector<T>(frequencies_.begin(), frequencies_.end()));
-      x = tape.apply(std::make_shared<FourierOp<T>>(n, 2, features()), {x, b});
-    }
-    out = tape.apply(std::make_shared<MlpOp<T>>(shape_, n), {theta, x});
-  }
-  OutputMap map = map_;
-  map.masked = mask.valid();
-  std::vector<Var> in = {out, start_model};
-  if (mask.valid()) in.push_back(mask);
-  return tape.apply(std::make_shared<OutputMapOp<T>>(map, Shape{grid_.nz, grid_.nx}), in);
-}
-
-template <class T>
-std::map<std::string, std::string> Field<T>::metadata() const {
-  std::map<std::string, std::string> m;
-  m["field.type"] = name_of(type_);
-  m["field.parameters"] = std::to_string(parameters());
-  m["field.seed"] = std::to_string(seed_);
-  m["grid"] = std::to_string(grid_.nz) + " " + std::to_string(grid_.nx);
-  m["grid.spacing_m"] = text_of(grid_.dz_m) + " " + text_of(grid_.dx_m);
-  m["grid.origin_m"] = text_of(grid_.z0_m) + " " + text_of(grid_.x0_m);
-  m["map.type"] = name_of(map_.kind);
-  m["map.scale"] = text_of(map_.scale);
-  m["map.center"] = text_of(map_.center);
-  m["map.bounds"] = text_of(map_.lo) + " " + text_of(map_.hi);
-  for (const ParameterGroup& g : groups()) {
-    m["group." + g.name] = std::to_string(g.offset) + " " + std::to_string(g.size);
-  }
-  if (type_ == FieldType::grid) return m;
-  m["coordinates"] = scaling_.isotropic ? "isotropic" : "per-axis";
-  m["coordinates.origin"] = text_of(scaling_.origin[0]) + " " + text_of(scaling_.origin[1]);
-  m["coordinates.step"] = text_of(scaling_.step[0]) + " " + text_of(scaling_.step[1]);
-  std::string layers;
-  for (int l = 0; l < shape_.layers; ++l) {
-    const MlpLayer& layer = shape_.layer[l];
-    layers += (l == 0 ? "" : ", ") + std::to_string(layer.n_in) + "-" + std::to_string(layer.n_out) + " " +
-              name_of(layer.activation) + " " + text_of(layer.parameter);
-  }
-  m["network.layers"] = layers;
-  if (frequencies_.empty()) return m;
-  m["fourier.sigma"] = text_of(sigma_);
-  std::string b;
-  for (const double f : frequencies_) b += (b.empty() ? "" : " ") + text_of(f);
-  m["fourier.frequencies"] = b;
-  return m;
-}
-
-template <class T>
-Index Field<T>::memory_bytes() const {
-  Index values = grid_.cells();  // m
-  if (type_ != FieldType::grid) values += grid_.cells() * (2 + 1 + 2 * features()) + 2 * features();
-  return values * static_cast<Index>(sizeof(T));
-}
-
-template <class T>
-Index Field<T>::workspace_bytes(int threads) const {
-  if (type_ == FieldType::grid) return 0;
-  constexpr Index tile = 64, chunks = 32, padding = 16;
-  Index packed = 0, rows = 0, widest = shape_.n_in();
-  for (int l = 0; l < shape_.layers; ++l) {
-    const MlpLayer& layer = shape_.layer[l];
-    packed += (layer.n_in + padding) * (layer.n_out + padding);
-    rows += 2 * (layer.n_out + 2 * padding);
-    widest = std::max(widest, layer.n_out);
-  }
-  const Index tiles = (grid_.cells() + tile - 1) / tile;
-  const Index partial = std::min({tiles, chunks, std::max<Index>(4, (Index{64} << 20) / (packed * Index{sizeof(T)}))});
-  rows += 3 * (widest + 2 * padding);
-  return (packed * (2 + partial) + threads * tile * rows) * static_cast<Index>(sizeof(T));
-}
-
 template class Field<float>;
 template class Field<double>;
-
-namespace {
-
-template <class T>
-double rms_difference(const std::vector<T>& a, const std::vector<T>& b) {
-  double sum = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
-    sum += d * d;
-  }
-  return std::sqrt(sum / static_cast<double>(a.size()));
-}
-
-// What one unit of F means, for a misfit of order one.
-double map_unit(const OutputMap& map, double rms_m0) {
-  if (map.kind == MapKind::perturb || map.kind == MapKind::affine) return std::abs(map.scale);
-  if (map.kind == MapKind::bounded || map.kind == MapKind::bounded_perturb || map.kind == MapKind::log_bounded) {
-    return map.hi - map.lo;
-  }
-  return rms_m0 > 0 ? rms_m0 : 1;
-}
-
-}  // namespace
-
-template <class T>
-PrefitReport prefit(Stream& s, const Field<T>& field, const std::vector<T>& start_model, int iterations, double lr,
-                    std::vector<T>& theta) {
-  Tape<T> tape(s);
-  const Index n = field.grid().cells(), p = field.parameters();
-  const Var parameters = tape.input({p}, "theta");
-  const Var m0 = tape.input({field.grid().nz, field.grid().nx}, "start_model", false);
-  const Var weight = tape.input({field.grid().nz, field.grid().nx}, "weight", false);
-  tape.set(parameters, theta);
-  tape.set(m0, start_model);
-  const double unit = map_unit(field.map(), rms_difference(start_model, std::vector<T>(start_model.size(), T(0))));
-  const double w = 1 / (unit * std::sqrt(static_cast<double>(n)));
-  tape.set(weight, std::vector<T>(static_cast<std::size_t>(n), static_cast<T>(w)));
-  const Var m = field.record(tape, parameters, m0);
-  const Var phi = tape.apply(std::make_shared<PointMisfitOp<T>>(MisfitKind::l2), {m, m0, weight});
-  Sweep<T> sweep(tape);
-  const Buffer<T> first(s, p), second(s, p);
-  for (const Buffer<T>* b : {&first, &second}) fill(s, Fill<T>{b->data(), T(0), p});
-  tape.forward();
-  PrefitReport report;
-  report.rms_before = rms_difference(tape.get(m), start_model);
-  double b1 = 1, b2 = 1;
-  for (int i = 0; i < iterations; ++i) {
-    tape.backward(sweep, phi);
-    b1 *= 0.9;
-    b2 *= 0.999;
-    adam_step(s, AdamStep<T>{tape.data(parameters), sweep.cotangent(parameters), first.data(), second.data(), lr, 0.9,
-                             0.999, 1e-8, 1 - b1, 1 - b2, 1.0, 0.0, p});
-    tape.forward();
-  }
-  report.rms_after = rms_difference(tape.get(m), start_model);
-  theta = tape.get(parameters);
-  return report;
-}
-
-template PrefitReport prefit(Stream&, const Field<float>&, const std::vector<float>&, int, double, std::vector<float>&);
-template PrefitReport prefit(Stream&, const Field<double>&, const std::vector<double>&, int, double,
-                             std::vector<double>&);
 
 }  // namespace terrane

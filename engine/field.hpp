@@ -1,31 +1,45 @@
 // SPDX-License-Identifier: MIT
 // What is inverted for: parameters theta and the coordinates of the grid give a property m (nz, nx) in its SI unit.
 //
-//   m = map(F_theta(x), m0)      F: a network (siren, mlp, fourier) or one value per node (grid)
+//   m = map(F_theta(x), m0)
+//   grid      F = theta, one value per node
+//   siren, mlp, fourier   F = network(xi), the last two also of Fourier features of zeta
+//   wire      F = complex Gabor network(xi)
+//   low-rank  F = f_z(xi_z) C f_x(xi_x)^T, f networks of sines of one coordinate with r_z and r_x outputs
+//   fusion    F = network([c_g h(zeta), c_b q(xi)]), h a multi-resolution grid, q the branch: nothing (mpe), a network
+//             of sines (ig), or f_z(xi_z) o f_x(xi_x) (lrg, our definition). c_g = sqrt(alpha) / rms(h), c_b = sqrt(1 -
+//             alpha) / rms(q), or the other way round (alpha_on); the rms are constants of the initial parameters, or 1
+//             with normalize off.
 //
 // Coordinates: xi of node k of n is -1 + 2 k / (n - 1), 0 for n = 1 ("per-axis"), or the distance from the centre over
-// the longest half-length ("isotropic"). Fourier features take zeta = (xi + 1) / 2. theta is flat, in groups:
-// "inr" (hidden layers), "head" (last linear layer), or "grid".
+// the longest half-length ("isotropic"). Fourier features and grids take zeta = (xi + 1) / 2. theta is flat, in groups:
+// "grid" (values or table), "inr" (hidden layers of a network, or the whole branch), "core" (C), "fusion" (hidden
+// layers after the fusion), "head" (last linear layer).
 //
 // Initial values come from the counter-based generator (purpose field_init, index = parameter index), so that they are
 // equal on every device: siren W_1 ~ U(+-1/n_in), other W ~ U(+-sqrt(6/n_in)/omega_hidden), b ~ U(+-1/sqrt(n_in))
-// (Sitzmann et al. 2020, reference code); other networks W, b ~ U(+-1/sqrt(n_in)). Where F = 0 means the start model
-// (perturb, bounded-perturb, exp), the last bias is zero.
+// (Sitzmann et al. 2020, reference code); other networks W, b ~ U(+-1/sqrt(n_in)), the complex ones in both parts;
+// tables U(+-init); C normal. Where F = 0 means the start model (perturb, bounded-perturb, exp), the last bias is zero.
+// Points are evaluated in chunks where the features of all would take too much memory; values do not depend on that.
 #pragma once
 
+#include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "autodiff/tape.hpp"
+#include "kernels/encode/multigrid.hpp"
 #include "kernels/encode/output_map.hpp"
+#include "kernels/mlp/gabor.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "physics/grid.hpp"
 
 namespace terrane {
 
-enum class FieldType { grid, siren, mlp, fourier };
+enum class FieldType { grid, siren, mlp, fourier, wire, low_rank, fusion };
+enum class FusionBranch { none, siren, low_rank };
 
 // xi of axis a (0: z, 1: x) of node k is origin[a] + step[a] k.
 struct CoordinateScaling {
@@ -41,6 +55,9 @@ MlpShape siren_shape(Index dimensions, const std::vector<Index>& hidden, const s
 MlpShape mlp_shape(Index inputs, const std::vector<Index>& hidden, Activation activation, double parameter,
                    Index outputs = 1);
 
+// Every layer activated by a sine: features instead of a value.
+MlpShape sine_features_shape(Index dimensions, const std::vector<Index>& hidden, double omega);
+
 template <class T>
 class Field {
  public:
@@ -51,8 +68,12 @@ class Field {
   FieldType type() const { return type_; }
   const Grid2& grid() const { return grid_; }
   const OutputMap& map() const { return map_; }
-  // Layers of the network; empty for `grid`.
+  // Layers of the network, after the fusion where there is one; empty for `grid`, `wire` and `low-rank`.
   const MlpShape& network() const { return shape_; }
+  const MultigridShape& table() const { return table_; }  // of `fusion`
+  // Parameters as counted by the authors of continuous-representation FWI, where that differs from parameters():
+  // complex numbers once (wire), without the core (low-rank).
+  Index published_parameters() const;
   Index parameters() const;
   std::vector<ParameterGroup> groups() const;
   // The start of theta. A grid starts from the start model m0 (nz nx), which it needs for the maps that do not hold
@@ -60,6 +81,10 @@ class Field {
   std::vector<T> initial_parameters(const std::vector<T>& start_model = {}) const;
   // Records m (nz, nx) from theta (parameters) and m0 (nz nx values). `mask` (nz nx, in [0, 1]) keeps m0 where it is 1.
   Var record(Tape<T>& tape, Var theta, Var start_model, Var mask = {}) const;
+  // dF/dx and dF/dz of the network output at the nodes, per metre, (2, nz nx): z first. Zero for `grid`.
+  std::vector<T> output_gradient(Stream& s, const std::vector<T>& theta) const;
+  // RMS of the grid and the branch features of the initial parameters; 1 where nothing is normalised.
+  std::array<double, 2> feature_rms(Stream& s) const;
   // Architecture and coordinate scaling, for weights.safetensors.
   std::map<std::string, std::string> metadata() const;
   // Frozen numbers beside theta: the Fourier frequencies (m, 2), cycles per unit of zeta; empty for the other types.
@@ -70,13 +95,42 @@ class Field {
   Index workspace_bytes(int threads) const;
 
  private:
+  // Coordinates that F is recorded from: xi (n, 2), zeta (n, 2), or one per axis (nz, 1), (nx, 1); invalid where
+  // unused.
+  struct Points {
+    Var xi, zeta, axis[2];
+    Index n = 0;
+  };
+  // A contiguous part of theta.
+  struct Part {
+    std::string group;
+    Index offset = 0, size = 0;
+  };
   Index features() const { return static_cast<Index>(frequencies_.size()) / 2; }
   void read_network(const nlohmann::ordered_json& field);
+  void read_low_rank(const nlohmann::ordered_json& field);
+  void read_fusion(const nlohmann::ordered_json& field, const nlohmann::ordered_json& encoder, FusionBranch branch);
   void read_map(const nlohmann::ordered_json& transform);
   bool starts_at_zero() const;
   std::vector<T> initial_grid(const std::vector<T>& start_model) const;
+  std::vector<Part> parts() const;
+  void fill_network(const MlpShape& shape, Index offset, bool sines, double head_scale, bool zero_last_bias,
+                    std::vector<T>& theta) const;
+  void fill_gabor(std::vector<T>& theta) const;
+  Var slice(Tape<T>& tape, Var theta, Index offset, Shape shape) const;
+  // Nodes first .. first + n - 1 as coordinates; whole axes for the fields that use them.
+  Points points(Tape<T>& tape, Index first, Index n, bool differentiable) const;
+  void set_points(Tape<T>& tape, const Points& p, Index first) const;
+  Var record_branch(Tape<T>& tape, Var theta, const Points& p) const;
+  Var record_output(Tape<T>& tape, Var theta, const Points& p, const std::array<double, 2>& rms) const;
+  bool chunked() const;
+  Var record_chunked(Tape<T>& tape, Var theta, const std::array<double, 2>& rms) const;
+
+  template <class S>
+  friend class ChunkedFieldOp;
 
   FieldType type_ = FieldType::grid;
+  std::string name_ = "grid";  // as in the config
   Grid2 grid_;
   CoordinateScaling scaling_;
   MlpShape shape_;
@@ -84,7 +138,18 @@ class Field {
   std::vector<double> frequencies_;
   double sigma_ = 0;
   bool framework_head_ = false;
+  double head_scale_ = 1;  // of the last layer's initial weights, relative to the framework's
   std::uint64_t seed_ = 0;
+  GaborShape gabor_;
+  MlpShape factor_[2];      // low-rank nets of z and x
+  Index rank_[2] = {0, 0};  // of low-rank
+  double core_std_ = 0;     // initial C
+  MultigridShape table_;
+  double table_init_ = 1e-4;
+  FusionBranch branch_ = FusionBranch::none;
+  MlpShape branch_shape_;
+  double alpha_ = 0.5;
+  bool alpha_on_grid_ = true, normalize_ = true;
 };
 
 struct PrefitReport {

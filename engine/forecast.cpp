@@ -8,6 +8,7 @@
 
 #include "engine/inversion.hpp"
 #include "engine/output.hpp"
+#include "engine/reproduce.hpp"
 #include "engine/run.hpp"
 
 namespace terrane {
@@ -88,6 +89,7 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
 
 Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
+  if (c.at("task") == "reproduce") return forecast_table(config, options);
   Problem problem = build_problem(config, false);
   if (c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file") {
     const auto header = npy_info(c.at("data").at("path"));

@@ -70,9 +70,9 @@ struct Inversion<T>::Stage {
   std::shared_ptr<ShotSelection> shots = std::make_shared<ShotSelection>();
   std::shared_ptr<AcousticWave<T>> wave;
   std::vector<T> observed, weights;  // host, all shots; weights may be empty
-  Var theta, m0, wavelet, vp, predicted, target, weight, phi_data, phi;
+  Var theta, m0, wavelet, vp, predicted, target, weight, share, phi_data, phi;
   std::vector<std::pair<std::string, Var>> penalties;
-  Json optimizer;
+  Json optimizer, misfit;
   Index first_iteration = 0, iterations = 0;
 };
 
@@ -237,7 +237,9 @@ void Inversion<T>::open_stage(int index) {
   scale.samples = elements(data_shape);
   scale.traces = scale.samples / nt;
   scale.survey_over_batch = static_cast<double>(problem_.survey.shot_count()) / static_cast<double>(batch_);
-  g.phi_data = record_misfit(tape, misfit, g.predicted, g.target, g.weight, scale);
+  g.misfit = misfit;
+  if (misfit.at("type") == "weci") g.share = tape.input({1}, "share of the correlation", false);
+  g.phi_data = record_misfit(tape, misfit, g.predicted, g.target, g.weight, scale, g.share);
   std::vector<Var> terms{g.phi_data};
   for (const Json& r : section(section_json, c, "regularizers")) {
     terms.push_back(record_regularizer(tape, r, grid, g.vp, g.m0));
@@ -361,6 +363,11 @@ IterationReport Inversion<T>::step() {
   report.stage = stage_;
   report.rate_factor = schedule_factor(g.optimizer.at("schedule"), iteration_ - g.first_iteration, g.iterations);
   select_shots();
+  if (g.share.valid()) {
+    const double progress =
+        static_cast<double>(iteration_ - g.first_iteration) / static_cast<double>(std::max<Index>(1, g.iterations - 1));
+    g.tape.set(g.share, std::vector<T>{static_cast<T>(weci_share(g.misfit, progress))});
+  }
   const std::vector<T> before = g.tape.get(g.theta);
   Objective<T> objective;
   objective.parameters = g.tape.data(g.theta);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/io/npy.hpp"
+#include "physics/geology/breast.hpp"
 #include "physics/geology/layered.hpp"
 
 namespace terrane {
@@ -20,24 +21,68 @@ Index water_rows(const Grid2& grid, double depth_m) {
 
 double& node(Model& m, const Grid2& g, Index z, Index x) { return m[static_cast<std::size_t>(z * g.nx + x)]; }
 
-Model read_model(const std::string& path, const Grid2& grid) {
-  const auto a = read_npy<double>(path);
-  if (a.shape != std::vector<Index>{grid.nz, grid.nx}) {
+// Nodes of the file that the grid covers, along one axis; the whole file where the config says nothing.
+struct FileSpan {
+  double first, last;
+};
+FileSpan file_span(const Json& model, const char* key, Index nodes, const std::string& path) {
+  if (model.at(key).is_null()) return {0, static_cast<double>(nodes - 1)};
+  const auto v = model.at(key).get<std::vector<double>>();
+  if (v.size() != 2 || !(v[0] >= 0 && v[1] >= v[0] && v[1] <= static_cast<double>(nodes - 1))) {
     throw Error(ErrorCode::data,
-                "the model has shape " + shape_text(a.shape) + ", the grid " + shape_text({grid.nz, grid.nx}) +
-                    " (nz, nx): set /grid/nz and /grid/nx to the file's shape or resample the file",
+                std::string(key) + " must be [first, last] within 0 to " + std::to_string(nodes - 1) + " of the file",
                 path);
   }
+  return {v[0], v[1]};
+}
+
+// Bilinear between the nodes of the file.
+Model resample(const NdArray<double>& a, const FileSpan& rows, const FileSpan& columns, const Grid2& grid) {
+  const Index fz = a.shape[0], fx = a.shape[1];
+  const auto at = [](const FileSpan& s, Index k, Index n) {
+    return n > 1 ? s.first + (s.last - s.first) * static_cast<double>(k) / static_cast<double>(n - 1) : s.first;
+  };
+  Model m(static_cast<std::size_t>(grid.cells()));
+  for (Index z = 0; z < grid.nz; ++z) {
+    const double p = at(rows, z, grid.nz);
+    const Index i = std::min<Index>(static_cast<Index>(p), std::max<Index>(0, fz - 2)), i1 = std::min(i + 1, fz - 1);
+    const double wz = p - static_cast<double>(i);
+    for (Index x = 0; x < grid.nx; ++x) {
+      const double q = at(columns, x, grid.nx);
+      const Index j = std::min<Index>(static_cast<Index>(q), std::max<Index>(0, fx - 2)), j1 = std::min(j + 1, fx - 1);
+      const double wx = q - static_cast<double>(j);
+      const auto v = [&](Index r, Index c) { return a.values[static_cast<std::size_t>(r * fx + c)]; };
+      const double top = wx == 0 ? v(i, j) : (1 - wx) * v(i, j) + wx * v(i, j1);
+      const double bottom = wx == 0 ? v(i1, j) : (1 - wx) * v(i1, j) + wx * v(i1, j1);
+      node(m, grid, z, x) = wz == 0 ? top : (1 - wz) * top + wz * bottom;
+    }
+  }
+  return m;
+}
+
+Model read_model(const Json& model, const Grid2& grid) {
+  const std::string path = model.at("path");
+  const auto a = read_npy<double>(path);
+  const bool window = !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
+  if (window ? a.shape.size() != 2 : a.shape != std::vector<Index>{grid.nz, grid.nx}) {
+    throw Error(ErrorCode::data,
+                "the model has shape " + shape_text(a.shape) + ", the grid " + shape_text({grid.nz, grid.nx}) +
+                    " (nz, nx): set /grid/nz and /grid/nx to the file's shape, or give file_rows and file_columns",
+                path);
+  }
+  const Index columns = a.shape[1];
   for (std::size_t i = 0; i < a.values.size(); ++i) {
     const double v = a.values[i];
     if (std::isfinite(v) && v > 0) continue;
     const auto k = static_cast<Index>(i);
     throw Error(ErrorCode::data,
-                "value " + std::to_string(v) + " at node (z, x) = (" + std::to_string(k / grid.nx) + ", " +
-                    std::to_string(k % grid.nx) + "); a velocity must be finite and positive, in m/s",
+                "value " + std::to_string(v) + " at node (z, x) = (" + std::to_string(k / columns) + ", " +
+                    std::to_string(k % columns) + "); a velocity must be finite and positive, in m/s",
                 path);
   }
-  return a.values;
+  if (!window) return a.values;
+  return resample(a, file_span(model, "file_rows", a.shape[0], path), file_span(model, "file_columns", columns, path),
+                  grid);
 }
 
 // top at the first row, increasing by `slope` per metre; the water layer on top.
@@ -85,11 +130,16 @@ Model blocks(const Json& model, const Grid2& grid) {
 }
 
 Model generated(const Config& config, const Json& model, const Grid2& grid) {
+  const Json& own_seed = model.at("seed");
+  const auto seed = own_seed.is_null() ? config.json().at("seed").get<std::uint64_t>() : own_seed.get<std::uint64_t>();
+  if (model.at("family") == "breast") {
+    const auto v = breast_phantom({}, seed, model.at("index"), grid.nz, grid.nx, grid.dz_m, grid.dx_m);
+    return Model(v.begin(), v.end());
+  }
   LayeredFaultedParams params;
   params.min_mps = model.at("min_mps");
   params.max_mps = model.at("max_mps");
   params.water_depth_m = model.at("water_depth_m");
-  const auto seed = config.json().at("seed").get<std::uint64_t>();
   const auto index = model.at("index").get<std::uint64_t>();
   const auto values = layered_faulted(params, seed, index, grid.nz, grid.nx, grid.dz_m, grid.dx_m);
   return Model(values.begin(), values.end());
@@ -144,7 +194,7 @@ std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index 
 std::vector<double> build_model(const Config& config, const Json& model, const std::string& pointer, const Grid2& grid,
                                 const std::vector<double>* true_model) {
   const std::string type = model.at("type");
-  if (type == "file") return read_model(model.at("path"), grid);
+  if (type == "file") return read_model(model, grid);
   if (type == "constant") return Model(static_cast<std::size_t>(grid.cells()), model.at("value_mps").get<double>());
   if (type == "blocks") return blocks(model, grid);
   if (type == "generated") return generated(config, model, grid);

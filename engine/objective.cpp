@@ -2,6 +2,7 @@
 #include "engine/objective.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "autodiff/ops/analytic.hpp"
 #include "autodiff/ops/misfit.hpp"
@@ -28,13 +29,34 @@ Var envelope(Tape<T>& tape, Var p, double e) {
 
 }  // namespace
 
+double weci_share(const Json& misfit, double progress) {
+  if (misfit.at("type") != "weci") return 0;
+  const double t = (progress - misfit.at("center").get<double>()) / misfit.at("width").get<double>();
+  return 1 / (1 + std::exp(-t));
+}
+
 bool needs_trace_weights(const Json& misfit) {
   return misfit.contains("normalize") && misfit.at("normalize") == "trace";
 }
 
 template <class T>
-Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed, Var weights, const DataScale& scale) {
+Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed, Var weights, const DataScale& scale,
+                  Var share) {
   const std::string type = misfit.at("type");
+  if (type == "weci") {
+    // w g + (1 - w) e = e + w (g - e)
+    Json envelope_part = misfit;
+    envelope_part["type"] = "envelope";
+    const Var e = record_misfit(tape, envelope_part, predicted, observed, weights, scale);
+    const Var g = record_misfit(tape, Json{{"type", "global-correlation"}}, predicted, observed, Var{}, scale);
+    if (!share.valid()) {
+      share = tape.input({1}, "share of the correlation", false);
+      tape.set(share, std::vector<T>{T(0.5)});
+    }
+    const Var change = tape.apply(std::make_shared<WeightedSumOp<T>>(std::vector<double>{1, -1}), {g, e});
+    const Var part = tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::multiply), {change, share});
+    return tape.apply(std::make_shared<WeightedSumOp<T>>(std::vector<double>{1, 1}), {e, part});
+  }
   if (type == "global-correlation") {
     const Var sum = tape.apply(std::make_shared<CorrelationMisfitOp<T>>(), {predicted, observed});
     return scaled(tape, sum, 1.0 / static_cast<double>(std::max<Index>(1, scale.traces)));
@@ -90,8 +112,8 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, Var mode
                     {model});
 }
 
-template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&);
-template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&);
+template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&, Var);
+template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&, Var);
 template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, Var, Var);
 template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, Var, Var);
 

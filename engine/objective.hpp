@@ -20,10 +20,14 @@ struct DataScale {
   double survey_over_batch = 1;  // shots of the survey over shots of the batch
 };
 
+// Share of the correlation in the misfit "weci" at `progress` in [0, 1] of its stage; 0 for every other type.
+double weci_share(const nlohmann::ordered_json& misfit, double progress);
+
 // phi_data (1) from predicted and observed data (shots, receivers, nt). `weights`: same shape or invalid (all 1).
+// `share` (1), of "weci" only: an input that holds weci_share(); invalid: its value half way.
 template <class T>
 Var record_misfit(Tape<T>& tape, const nlohmann::ordered_json& misfit, Var predicted, Var observed, Var weights,
-                  const DataScale& scale);
+                  const DataScale& scale, Var share = {});
 
 // Names the data weights that a misfit needs beside a mask: "trace" normalisation.
 bool needs_trace_weights(const nlohmann::ordered_json& misfit);

@@ -30,6 +30,13 @@ std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
     const std::size_t n = std::max(x.size(), z.size());
     for (std::size_t k = 0; k < n; ++k)
       positions.push_back({x.size() == 1 ? x[0] : x.at(k), z.size() == 1 ? z[0] : z.at(k)});
+  } else if (type == "ring") {
+    const Index count = p.at("count");
+    const double x = p.at("center_x_m"), z = p.at("center_z_m"), r = p.at("radius_m"), first = p.at("angle_deg");
+    for (Index k = 0; k < count; ++k) {
+      const double t = 3.14159265358979323846 * (first / 180 + 2 * static_cast<double>(k) / static_cast<double>(count));
+      positions.push_back({x + r * std::cos(t), z + r * std::sin(t)});
+    }
   } else {
     const Index step = p.at("step");
     for (Index x = 0; x < grid.nx; x += step) {
@@ -205,6 +212,36 @@ Problem build_problem(const Config& config, bool read_data) {
       throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
     }
     if (data.at("type") == "file" && read_data) read_observed(data, p);
+  }
+  return p;
+}
+
+Problem observation_problem(const Config& config, const Problem& problem) {
+  const Json& data = config.json().at("data");
+  const Index r = data.at("refine");
+  Problem p = problem;
+  p.observed_source = "simulated in true_model with the solver of the inversion";
+  if (!data.at("order").is_null()) p.wave.order = data.at("order");
+  if (r == 1 && p.wave.order == problem.wave.order) return p;
+  p.observed_source =
+      "simulated in true_model on a grid " + std::to_string(r) + " times finer, order " + std::to_string(p.wave.order);
+  const Grid2& g = problem.grid;
+  p.grid.nz = (g.nz - 1) * r + 1;
+  p.grid.nx = (g.nx - 1) * r + 1;
+  p.grid.dz_m = g.dz_m / static_cast<double>(r);
+  p.grid.dx_m = g.dx_m / static_cast<double>(r);
+  for (int& width : p.wave.pml) width *= static_cast<int>(r);
+  p.true_model.resize(static_cast<std::size_t>(p.grid.cells()));
+  for (Index z = 0; z < p.grid.nz; ++z) {
+    const Index i = z / r, i1 = std::min(i + 1, g.nz - 1);
+    const double wz = static_cast<double>(z % r) / static_cast<double>(r);
+    for (Index x = 0; x < p.grid.nx; ++x) {
+      const Index j = x / r, j1 = std::min(j + 1, g.nx - 1);
+      const double wx = static_cast<double>(x % r) / static_cast<double>(r);
+      const auto v = [&](Index a, Index b) { return problem.true_model[static_cast<std::size_t>(a * g.nx + b)]; };
+      p.true_model[static_cast<std::size_t>(z * p.grid.nx + x)] =
+          (1 - wz) * ((1 - wx) * v(i, j) + wx * v(i, j1)) + wz * ((1 - wx) * v(i1, j) + wx * v(i1, j1));
+    }
   }
   return p;
 }

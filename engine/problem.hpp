@@ -31,6 +31,10 @@ struct Problem {
 // errors Error{config}.
 Problem build_problem(const Config& config, bool read_data);
 
+// What synthetic data are simulated in: the problem itself, or with "refine" and "order" of the data section the same
+// survey over the true model, bilinear on a finer grid, with another stencil.
+Problem observation_problem(const Config& config, const Problem& problem);
+
 // Records of `model` for all shots, (shots, receivers, nt), on the stream's device, `batch` shots at a time.
 template <class T>
 std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,

@@ -18,8 +18,8 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward",
-           .later = "analyze compress train-generator generate reproduce"},
+           .words = "invert forward reproduce",
+           .later = "analyze compress train-generator generate"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -117,6 +117,31 @@ Component root_row() {
            .example = "[{\"iterations\": 200, \"lowpass_hz\": 8}, {\"iterations\": 600}]",
            .slot = "stage"},
           {.name = "stop", .kind = K::component, .fallback = "{}", .help = "reasons to stop early", .slot = "stop"},
+          {.name = "score_region",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "a disc in which the model errors are given as well",
+           .example = "{\"x_m\": 0.1, \"z_m\": 0.1, \"radius_m\": 0.07}",
+           .slot = "disc"},
+          {.name = "recipe",
+           .kind = K::string,
+           .help = "published cases, study/model/method/case; * stands for any part, or for the rest",
+           .example = "\"cr-fwi/marmousi/ig/*\""},
+          {.name = "tolerance",
+           .fallback = "0",
+           .help = "how far the error may lie above the published one, as a share of it",
+           .min = 0},
+          {.name = "seeds",
+           .kind = K::integers,
+           .fallback = "[0]",
+           .help = "every case is run with each of them",
+           .example = "[0, 1, 2]",
+           .min = 0},
+          {.name = "settings",
+           .kind = K::free,
+           .fallback = "{}",
+           .help = "merged into the config of every case (RFC 7396); a section of another type replaces the case's",
+           .example = "{\"optimizer\": {\"iterations\": 500}}"},
       }};
 }
 
@@ -315,6 +340,19 @@ std::vector<Component> survey_rows() {
          .quantity = Q::length},
         {.name = "z", .kind = K::axis, .help = "depths", .example = "10", .quantity = Q::length}}},
       {"positions",
+       "ring",
+       "evenly around a circle, the first at the angle, clockwise with z down",
+       {{.name = "center_x", .help = "centre along the line", .example = "0.1", .quantity = Q::length},
+        {.name = "center_z", .help = "depth of the centre", .example = "0.1", .quantity = Q::length},
+        {.name = "radius",
+         .help = "of the circle",
+         .example = "0.09",
+         .quantity = Q::length,
+         .min = 0,
+         .min_open = true},
+        {.name = "angle", .fallback = "0", .help = "of the first element, from the x axis", .quantity = Q::angle},
+        {.name = "count", .kind = K::integer, .help = "how many", .example = "128", .min = 1, .max = 1e7}}},
+      {"positions",
        "grid-row",
        "at every node of the grid along x",
        {{.name = "z", .help = "depth", .example = "10", .quantity = Q::length},
@@ -347,7 +385,23 @@ std::vector<Component> model_rows() {
       {"model",
        "file",
        "values at the nodes from a file",
-       {{.name = "path", .kind = K::path, .help = ".npy of shape (nz, nx)", .example = "\"model.npy\""},
+       {{.name = "path",
+         .kind = K::path,
+         .help = ".npy of shape (nz, nx), or of any shape with file_rows or file_columns",
+         .example = "\"model.npy\""},
+        {.name = "file_rows",
+         .kind = K::numbers,
+         .fallback = "null",
+         .help =
+             "first and last row of the file that the grid covers, may be fractions; values in between are bilinear",
+         .example = "[0, 93.5]",
+         .min = 0},
+        {.name = "file_columns",
+         .kind = K::numbers,
+         .fallback = "null",
+         .help = "first and last column, likewise",
+         .example = "[375, 624.5]",
+         .min = 0},
         {.name = "property",
          .kind = K::choice,
          .fallback = "\"vp\"",
@@ -390,12 +444,23 @@ std::vector<Component> model_rows() {
          .kind = K::choice,
          .fallback = "\"layered-faulted\"",
          .help = "kind of geology",
-         .words = "layered-faulted",
+         .words = "layered-faulted breast",
          .later = "flat-vel-a curve-vel-a flat-fault-a curve-fault-a curve-fault-b style-a style-b"},
         {.name = "index", .kind = K::integer, .fallback = "0", .help = "which model of the family", .min = 0},
+        {.name = "seed",
+         .kind = K::seed,
+         .fallback = "null",
+         .help = "of the family; null: the seed of the config",
+         .example = "1"},
         optional_value("min", "1500", "smallest velocity"),
         optional_value("max", "4500", "largest velocity"),
         water}},
+      {"disc",
+       "",
+       "a disc, its edge included",
+       {{.name = "x", .help = "centre along the line", .example = "0.1", .quantity = Q::length},
+        {.name = "z", .help = "depth of the centre", .example = "0.1", .quantity = Q::length},
+        {.name = "radius", .help = "radius", .example = "0.07", .quantity = Q::length, .min = 0, .min_open = true}}},
       {"block",
        "",
        "one rectangle, its edges included",
@@ -425,6 +490,19 @@ std::vector<Component> data_rows() {
        "synthetic",
        "simulated in true_model with the solver of the inversion",
        {{.name = "noise", .kind = K::component, .fallback = "null", .help = "added to the data", .slot = "noise"},
+        {.name = "refine",
+         .kind = K::integer,
+         .fallback = "1",
+         .help =
+             "simulated on a grid this many times finer, so that the data do not come from the inversion's own grid",
+         .min = 1,
+         .max = 8},
+        {.name = "order",
+         .kind = K::integer,
+         .fallback = "null",
+         .help = "order of the finite differences that make the data; null: that of physics",
+         .example = "4",
+         .allowed = "2 4 6 8"},
         highpass,
         lowpass}},
       {"data",
@@ -460,8 +538,10 @@ std::vector<Component> data_rows() {
 const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
       {"invert", "recovers a model from data", "grid physics data field misfit optimizer survey",
-       "start_model true_model regularizers gradient bounds stages stop"},
+       "start_model true_model regularizers gradient bounds stages stop score_region"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
+      {"reproduce", "runs published cases and compares with the published errors", "recipe",
+       "tolerance seeds settings"},
   };
   return rows;
 }
@@ -471,14 +551,13 @@ std::string_view common_keys() {
 }
 
 std::string_view foreign_sections() {
-  return "run config at codec rate baselines score generator source count condition pairs recipe tolerance";
+  return "run config at codec rate baselines score generator source count condition pairs";
 }
 
 std::string_view later_types(std::string_view slot) {
-  if (slot == "field") return "wire low-rank mpe ig lrg fusion decoder";
-  if (slot == "encoder") return "dense-grid hash-grid";
+  if (slot == "field") return "decoder";
   if (slot == "physics") return "straight-ray eikonal dc-2.5d dc-3d elastic";
-  if (slot == "misfit") return "chi2 weci";
+  if (slot == "misfit") return "chi2";
   if (slot == "regularizer") return "reference denoiser";
   if (slot == "optimizer") return "adamw muon gauss-newton";
   if (slot == "schedule") return "plateau";

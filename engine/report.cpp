@@ -367,6 +367,8 @@ std::string make_comparison(const std::vector<ReportInput>& inputs) {
   return page("terrane comparison", body);
 }
 
+std::string html_page(const std::string& title, const std::string& body) { return page(title, body); }
+
 void write_report(const std::string& directory, const ReportInput& input) {
   make_directories(directory + "/figures");
   const Json version = at(input.result, {"version", "terrane"}), hash = at(input.result, {"config_sha256"});

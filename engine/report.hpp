@@ -60,6 +60,9 @@ std::string make_report(const ReportInput& input);
 // Several runs side by side: a table of results, the models, the misfit curves.
 std::string make_comparison(const std::vector<ReportInput>& inputs);
 
+// A self-contained page in the style of the report.
+std::string html_page(const std::string& title, const std::string& body);
+
 // report.html and figures/*.png under `directory`, atomically.
 void write_report(const std::string& directory, const ReportInput& input);
 

@@ -14,6 +14,7 @@
 #include "engine/io/sha256.hpp"
 #include "engine/output.hpp"
 #include "engine/report.hpp"
+#include "engine/reproduce.hpp"
 #include "engine/version.hpp"
 #include "kernels/kernels.hpp"
 
@@ -33,7 +34,8 @@ Json phase_seconds(const Trace& trace, double io_s) {
   double field = 0, forward = 0, adjoint = 0, optimizer = 0, other = 0;
   for (const auto& [name, entry] : trace.entries()) {
     const auto starts = [&n = name](const char* prefix) { return n.rfind(prefix, 0) == 0; };
-    if (starts("mlp") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
+    if (starts("mlp") || starts("gabor") || starts("multigrid") || starts("outer_product") || starts("copy_columns") ||
+        starts("gemm") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
       field += entry.seconds;
     } else if (name == "wave_forward") {
       forward += entry.seconds;
@@ -170,9 +172,10 @@ class Runner {
     const Json& c = config_.json();
     if (c.at("data").at("type") == "synthetic") {
       say("simulating the observed data");
-      problem_.observed =
-          simulate<T>(*s_, problem_, problem_.true_model, problem_.wavelet, shots_per_batch(config_, problem_));
-      problem_.observed_source = "simulated in true_model with the solver of the inversion";
+      const Problem observation = observation_problem(config_, problem_);
+      problem_.observed = simulate<T>(*s_, observation, observation.true_model, observation.wavelet,
+                                      shots_per_batch(config_, problem_));
+      problem_.observed_source = observation.observed_source;
       add_noise(c.at("data").at("noise"), c.at("seed").get<std::uint64_t>(), problem_.observed);
     }
     if (continuing_ && fs::exists(out_.file("data_observed.npy"))) return;
@@ -280,6 +283,10 @@ class Runner {
     const auto theta = inversion_->parameters();
     StringMap metadata = inversion_->field().metadata();
     metadata["config_sha256"] = config_.sha256();
+    if (inversion_->field().type() == FieldType::fusion) {
+      const auto rms = inversion_->field().feature_rms(*s_);
+      metadata["fusion.rms"] = Json(rms[0]).dump() + " " + Json(rms[1]).dump();
+    }
     TensorMap tensors;
     tensors["theta"] = Tensor({static_cast<Index>(theta.size())}, std::vector<T>(theta.begin(), theta.end()));
     if (!inversion_->field().frequencies().empty()) {
@@ -292,9 +299,31 @@ class Runner {
                     data_shape());
     if (!problem_.true_model.empty()) {
       model_error_ = model_errors(model, problem_.true_model, problem_.grid);
+      region_errors(model);
       baselines_ = baselines();
     }
     io_s_ += now_s() - start;
+  }
+  // Errors inside the disc of score_region, of the model and of its start.
+  void region_errors(const std::vector<double>& model) {
+    const Json& disc = config_.json().at("score_region");
+    if (disc.is_null()) return;
+    const Grid2& g = problem_.grid;
+    const double x0 = disc.at("x_m"), z0 = disc.at("z_m"), r = disc.at("radius_m");
+    double sum = 0, start = 0, absolute = 0;
+    Index n = 0;
+    for (Index k = 0; k < g.cells(); ++k) {
+      const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m - z0;
+      const double x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m - x0;
+      if (x * x + z * z > r * r) continue;
+      const auto i = static_cast<std::size_t>(k);
+      const double e = model[i] - problem_.true_model[i], s = problem_.start[i] - problem_.true_model[i];
+      sum += e * e, start += s * s, absolute += std::abs(e), ++n;
+    }
+    const auto mean = [n](double x) { return number(x / static_cast<double>(n)); };
+    const auto root = [n](double x) { return number(std::sqrt(x / static_cast<double>(n))); };
+    model_error_["region"] = {
+        {"nodes", n}, {"rmse_mps", root(sum)}, {"mae_mps", mean(absolute)}, {"start_rmse_mps", root(start)}};
   }
   // What a method must beat: the start model and the best models of one and two numbers.
   Json baselines() const {
@@ -434,6 +463,7 @@ std::string precision_of(const Config& config) {
 }
 
 Json execute(const Config& config, const RunOptions& options, bool continuing) {
+  if (config.json().at("task") == "reproduce") return reproduce(config, options, continuing);
   if (precision_of(config) == "fp64") return Runner<double>(config, options, continuing).execute();
   return Runner<float>(config, options, continuing).execute();
 }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "kernels/encode/encode.hpp"
+#include "kernels/encode/fusion.hpp"
+#include "kernels/encode/multigrid.hpp"
 #include "kernels/encode/output_map.hpp"
 #include "kernels/fft/fft.hpp"
 #include "kernels/fit/analytic.hpp"
@@ -11,6 +13,7 @@
 #include "kernels/fit/optimize.hpp"
 #include "kernels/fit/regularizer.hpp"
 #include "kernels/linalg/linalg.hpp"
+#include "kernels/mlp/gabor.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/pointwise/pointwise.hpp"
 #include "kernels/stencil/resample.hpp"
@@ -73,5 +76,18 @@
   X(qr,              Qr)                      \
   X(cholesky,        Cholesky)                \
   X(cholesky_solve,  CholeskySolve)           \
-  X(fft,             Fft)
+  X(fft,             Fft)                     \
+  X(multigrid_forward, MultigridForward)      \
+  X(multigrid_vjp,     MultigridVjp)          \
+  X(multigrid_jvp,     MultigridJvp)          \
+  X(multigrid_links,   MultigridLinks)        \
+  X(gabor_forward,   GaborForward)            \
+  X(gabor_vjp,       GaborVjp)                \
+  X(gabor_jvp,       GaborJvp)                \
+  X(gabor_factors,   GaborFactors)            \
+  X(copy_columns,    CopyColumns)             \
+  X(outer_product_forward, OuterProductForward) \
+  X(outer_product_vjp, OuterProductVjp)       \
+  X(outer_product_jvp, OuterProductJvp)       \
+  X(expand_rows,     ExpandRows)
 // clang-format on

@@ -29,9 +29,18 @@ class MlpOp : public DiffOp<T> {
     mlp_jvp(s, MlpJvp<T>{shape_, n_, in[0], in[1], t_in[0], t_in[1], t_out[0]});
   }
   Factors<T> factors(Stream& s, const Saved*, Inputs<T> in, Inputs<T>, int which) const override {
-    if (which != 0 || shape_.n_out() != 1) return {};
+    return which == 0 && shape_.n_out() == 1 ? make_factors(s, in, nullptr) : Factors<T>{};
+  }
+  Factors<T> seeded_factors(Stream& s, const Saved*, Inputs<T> in, Inputs<T>, int which,
+                            const T* d_out) const override {
+    return which == 0 ? make_factors(s, in, d_out) : Factors<T>{};
+  }
+
+ private:
+  Factors<T> make_factors(Stream& s, Inputs<T> in, const T* d_out) const {
     Factors<T> terms(static_cast<std::size_t>(shape_.layers));
     MlpFactors<T> f{shape_, n_, 0, in[0], in[1]};
+    f.d_y = d_out;
     for (int l = 0; l < shape_.layers; ++l) {
       FactorTerm<T>& t = terms[static_cast<std::size_t>(l)];
       t.samples = n_;
@@ -46,8 +55,6 @@ class MlpOp : public DiffOp<T> {
     mlp_factors(s, f);
     return terms;
   }
-
- private:
   MlpShape shape_;
   Index n_;
 };

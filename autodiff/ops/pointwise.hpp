@@ -2,6 +2,7 @@
 // Elementwise functions, sums and linear combinations as tape operations.
 //   unary   y_i = f(x_i)            binary  z_i = f(x_i, y_i), equal shapes
 //   sum     y = sum_i x_i           weighted_sum  y = sum_k w_k x_k of scalars
+//   slice   y = x[offset .. offset + size)
 #pragma once
 
 #include <algorithm>
@@ -147,6 +148,33 @@ class WeightedSumOp : public DiffOp<T> {
   }
   std::vector<double> weights_;
   mutable Index size_ = 0;
+};
+
+// `size` values of x from `offset` on, in a shape of their own: a part of a parameter vector.
+template <class T>
+class SliceOp : public DiffOp<T> {
+ public:
+  SliceOp(Index offset, Shape shape) : offset_(offset), shape_(std::move(shape)), size_(elements(shape_)) {}
+  std::string name() const override { return "slice"; }
+  std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
+    require_shapes(in.size() == 1 && offset_ >= 0 && offset_ + size_ <= elements(in[0]), name(), in);
+    return {shape_};
+  }
+  SavedPtr forward(Stream& s, Inputs<T> in, Outputs<T> out, SavedPtr) const override {
+    copy_values(s, CopyValues<T>{in[0] + offset_, out[0], size_});
+    return nullptr;
+  }
+  void vjp(Stream& s, const Saved*, Inputs<T>, Inputs<T>, Inputs<T> d_out, Outputs<T> d_in) const override {
+    if (d_in[0]) axpby(s, Axpby<T>{T(1), d_out[0], T(1), d_in[0] + offset_, size_});
+  }
+  void jvp(Stream& s, const Saved*, Inputs<T>, Inputs<T>, Inputs<T> t_in, Outputs<T> t_out) const override {
+    copy_values(s, CopyValues<T>{t_in[0] + offset_, t_out[0], size_});
+  }
+
+ private:
+  Index offset_;
+  Shape shape_;
+  Index size_;
 };
 
 // y_k = x[index_k]; the adjoint sums over the list of each source element, in index order.

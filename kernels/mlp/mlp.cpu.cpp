@@ -252,10 +252,6 @@ struct Chunks {
 // task(chunk, slot): slot < threads identifies the workspace.
 template <class F>
 void for_each_chunk(Stream& s, Index chunks, const F& task) {
-#include <algorithm>
-#include <utility>
-#include <vector>
-
 #if defined(_OPENMP)
 #pragma omp parallel num_threads(s.threads()) if (chunks > 1 && s.threads() > 1)
   {
@@ -568,7 +564,9 @@ struct FactorsTask {
     for (Index r = 0; r < rows; ++r) {
       for (Index o = 0; o < out_row; ++o) {
         const bool identity = shape.layer[shape.layers - 1].activation == Activation::identity;
-        delta[r * out_row + o] = o != f->output ? T(0) : (identity ? T(1) : tile.df[shape.layers][r * out_row + o]);
+        const T component = o == f->output ? T(1) : T(0);
+        const T seed = f->d_y == nullptr ? component : (o < n_out ? f->d_y[(first + r) * n_out + o] : T(0));
+        delta[r * out_row + o] = identity || o >= n_out ? seed : seed * tile.df[shape.layers][r * out_row + o];
       }
     }
     for (int l = shape.layers - 1; l >= 0; --l) {

@@ -233,7 +233,8 @@ void mlp_factors(Stream& s, const MlpFactors<T>& f) {
     run_forward(s, shape, f.theta, x, points, c);
     const int last = shape.layers - 1;
     parallel_for_2d(s, points, n_out,
-                    StartDelta<T>{nullptr, c.df[shape.layers], f.d[last] + first * n_out, n_out, f.output});
+                    StartDelta<T>{f.d_y != nullptr ? f.d_y + first * n_out : nullptr, c.df[shape.layers],
+                                  f.d[last] + first * n_out, n_out, f.output});
     for (int l = last; l >= 0; --l) {
       const MlpLayer& layer = shape.layer[l];
       parallel_for(s, points * layer.n_in, CopyOut<T>{l == 0 ? x : c.a[l], f.a[l] + first * layer.n_in});

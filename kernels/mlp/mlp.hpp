@@ -88,6 +88,7 @@ struct MlpFactors {
   const T* x = nullptr;       // (n, n_in)
   T* a[mlp_max_layers] = {};  // of each layer: (n, its n_in), overwritten
   T* d[mlp_max_layers] = {};  // of each layer: (n, its n_out), overwritten
+  const T* d_y = nullptr;     // (n, n_out): dF/dy of a scalar F of each point; null: F is component `output`
 };
 
 }  // namespace terrane

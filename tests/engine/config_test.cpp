@@ -111,7 +111,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"key_of_another_type", "\"lr\": 1e-4", "\"lr\": 1e-4, \"momentum\": 0.9",
               "a.json:13:45: /optimizer/momentum: unknown key here; it is a key of optimizer \"sgd\""},
         Wrong{"no_type", "{\"type\": \"siren\"}", "{\"width\": 64}",
-              "a.json:11:12: /field: \"type\" is missing: one of grid, mlp, siren, fourier"},
+              "a.json:11:12: /field: \"type\" is missing: one of grid, mlp, siren, fourier, wire, low-rank, mpe, ig, "
+              "lrg, fusion"},
         Wrong{"section_missing", "  \"misfit\": {\"type\": \"l2\"},\n", "",
               "a.json:1:1: task \"invert\" needs the section \"misfit\" (distance between observed and predicted "
               "data), e.g. "
@@ -119,7 +120,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"no_task", "\"task\": \"invert\", ", "",
               "a.json:1:1: \"task\" is missing: write \"task\": \"invert\" or \"task\": \"forward\""},
         Wrong{"later_task", "\"invert\"", "\"compress\"",
-              "a.json:2:11: /task: \"compress\" arrives in a later version; this one has invert, forward"},
+              "a.json:2:11: /task: \"compress\" arrives in a later version; this one has invert, forward, reproduce"},
         Wrong{"trailing_comma", "\"type\": \"l2\"}", "\"type\": \"l2\",}",
               "a.json:12:26: trailing comma before '}': delete it"},
         Wrong{"duplicate_key", "\"nz\": 70, ", "\"nz\": 70, \"nz\": 71, ",
@@ -434,7 +435,7 @@ TEST(Config, TemplatesAndDemosParse) {
 }
 
 TEST(Config, ExampleFilesParse) {
-  for (const char* name : {"fwi.json", "forward.json", "marmousi_siren.json"}) {
+  for (const char* name : {"fwi.json", "forward.json", "marmousi_siren.json", "ultrasound.json", "reproduce.json"}) {
     SCOPED_TRACE(name);
     expect_stable(Config::load(std::string(TERRANE_SOURCE_DIR) + "/tools/configs/" + name));
   }

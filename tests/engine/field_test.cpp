@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autodiff/check.hpp"
+#include "kernels/encode/multigrid_shape.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
@@ -61,8 +62,240 @@ TEST(Field, ParameterCounts) {
   EXPECT_EQ(Field<float>::make(list, large_grid, 0).parameters(), 8 * 2 + 8 + 4 * 8 + 4 + 6 * 4 + 6 + 6 + 1);
 }
 
+// Counts printed in arXiv 2603.22362 (94.00, 50.05, 60.63, 77.91, 14.26, 39.34 thousand) and those that follow from the
+// definitions.
+TEST(Field, PublishedParameterCounts) {
+  struct Row {
+    const char* field;
+    Grid2 grid;
+    Index parameters, published;
+  };
+  const Grid2 marmousi{94, 288, 15, 15}, bp{188, 500, 10, 10}, salt{75, 250, 10, 10}, overthrust{94, 401, 15, 15};
+  const Row rows[] = {
+      {R"({"type": "grid"})", bp, 94000, 94000},
+      {R"({"type": "grid"})", salt, 18750, 18750},
+      {R"({"type": "grid"})", overthrust, 37694, 37694},
+      {R"({"type": "siren"})", bp, 50049, 50049},
+      {R"({"type": "wire"})", bp, 120839, 60631},
+      {R"({"type": "low-rank"})", bp, 101412, 77912},
+      {R"({"type": "low-rank"})", marmousi, 64943, 58175},
+      {R"({"type": "low-rank"})", salt, 59059, 54434},
+      {R"({"type": "low-rank"})", overthrust, 74799, 65399},
+      {R"({"type": "mpe"})", bp, 14257, 14257},
+      {R"({"type": "mlp", "width": 64, "layers": 2, "encoder": {"type": "dense-grid"}})", bp, 14257, 14257},
+      {R"({"type": "mpe", "encoder": {"type": "dense-grid", "preset": "text"}})", bp, 191889, 191889},
+      {R"({"type": "ig"})", bp, 39345, 39345},
+      {R"({"type": "ig", "encoder": {"type": "dense-grid", "preset": "text"}})", bp, 216977, 216977},
+      {R"({"type": "ig", "encoder": {"type": "hash-grid", "table_log2": 19}})", bp, 39345, 39345},
+      {R"({"type": "lrg"})", bp, 55985, 55985},
+  };
+  for (const Row& row : rows) {
+    const auto field = Field<float>::make(Json::parse(row.field), row.grid, 0);
+    EXPECT_EQ(field.parameters(), row.parameters) << row.field;
+    EXPECT_EQ(field.published_parameters(), row.published) << row.field;
+  }
+}
+
+// In one and three dimensions the networks are shapes without an engine grid.
+TEST(Field, CountsInOneAndThreeDimensions) {
+  const auto table = [](int d) { return multigrid_shape(d, multigrid_preset("params")).parameters(); };
+  EXPECT_EQ(table(1), 608);
+  EXPECT_EQ(table(2), 7920);
+  EXPECT_EQ(table(3), 128992);
+  const Index mpe = mlp_shape(32, {64, 64}, Activation::relu, 0).parameters();
+  const Index joined = mlp_shape(160, {64, 64}, Activation::relu, 0).parameters();
+  EXPECT_EQ(mpe, 6337);
+  EXPECT_EQ(joined, 14529);
+  const Index inr[] = {sine_features_shape(1, {128, 128}, 30).parameters(),
+                       sine_features_shape(2, {128, 128}, 30).parameters(),
+                       sine_features_shape(3, {128, 128}, 30).parameters()};
+  EXPECT_EQ(table(1) + mpe, 6945);
+  EXPECT_EQ(table(3) + mpe, 135329);
+  EXPECT_EQ(table(1) + inr[0] + joined, 31905);
+  EXPECT_EQ(table(2) + inr[1] + joined, 39345);
+  EXPECT_EQ(table(3) + inr[2] + joined, 160545);
+  const GaborShape wire3{3, 141, 1, 4, 5, 5, 5};
+  EXPECT_EQ(wire3.parameters(), 120980);
+  EXPECT_EQ(wire3.complex_parameters(), 60772);
+  Index low_rank3 = 30 * 80 * 80;
+  for (const Index r : {30, 80, 80}) low_rank3 += siren_shape(1, {128, 128}, {30}, r).parameters();
+  EXPECT_EQ(low_rank3, 266814);
+}
+
+// alpha on the grid or on the other branch: equal at one half, swapped under alpha -> 1 - alpha; alpha = 1 on the grid
+// leaves the other branch without a gradient.
+TEST(Field, AlphaBelongsToOneBranch) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  const auto model = [&](double alpha, const char* on) {
+    const Json config{{"type", "ig"}, {"branch_width", 16}, {"width", 8}, {"alpha", alpha}, {"alpha_on", on}};
+    const auto field = Field<double>::make(config, small_grid, 5);
+    const auto m0 = start_model<double>(small_grid);
+    return model_of(s, field, field.initial_parameters(m0), m0);
+  };
+  EXPECT_EQ(model(0.5, "grid"), model(0.5, "inr"));
+  const auto a = model(0.2, "grid"), b = model(0.8, "inr");
+  for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-9);
+
+  const auto field =
+      Field<double>::make({{"type", "ig"}, {"branch_width", 16}, {"width", 8}, {"alpha", 1.0}}, small_grid, 5);
+  Tape<double> tape(s);
+  const Var theta = tape.input({field.parameters()}, "theta");
+  const Var m0 = tape.input({small_grid.nz, small_grid.nx}, "m0", false);
+  const auto start = start_model<double>(small_grid);
+  tape.set(theta, field.initial_parameters(start));
+  tape.set(m0, start);
+  const Var m = field.record(tape, theta, m0);
+  tape.forward();
+  Sweep<double> sweep(tape);
+  tape.backward(sweep, m);
+  const auto gradient = to_host(s, sweep.cotangent(theta), field.parameters());
+  for (const ParameterGroup& g : field.groups()) {
+    double sum = 0;
+    for (Index i = g.offset; i < g.offset + g.size; ++i) sum += std::abs(gradient[static_cast<std::size_t>(i)]);
+    if (g.name == "inr") {
+      EXPECT_EQ(sum, 0) << g.name;
+    } else {
+      EXPECT_GT(sum, 0) << g.name;
+    }
+  }
+}
+
+// Features of both branches have unit RMS before their share is applied, whatever the initial table.
+TEST(Field, FeaturesAreNormalised) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  for (const double init : {1e-4, 0.1}) {
+    const Json config{{"type", "ig"}, {"encoder", {{"type", "dense-grid"}, {"init", init}}}};
+    const auto rms = Field<double>::make(config, small_grid, 5).feature_rms(s);
+    EXPECT_GT(rms[0], 0.2 * init);
+    EXPECT_LT(rms[0], 0.6 * init);  // uniform values of RMS init / sqrt(3), averaged over corners
+    EXPECT_NEAR(rms[1], 0.7, 0.1);
+  }
+  const Json off{{"type", "ig"}, {"normalize", false}};
+  EXPECT_EQ(Field<double>::make(off, small_grid, 5).feature_rms(s), (std::array<double, 2>{1, 1}));
+}
+
+// More points than one chunk: F comes in pieces with the same values and the same gradient.
+TEST(Field, ChunksGiveTheSameModelAndGradient) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  const Grid2 grid{361, 190, 10, 10};  // the last chunk of rows overlaps the one before
+  for (const char* text : {R"({"type": "ig", "branch_width": 20, "activation": "tanh"})",
+                           R"({"type": "lrg", "branch_width": 12, "activation": "tanh"})",
+                           R"({"type": "fourier", "width": 8, "frequencies": 60, "activation": "tanh"})"}) {
+    const auto field = Field<float>::make(Json::parse(text), grid, 2);
+    const auto m0 = start_model<float>(grid);
+    const auto theta0 = field.initial_parameters(m0);
+    const auto m = model_of(s, field, theta0, m0);
+    // In double the features take twice the memory, so that field is evaluated in chunks, and this one at once.
+    const auto reference_field = Field<double>::make(Json::parse(text), grid, 2);
+    const auto reference = model_of(s, reference_field, std::vector<double>(theta0.begin(), theta0.end()),
+                                    std::vector<double>(m0.begin(), m0.end()));
+    double worst = 0;
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      worst = std::max(worst, std::abs(static_cast<double>(m[i]) - reference[i]));
+    }
+    EXPECT_LT(worst, 0.05) << text;
+    // d/dtheta of <w, m> along a direction, against the difference quotient in double
+    Tape<double> tape(s);
+    const Var theta = tape.input({field.parameters()}, "theta");
+    const Var start = tape.input({grid.nz, grid.nx}, "m0", false);
+    const std::vector<double> x(theta0.begin(), theta0.end());
+    tape.set(theta, x);
+    tape.set(start, std::vector<double>(m0.begin(), m0.end()));
+    const Var out = reference_field.record(tape, theta, start);
+    tape.forward();
+    Sweep<double> sweep(tape);
+    tape.backward(sweep, out);
+    const auto gradient = to_host(s, sweep.cotangent(theta), field.parameters());
+    const auto direction = random_normal<double>(field.parameters(), 7);
+    double along = 0;
+    for (std::size_t i = 0; i < gradient.size(); ++i) along += gradient[i] * direction[i];
+    const auto total = [&](double h) {
+      std::vector<double> moved = x;
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += h * direction[i];
+      double sum = 0;
+      for (const double v : model_of(s, reference_field, moved, std::vector<double>(m0.begin(), m0.end()))) sum += v;
+      return sum;
+    };
+    const double h = 1e-6, quotient = (total(h) - total(-h)) / (2 * h);
+    EXPECT_NEAR(along, quotient, 1e-5 * std::abs(quotient) + 1e-3) << text;
+  }
+}
+
+// Per metre, against differences of a field whose grid is finer around the same nodes.
+TEST(Field, OutputGradientIsTheSlopeOfTheField) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  const Grid2 coarse{9, 11, 20, 30}, fine{8 * 64 + 1, 10 * 64 + 1, 20.0 / 64, 30.0 / 64};
+  for (
+      const char* text :
+      {R"({"type": "siren", "width": 12, "layers": 2, "omega_0": 6})",
+       R"({"type": "wire", "width": 12, "layers": 1, "omega_0": 3, "scale_0": 1})",
+       R"({"type": "fourier", "width": 8, "layers": 1, "frequencies": 4, "sigma": 1, "activation": "tanh"})",
+       R"({"type": "low-rank", "width": 9, "ranks": [3, 4], "omega_0": 5})",
+       R"({"type": "ig", "width": 8, "layers": 1, "activation": "tanh", "branch_width": 10, "omega_0": 5, "normalize": false,
+            "encoder": {"type": "dense-grid", "levels": 2, "base_resolution": 3, "interpolation": "smoothstep"}})",
+       R"({"type": "lrg", "width": 8, "layers": 1, "activation": "tanh", "branch_width": 10, "omega_0": 5, "normalize": false,
+            "encoder": {"type": "dense-grid", "levels": 2, "base_resolution": 3, "interpolation": "smoothstep"}})"}) {
+    Json config = Json::parse(text);
+    config["transform"] = {{"type", "identity"}};
+    const auto field = Field<double>::make(config, coarse, 4), dense = Field<double>::make(config, fine, 4);
+    const auto theta = field.initial_parameters();
+    const auto gradient = field.output_gradient(s, theta);
+    const std::vector<double> zero(static_cast<std::size_t>(fine.cells()), 0.0);
+    const auto f = model_of(s, dense, theta, zero);
+    const auto at = [&](Index z, Index x) { return f[static_cast<std::size_t>(z * fine.nx + x)]; };
+    double largest = 0;
+    for (const double g : gradient) largest = std::max(largest, std::abs(g));
+    for (Index z = 1; z + 1 < coarse.nz; ++z) {
+      for (Index x = 1; x + 1 < coarse.nx; ++x) {
+        const double dz = (at(64 * z + 1, 64 * x) - at(64 * z - 1, 64 * x)) / (2 * fine.dz_m);
+        const double dx = (at(64 * z, 64 * x + 1) - at(64 * z, 64 * x - 1)) / (2 * fine.dx_m);
+        const auto k = static_cast<std::size_t>(z * coarse.nx + x);
+        EXPECT_NEAR(gradient[k], dz, 5e-3 * largest) << text << " " << z << " " << x;
+        EXPECT_NEAR(gradient[static_cast<std::size_t>(coarse.cells()) + k], dx, 5e-3 * largest) << text;
+      }
+    }
+  }
+}
+
+// The rank of a low-rank field is at most the smaller rank of its core.
+TEST(Field, LowRankFieldHasItsRank) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  const Json config{{"type", "low-rank"}, {"width", 16}, {"ranks", {2, 5}}, {"transform", {{"type", "identity"}}}};
+  const auto field = Field<double>::make(config, small_grid, 4);
+  const auto theta = field.initial_parameters();
+  auto m = model_of(s, field, theta, std::vector<double>(static_cast<std::size_t>(small_grid.cells()), 0.0));
+  // Gram-Schmidt over the rows leaves two of them.
+  int rank = 0;
+  const double scale = rms(m);
+  for (Index pass = 0; pass < small_grid.nz; ++pass) {
+    double best = 0;
+    Index pivot = 0;
+    for (Index z = 0; z < small_grid.nz; ++z) {
+      double sum = 0;
+      for (Index x = 0; x < small_grid.nx; ++x) {
+        const double v = m[static_cast<std::size_t>(z * small_grid.nx + x)];
+        sum += v * v;
+      }
+      if (sum > best) best = sum, pivot = z;
+    }
+    if (std::sqrt(best) < 1e-10 * scale) break;
+    ++rank;
+    std::vector<double> row(m.begin() + pivot * small_grid.nx, m.begin() + (pivot + 1) * small_grid.nx);
+    for (Index z = 0; z < small_grid.nz; ++z) {
+      double dot = 0;
+      for (Index x = 0; x < small_grid.nx; ++x) {
+        dot += m[static_cast<std::size_t>(z * small_grid.nx + x)] * row[static_cast<std::size_t>(x)];
+      }
+      for (Index x = 0; x < small_grid.nx; ++x) {
+        m[static_cast<std::size_t>(z * small_grid.nx + x)] -= dot / best * row[static_cast<std::size_t>(x)];
+      }
+    }
+  }
+  EXPECT_EQ(rank, 2);
+}
+
 TEST(Field, GroupsCoverTheParameters) {
-  for (const char* type : {"grid", "siren", "mlp", "fourier"}) {
+  for (const char* type : {"grid", "siren", "mlp", "fourier", "wire", "low-rank", "mpe", "ig", "lrg", "fusion"}) {
     const auto field = Field<float>::make({{"type", type}}, small_grid, 0);
     Index at = 0;
     for (const ParameterGroup& g : field.groups()) {

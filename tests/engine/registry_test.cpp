@@ -66,7 +66,8 @@ std::string home_of(std::string_view slot) {
                                                                          {"gradient", "gradient"},
                                                                          {"bounds", "bounds"},
                                                                          {"stage", "stages.0"},
-                                                                         {"stop", "stop"}};
+                                                                         {"stop", "stop"},
+                                                                         {"disc", "score_region"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }

@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "autodiff/check.hpp"
 #include "autodiff/ops/analytic.hpp"
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/matmul.hpp"
@@ -14,31 +13,13 @@
 #include "engine/objective.hpp"
 #include "physics/wave/wave_op.hpp"
 #include "physics/wave/wavelet.hpp"
+#include "tests/support/case_support.hpp"
 
 namespace terrane {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class T>
-CaseInstance<T> start(Stream& s) {
-  CaseInstance<T> c;
-  c.tape = std::make_unique<Tape<T>>(s);
-  return c;
-}
-
-// A random input; shifted and scaled to keep away from poles and kinks where a case asks for it.
-template <class T>
-Var random_input(CaseInstance<T>& c, Shape shape, std::uint64_t seed, double scale = 1, double shift = 0,
-                 bool differentiable = true) {
-  const Var v = c.tape->input(shape, "x" + std::to_string(seed), differentiable);
-  auto values = random_normal<T>(elements(shape), seed);
-  for (T& e : values) e = static_cast<T>(shift + scale * static_cast<double>(e));
-  c.tape->set(v, values);
-  if (differentiable) c.inputs.push_back(v);
-  return v;
-}
 
 const Shape odd_shapes[] = {{1}, {17}, {5, 33}, {3, 7, 501}};
 
@@ -81,6 +62,16 @@ struct WeightedSumCase {
     const Shape shape = odd_shapes[variant];
     const Var a = random_input(c, shape, 32), b = random_input(c, shape, 33);
     c.output = c.tape->apply(std::make_shared<WeightedSumOp<T>>(std::vector<double>{0.7, -1.3}), {a, b});
+    return c;
+  }
+};
+struct SliceCase {
+  template <class T>
+  static CaseInstance<T> make(Stream& s, int variant) {
+    auto c = start<T>(s);
+    const Index size = variant == 0 ? 1 : 57;
+    const Shape part = variant == 0 ? Shape{1} : Shape{3, 7};
+    c.output = c.tape->apply(std::make_shared<SliceOp<T>>(variant == 0 ? 0 : 36, part), {random_input(c, {size}, 42)});
     return c;
   }
 };
@@ -130,10 +121,13 @@ struct PointMisfitCase {
 struct MisfitCase {
   template <class T>
   static CaseInstance<T> make(Stream& s, int variant) {
-    static const char* const sections[] = {
-        R"({"type": "l2", "normalize": "survey"})",       R"({"type": "l2", "normalize": "none"})",
-        R"({"type": "l1", "normalize": "survey"})",       R"({"type": "huber", "delta": 0.5, "normalize": "survey"})",
-        R"({"type": "envelope", "normalize": "survey"})", R"({"type": "global-correlation"})"};
+    static const char* const sections[] = {R"({"type": "l2", "normalize": "survey"})",
+                                           R"({"type": "l2", "normalize": "none"})",
+                                           R"({"type": "l1", "normalize": "survey"})",
+                                           R"({"type": "huber", "delta": 0.5, "normalize": "survey"})",
+                                           R"({"type": "envelope", "normalize": "survey"})",
+                                           R"({"type": "global-correlation"})",
+                                           R"({"type": "weci", "center": 0.5, "width": 0.1, "normalize": "survey"})"};
     auto c = start<T>(s);
     const Shape shape{2, 3, 50};
     const Var p = random_input(c, shape, 74), d = random_input(c, shape, 75, 1, 0, false);
@@ -211,7 +205,13 @@ struct FieldCase {
         R"({"type": "mlp", "hidden": [8], "activation": {"type": "leaky-relu", "slope": 0.2}, "encoder": {"type": "identity"}, "transform": {"type": "exp", "scale": 1}})",
         R"({"type": "mlp", "hidden": [8], "activation": {"type": "relu"}, "encoder": {"type": "identity"}, "transform": {"type": "log-bounded", "min_mps": 1500, "max_mps": 4500}})",
         R"({"type": "siren", "width": 8, "layers": 1, "omega_0": 8, "transform": {"type": "scaled-sigmoid", "scale": -8}})",
-        R"({"type": "siren", "width": 8, "layers": 1, "omega_0": 8, "transform": {"type": "scaled-tanh", "scale": 10}})"};
+        R"({"type": "siren", "width": 8, "layers": 1, "omega_0": 8, "transform": {"type": "scaled-tanh", "scale": 10}})",
+        R"({"type": "wire", "width": 12, "layers": 2, "omega_0": 3, "scale_0": 1})",
+        R"({"type": "low-rank", "width": 9, "layers": 2, "omega_0": 7})",
+        R"({"type": "mpe", "width": 9, "layers": 2, "activation": "gelu", "encoder": {"type": "dense-grid", "levels": 3, "base_resolution": 3, "growth": 1.6}})",
+        R"({"type": "ig", "width": 9, "layers": 1, "activation": "tanh", "branch_width": 10, "omega_0": 7, "alpha": 0.3, "encoder": {"type": "hash-grid", "levels": 3, "base_resolution": 4, "growth": 2, "table_log2": 5}})",
+        R"({"type": "lrg", "width": 9, "layers": 1, "activation": "gelu", "branch_width": 10, "omega_0": 7, "alpha": 0.3, "alpha_on": "inr", "encoder": {"type": "dense-grid", "levels": 2, "base_resolution": 4, "interpolation": "smoothstep"}})",
+        R"({"type": "fusion", "branch": "siren", "width": 9, "layers": 1, "activation": "gelu", "branch_width": 10, "normalize": false, "encoder": {"type": "dense-grid", "levels": 2, "offset": "tcnn", "aspect": "match"}})"};
     auto c = start<T>(s);
     const Grid2 grid{7, 12, 10, 10};
     const auto field = Field<T>::make(Json::parse(sections[variant]), grid, 3);
@@ -252,28 +252,6 @@ struct WaveCase {
   }
 };
 
-template <class Case>
-OpCase row(std::string name, std::vector<std::string> covers, std::vector<std::string> variants) {
-  OpCase c;
-  c.name = std::move(name);
-  c.covers = std::move(covers);
-  c.variants = std::move(variants);
-  c.make_double = [](Stream& s, int v) { return Case::template make<double>(s, v); };
-  c.make_float = [](Stream& s, int v) { return Case::template make<float>(s, v); };
-  return c;
-}
-OpCase with(OpCase c, double dot_float, double parity_float, std::string reason) {
-  c.dot_float = dot_float;
-  c.parity_float = parity_float;
-  c.reason = std::move(reason);
-  return c;
-}
-OpCase small_steps(OpCase c, double step, std::string reason) {
-  c.taylor_step = step;
-  c.reason += std::move(reason);
-  return c;
-}
-
 std::vector<OpCase> make_cases() {
   std::vector<OpCase> cases;
   cases.push_back(small_steps(
@@ -282,6 +260,7 @@ std::vector<OpCase> make_cases() {
   cases.push_back(row<BinaryCase>("binary", {}, {"add", "subtract", "multiply", "divide", "hypotenuse"}));
   cases.push_back(row<SumCase>("sum", {}, {"1", "17", "5x33", "3x7x501", "3x4097: over one block"}));
   cases.push_back(row<WeightedSumCase>("weighted-sum", {}, {"1", "17", "5x33", "3x7x501"}));
+  cases.push_back(row<SliceCase>("slice", {}, {"one of one", "3x7 of 57"}));
   cases.push_back(row<GatherCase>("gather", {}, {"from one", "repeats"}));
   cases.push_back(row<MatmulCase>("matmul", {}, {"1x1", "37x19x65"}));
   cases.push_back(row<HilbertCase>("hilbert", {}, {"one sample", "3x64", "2x2x53"}));
@@ -289,9 +268,10 @@ std::vector<OpCase> make_cases() {
       row<PointMisfitCase>("point-misfit", {}, {"l2", "l2 weighted", "l1", "l1 weighted", "huber", "huber weighted"}),
       1e-4, "steps that cross no kink of huber"));
   cases.push_back(small_steps(
-      row<MisfitCase>("misfit",
-                      {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation"},
-                      {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation"}),
+      row<MisfitCase>(
+          "misfit",
+          {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation", "misfit/weci"},
+          {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation", "weci"}),
       1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
   cases.push_back(row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv"},
                                    {"tikhonov 0", "tikhonov 1", "tv", "one cell, 0", "one cell, 1", "one cell, tv"}));
@@ -309,15 +289,20 @@ std::vector<OpCase> make_cases() {
        "scaled-tanh", "identity masked", "perturb masked", "affine masked", "exp masked", "bounded masked",
        "bounded-perturb masked"}));
   cases.push_back(small_steps(
-      row<FieldCase>("field", {"field/grid", "field/siren", "field/mlp", "field/fourier", "encoder/identity"},
-                     {"grid", "siren", "mlp with fourier encoder", "mlp gelu bounded-perturb", "fourier affine",
-                      "mlp leaky-relu exp", "mlp relu log-bounded", "siren scaled-sigmoid", "siren scaled-tanh"}),
+      row<FieldCase>(
+          "field",
+          {"field/grid", "field/siren", "field/mlp", "field/fourier", "field/wire", "field/low-rank", "field/mpe",
+           "field/ig", "field/lrg", "field/fusion", "encoder/identity", "encoder/dense-grid", "encoder/hash-grid"},
+          {"grid", "siren", "mlp with fourier encoder", "mlp gelu bounded-perturb", "fourier affine",
+           "mlp leaky-relu exp", "mlp relu log-bounded", "siren scaled-sigmoid", "siren scaled-tanh", "wire",
+           "low-rank", "mpe", "ig with hashed levels", "lrg", "fusion, tcnn"}),
       1e-4, "steps that cross few kinks of relu"));
   cases.push_back(with(small_steps(row<WaveCase>("wave", {"physics/acoustic", "boundary/cpml"},
                                                  {"order 8, checkpoints", "order 4, free surface",
                                                   "order 2, two open edges", "order 6, two sub-steps"}),
                                    1e-3, "slowness times time is a phase: "),
                        1e-5, 1e-4, "hundreds of single-precision time steps"));
+  add_field_cases(cases);
   return cases;
 }
 

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+#include "engine/reproduce.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "engine/io/file.hpp"
+#include "engine/output.hpp"
+#include "engine/version.hpp"
+
+namespace terrane {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+Json number(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
+
+Json value_at(const Json& object, std::initializer_list<const char*> path) {
+  const Json* v = &object;
+  for (const char* key : path) {
+    if (!v->is_object() || !v->contains(key)) return nullptr;
+    v = &v->at(key);
+  }
+  return *v;
+}
+
+// The result of a row that has ended with this config.
+Json finished_result(const std::string& directory, const std::string& sha256) {
+  const std::string file = directory + "/result.json";
+  if (!fs::exists(file)) return nullptr;
+  const Json r = Json::parse(read_file(file), nullptr, false);
+  if (r.is_discarded() || value_at(r, {"status"}) != "ok" || value_at(r, {"config_sha256"}) != sha256) return nullptr;
+  return r;
+}
+
+double median(std::vector<double> v) {
+  if (v.empty()) return std::nan("");
+  std::sort(v.begin(), v.end());
+  const std::size_t n = v.size();
+  return n % 2 == 1 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+// "reached" of every case: the median over its seeds against the published error.
+Json summary_of(const Json& table, double tolerance) {
+  Json cases = Json::array();
+  std::vector<std::string> names;
+  for (const Json& row : table) {
+    const std::string name = row.at("recipe");
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  for (const std::string& name : names) {
+    std::vector<double> mse;
+    Json published, constant;
+    int seeds = 0;
+    for (const Json& row : table) {
+      if (row.at("recipe") != name) continue;
+      ++seeds;
+      published = row.at("published").at("mse_km2_s2");
+      if (row.at("mse_km2_s2").is_number()) mse.push_back(row.at("mse_km2_s2"));
+      if (!row.at("best_constant_mse_km2_s2").is_null()) constant = row.at("best_constant_mse_km2_s2");
+    }
+    const double m = static_cast<int>(mse.size()) == seeds ? median(mse) : std::nan("");
+    Json reached = nullptr, beats = nullptr;
+    if (published.is_number()) reached = std::isfinite(m) && m <= published.get<double>() * (1 + tolerance);
+    if (constant.is_number() && std::isfinite(m)) beats = m < constant.get<double>();
+    cases.push_back({{"recipe", name},
+                     {"seeds", seeds},
+                     {"median_mse_km2_s2", number(m)},
+                     {"published_mse_km2_s2", published},
+                     {"reached", reached},
+                     {"beats_best_constant", beats}});
+  }
+  return cases;
+}
+
+}  // namespace
+
+std::vector<TableRow> table_rows(const Config& config, const std::string& directory) {
+  const Json& c = config.json();
+  std::vector<TableRow> rows;
+  for (const std::string& name : match_recipes(c.at("recipe"))) {
+    for (const Json& seed : c.at("seeds")) {
+      TableRow row;
+      row.recipe = make_recipe(name);
+      row.seed = seed.get<std::uint64_t>();
+      row.directory =
+          directory + "/rows/" + row.recipe.config.at("name").get<std::string>() + "-seed-" + std::to_string(row.seed);
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
+Config row_config(const TableRow& row, const Json& settings) {
+  Json c = row.recipe.config;
+  c["seed"] = row.seed;
+  for (const auto& [key, value] : settings.items()) {
+    // Another type takes other keys, so the section is replaced.
+    const bool replaces = value.is_object() && value.contains("type") && c.contains(key) && c.at(key).is_object() &&
+                          c.at(key).contains("type") && c.at(key).at("type") != value.at("type");
+    if (replaces) c.erase(key);
+    c.merge_patch(Json{{key, value}});
+  }
+  return Config::parse(c.dump(), row.recipe.name);
+}
+
+Json table_json(const std::vector<TableRow>& rows, double tolerance) {
+  Json table = Json::array();
+  for (const TableRow& row : rows) {
+    const Json& r = row.result;
+    const Published& p = row.recipe.published;
+    const Json error = value_at(r, {"model_error"});
+    const Json mse = value_at(error, {"mse_km2_s2"});
+    Json reached = nullptr;
+    if (std::isfinite(p.mse_km2_s2) && mse.is_number()) {
+      reached = mse.get<double>() <= p.mse_km2_s2 * (1 + tolerance);
+    }
+    const Json mae = value_at(error, {"mae_mps"});
+    table.push_back({{"recipe", row.recipe.name},
+                     {"title", row.recipe.title},
+                     {"seed", row.seed},
+                     {"status", r.is_null() ? Json("not run") : value_at(r, {"status"})},
+                     {"error", value_at(r, {"error"})},
+                     {"iterations", value_at(r, {"iterations"})},
+                     {"mse_km2_s2", mse},
+                     {"ssim_minmax", value_at(error, {"ssim", "minmax"})},
+                     {"mae_km_s", mae.is_number() ? Json(mae.get<double>() / 1000) : Json(nullptr)},
+                     {"region", value_at(error, {"region"})},
+                     {"published",
+                      {{"mse_km2_s2", number(p.mse_km2_s2)},
+                       {"ssim", number(p.ssim)},
+                       {"mae_km_s", number(p.mae_km_s)},
+                       {"source", row.recipe.source}}},
+                     {"reached", reached},
+                     {"start_mse_km2_s2", value_at(r, {"baselines", "start_model", "mse_km2_s2"})},
+                     {"best_constant_mse_km2_s2", value_at(r, {"baselines", "best-constant", "mse_km2_s2"})},
+                     {"best_linear_mse_km2_s2", value_at(r, {"baselines", "best-linear", "mse_km2_s2"})},
+                     {"misfit_initial", value_at(r, {"misfit", "initial"})},
+                     {"misfit_final", value_at(r, {"misfit", "final"})},
+                     {"data_source", value_at(r, {"data_source"})},
+                     {"wall_s", value_at(r, {"time", "wall_s"})},
+                     {"phases_s", value_at(r, {"time", "phases_s"})},
+                     {"host_peak_bytes", value_at(r, {"memory", "host_peak_bytes"})},
+                     {"threads", value_at(r, {"device", "threads"})},
+                     {"config_sha256", value_at(r, {"config_sha256"})},
+                     {"version", value_at(r, {"version", "terrane"})}});
+  }
+  return table;
+}
+
+std::string table_csv(const Json& table) {
+  const char* const columns[] = {"recipe",
+                                 "seed",
+                                 "status",
+                                 "iterations",
+                                 "mse_km2_s2",
+                                 "ssim_minmax",
+                                 "mae_km_s",
+                                 "start_mse_km2_s2",
+                                 "best_constant_mse_km2_s2",
+                                 "best_linear_mse_km2_s2",
+                                 "misfit_initial",
+                                 "misfit_final",
+                                 "wall_s"};
+  std::string text;
+  for (const char* c : columns) text += std::string(c) + ",";
+  text += "published_mse_km2_s2,published_ssim,published_mae_km_s\n";
+  const auto cell = [](const Json& v) {
+    return v.is_null() ? std::string() : v.is_string() ? v.get<std::string>() : v.dump();
+  };
+  for (const Json& row : table) {
+    for (const char* c : columns) text += cell(row.at(c)) + ",";
+    const Json& p = row.at("published");
+    text += cell(p.at("mse_km2_s2")) + "," + cell(p.at("ssim")) + "," + cell(p.at("mae_km_s")) + "\n";
+  }
+  return text;
+}
+
+Json reproduce(const Config& config, const RunOptions& options, bool continuing) {
+  const Json& c = config.json();
+  const double start = now_s(), tolerance = c.at("tolerance");
+  const OutputDirectory out(options.out_dir, options.overwrite, continuing || options.resume);
+  Log log = Log::open(options.console, out.file("log.txt"), options.sink);
+  out.remove("result.json");
+  out.write_json("resolved.json", c);
+  std::vector<TableRow> rows = table_rows(config, out.path());
+  std::vector<Config> configs;
+  for (const TableRow& row : rows) configs.push_back(row_config(row, c.at("settings")));
+
+  bool stopped = false, failed = false;
+  const auto write_table = [&] {
+    const Json table = table_json(rows, tolerance);
+    out.write_json("table.json", table);
+    write_file_atomic(out.file("table.csv"), table_csv(table));
+    if (c.at("report").at("enabled").get<bool>()) {
+      write_file_atomic(out.file("table.html"), table_page(c.at("name"), rows, table));
+    }
+    return table;
+  };
+  for (std::size_t k = 0; k < rows.size() && !stopped; ++k) {
+    TableRow& row = rows[k];
+    const std::string which = "row " + std::to_string(k + 1) + " of " + std::to_string(rows.size()) + ": " +
+                              row.recipe.name + ", seed " + std::to_string(row.seed);
+    row.result = finished_result(row.directory, configs[k].sha256());
+    if (!row.result.is_null()) {
+      log.info(which + ": kept");
+      continue;
+    }
+    log.info(which);
+    make_directories(out.path() + "/rows");
+    RunOptions own = options;
+    own.out_dir = row.directory;
+    own.resume = true;
+    own.overwrite = false;
+    if (fs::exists(row.directory + "/resolved.json") &&
+        Config::load(row.directory + "/resolved.json").sha256() != configs[k].sha256()) {
+      own.resume = false;
+      own.overwrite = true;  // an older definition of the row
+    }
+    try {
+      row.result = run(configs[k], own);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::diverged && e.code() != ErrorCode::failed) throw;
+      failed = true;
+      row.result = {{"status", "failed"}, {"error", e.message()}};
+      log.warning(which + ": " + e.message());
+    }
+    stopped = value_at(row.result, {"status"}) == "stopped";
+    write_table();
+  }
+  const Json table = write_table();
+  const Json summary = summary_of(table, tolerance);
+  bool within = true;
+  for (const Json& s : summary) within = within && s.at("reached") != false;
+  const ErrorCode code = stopped ? ErrorCode::stopped : failed || !within ? ErrorCode::failed : ErrorCode{0};
+  const Json result{{"schema_version", 1},
+                    {"status", stopped  ? "stopped"
+                               : failed ? "failed"
+                                        : "ok"},
+                    {"exit_code", static_cast<int>(code)},
+                    {"task", "reproduce"},
+                    {"name", c.at("name")},
+                    {"recipe", c.at("recipe")},
+                    {"tolerance", tolerance},
+                    {"within_tolerance", within},
+                    {"cases", summary},
+                    {"time", {{"wall_s", now_s() - start}}},
+                    {"memory", {{"host_peak_bytes", peak_resident_bytes()}}},
+                    {"config_sha256", config.sha256()},
+                    {"version", version_json()},
+                    {"metadata", c.at("metadata")},
+                    {"warnings", log.warnings()},
+                    {"files", {"table.html", "table.csv", "table.json", "rows/"}}};
+  out.write_json("result.json", result);
+  return result;
+}
+
+Forecast forecast_table(const Config& config, const RunOptions& options) {
+  Forecast total;
+  double seconds = 0, disk = 0, host = 0;
+  const auto rows = table_rows(config, "");
+  for (const TableRow& row : rows) {
+    const Forecast f = forecast(row_config(row, config.json().at("settings")), options);
+    seconds += f.json.at("time_s").get<double>();
+    disk += f.json.at("disk_bytes").get<double>();
+    if (f.json.at("memory").at("host_bytes").get<double>() >= host) {
+      host = f.json.at("memory").at("host_bytes");
+      total = f;
+    }
+  }
+  char line[160];
+  std::snprintf(line, sizeof line,
+                "table: %zu rows, about %.1f h and %.2f GB of disk in all; the largest row:", rows.size(),
+                seconds / 3600, disk / 1e9);
+  total.lines.insert(total.lines.begin(), line);
+  total.json["task"] = "reproduce";
+  total.json["rows"] = rows.size();
+  total.json["time_s"] = seconds;
+  total.json["disk_bytes"] = disk;
+  total.json["lines"] = total.lines;
+  return total;
+}
+
+}  // namespace terrane

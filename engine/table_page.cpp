@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT
+// The page of a table of published cases: numbers beside numbers, every recovered model on one colour scale, profiles.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+
+#include "engine/figure.hpp"
+#include "engine/report.hpp"
+#include "engine/reproduce.hpp"
+
+namespace terrane {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string digits(const Json& v, const char* pattern = "%.4f") {
+  if (!v.is_number()) return "–";
+  char text[32];
+  std::snprintf(text, sizeof text, pattern, v.get<double>());
+  return text;
+}
+
+struct Loaded {
+  const TableRow* row;
+  const Json* numbers;
+  ReportInput input;
+};
+
+std::string model_title(const Loaded& l) {
+  const std::string mse = digits(l.numbers->at("mse_km2_s2"), "%.3f");
+  return l.row->recipe.method + ", " + l.row->recipe.start +
+         (l.row->seed != 0 ? ", seed " + std::to_string(l.row->seed) : "") + ": " + mse;
+}
+
+// The true model, then every row, three across, on the range of the true model.
+Drawing models_figure(const std::vector<const Loaded*>& rows) {
+  const ReportInput& first = rows[0]->input;
+  const auto& truth = first.true_model;
+  const auto [lo, hi] = std::minmax_element(truth.values.begin(), truth.values.end());
+  const Index nz = truth.shape[0], nx = truth.shape[1];
+  const double aspect =
+      std::clamp(static_cast<double>(nz) * first.dz_m / (static_cast<double>(nx) * first.dx_m), 0.2, 1.0);
+  constexpr double left = 56, gap = 22, bar = 92, width = 300, top = 26;
+  const double height = width * aspect, step = height + 62;
+  const auto count = static_cast<int>(rows.size()) + 1;
+  const int down = (count + 2) / 3;
+  Drawing d(left + 3 * width + 2 * gap + bar, down * step + 6);
+  for (int k = 0; k < count; ++k) {
+    const auto& values = k == 0 ? truth.values : rows[static_cast<std::size_t>(k - 1)]->input.model.values;
+    if (static_cast<Index>(values.size()) != nz * nx) continue;
+    ImagePanel p;
+    p.title = k == 0 ? "true model" : model_title(*rows[static_cast<std::size_t>(k - 1)]);
+    p.rows = nz;
+    p.columns = nx;
+    p.values = values.data();
+    p.x = {"", first.x0_m / 1e3, (first.x0_m + first.dx_m * static_cast<double>(nx - 1)) / 1e3};
+    p.y = {k % 3 == 0 ? "Depth (km)" : "", first.z0_m / 1e3,
+           (first.z0_m + first.dz_m * static_cast<double>(nz - 1)) / 1e3};
+    p.y_labels = k % 3 == 0;
+    p.lo = static_cast<double>(*lo);
+    p.hi = static_cast<double>(*hi);
+    draw_image_panel(d, {left + (k % 3) * (width + gap), top + (k / 3) * step, width, height}, p);
+  }
+  draw_color_bar(d, {left + 3 * width + 2 * gap + 16, top, 12, height}, Colormap::viridis, static_cast<double>(*lo),
+                 static_cast<double>(*hi), "vp (m/s)");
+  return d;
+}
+
+// Velocity against depth at a quarter, half and three quarters of the line, the rows of one start.
+Drawing profiles_figure(const std::vector<const Loaded*>& rows) {
+  static const Color colors[] = {{211, 73, 40},  {42, 120, 178}, {60, 145, 90},  {146, 86, 170}, {202, 138, 4},
+                                 {20, 150, 160}, {190, 70, 120}, {110, 110, 40}, {90, 90, 200},  {150, 100, 80}};
+  const ReportInput& first = rows[0]->input;
+  const Index nz = first.true_model.shape[0], nx = first.true_model.shape[1];
+  const auto [lo, hi] = std::minmax_element(first.true_model.values.begin(), first.true_model.values.end());
+  Drawing d(1090, 360);
+  for (int k = 0; k < 3; ++k) {
+    const Index column = nx * (k + 1) / 4;
+    LinePlot plot;
+    char title[64];
+    std::snprintf(title, sizeof title, "x = %.2f km", (first.x0_m + first.dx_m * static_cast<double>(column)) / 1e3);
+    plot.title = title;
+    plot.x = {"vp (km/s)", static_cast<double>(*lo) / 1e3 - 0.3, static_cast<double>(*hi) / 1e3 + 0.3};
+    plot.y = {k == 0 ? "Depth (km)" : "", 0, first.dz_m * static_cast<double>(nz - 1) / 1e3, false, true};
+    plot.y_labels = k == 0;
+    plot.legend = k == 0;
+    const auto add = [&](const std::string& name, const std::vector<float>& m, Paint paint, double width) {
+      if (static_cast<Index>(m.size()) != nz * nx) return;
+      Series s;
+      s.name = name;
+      s.paint = paint;
+      s.stroke_width = width;
+      for (Index z = 0; z < nz; ++z) {
+        s.x.push_back(static_cast<double>(m[static_cast<std::size_t>(z * nx + column)]) / 1e3);
+        s.y.push_back(first.dz_m * static_cast<double>(z) / 1e3);
+      }
+      plot.series.push_back(s);
+    };
+    add("true", first.true_model.values, Paint::page_ink(), 2);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      add(rows[i]->row->recipe.method, rows[i]->input.model.values, Paint::of(colors[i % std::size(colors)]), 1.2);
+    }
+    draw_line_plot(d, {58 + k * 345.0, 24, 315, 296}, plot);
+  }
+  return d;
+}
+
+std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
+  std::string body =
+      "<table style=\"margin-top:14px\"><caption>MSE in (km/s)<sup>2</sup>, MAE in km/s, SSIM with a Gaussian window "
+      "of 11 x 11, sigma 1.5, values scaled by the range of the true model. Published numbers are those of the authors "
+      "on their own slices.</caption>\n<tr><th>model</th><th>method</th><th>case</th><th class=\"n\">seed</th>"
+      "<th>status</th><th class=\"n\">MSE</th><th class=\"n\">published</th><th class=\"n\">SSIM</th>"
+      "<th class=\"n\">published</th><th class=\"n\">MAE</th><th class=\"n\">published</th><th class=\"n\">start "
+      "MSE</th>"
+      "<th class=\"n\">best constant</th><th class=\"n\">best linear</th><th class=\"n\">misfit left</th>"
+      "<th class=\"n\">RMSE in region (m/s)</th><th class=\"n\">time (s)</th></tr>\n";
+  const auto cell = [](const std::string& text, bool bold = false) {
+    return "<td class=\"n\">" + (bold ? "<b>" + text + "</b>" : text) + "</td>";
+  };
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const Recipe& r = rows[k].recipe;
+    const Json& n = table[k];
+    const Json& p = n.at("published");
+    const Json &first = n.at("misfit_initial"), &last = n.at("misfit_final");
+    std::string left = "–";
+    if (first.is_number() && last.is_number() && first.get<double>() > 0) {
+      left = digits(Json(100 * last.get<double>() / first.get<double>()), "%.3g %%");
+    }
+    body += "<tr><td>" + r.model + "</td><td>" + r.method + "</td><td>" + r.start + "</td>" +
+            cell(std::to_string(rows[k].seed)) + "<td>" + html_escape(n.at("status").get<std::string>()) + "</td>" +
+            cell(digits(n.at("mse_km2_s2")), n.at("reached") == true) + cell(digits(p.at("mse_km2_s2"))) +
+            cell(digits(n.at("ssim_minmax"))) + cell(digits(p.at("ssim"))) + cell(digits(n.at("mae_km_s"))) +
+            cell(digits(p.at("mae_km_s"))) + cell(digits(n.at("start_mse_km2_s2"))) +
+            cell(digits(n.at("best_constant_mse_km2_s2"))) + cell(digits(n.at("best_linear_mse_km2_s2"))) + cell(left) +
+            cell(n.at("region").is_null() ? "–" : digits(n.at("region").at("rmse_mps"), "%.2f")) +
+            cell(digits(n.at("wall_s"), "%.0f")) + "</tr>\n";
+  }
+  return body + "</table>\n";
+}
+
+}  // namespace
+
+std::string table_page(const std::string& title, const std::vector<TableRow>& rows, const Json& table) {
+  std::size_t done = 0;
+  std::vector<Loaded> loaded;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    if (table[k].at("status") != "ok") continue;
+    ++done;
+    try {
+      loaded.push_back({&rows[k], &table[k], load_report_input(rows[k].directory)});
+    } catch (const Error&) {
+      continue;  // the numbers are shown; the arrays of the row are gone
+    }
+    if (loaded.back().input.true_model.values.empty()) loaded.pop_back();
+  }
+  std::string body = "<h1>" + html_escape(title) + "</h1>\n<p class=\"lead\">" + std::to_string(done) + " of " +
+                     std::to_string(rows.size()) +
+                     " rows have ended. A bold error is at or below the published one. Observed data come from the "
+                     "solver of the inversion unless the row says otherwise. A method that does not beat the best "
+                     "constant or the best linear model has recovered nothing that a well would not tell.</p>\n" +
+                     number_table(rows, table);
+  std::map<std::string, std::vector<const Loaded*>> models;
+  std::vector<std::string> order;
+  for (const Loaded& l : loaded) {
+    if (models.count(l.row->recipe.model) == 0) order.push_back(l.row->recipe.model);
+    models[l.row->recipe.model].push_back(&l);
+  }
+  for (const std::string& model : order) {
+    const auto& all = models[model];
+    body += "<h2>" + html_escape(model) + "</h2>\n<figure>" + models_figure(all).svg("recovered models of " + model) +
+            "<figcaption>Recovered models on the colour scale of the true one; the number is the MSE in "
+            "(km/s)<sup>2</sup>.</figcaption></figure>\n";
+    std::vector<std::string> starts;
+    for (const Loaded* l : all) {
+      if (std::find(starts.begin(), starts.end(), l->row->recipe.start) == starts.end()) {
+        starts.push_back(l->row->recipe.start);
+      }
+    }
+    for (const std::string& start : starts) {
+      std::vector<const Loaded*> same;
+      for (const Loaded* l : all) {
+        if (l->row->recipe.start == start && l->row->seed == all[0]->row->seed) same.push_back(l);
+      }
+      if (same.empty()) continue;
+      body += "<figure>" + profiles_figure(same).svg("profiles of " + model + ", " + start) +
+              "<figcaption>Profiles, case " + html_escape(start) + ".</figcaption></figure>\n";
+    }
+  }
+  return html_page(title, body);
+}
+
+}  // namespace terrane

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+#include "engine/recipes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "engine/io/file.hpp"
+#include "engine/reproduce.hpp"
+#include "tests/support/devices.hpp"
+
+namespace terrane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+TEST(Recipes, EveryOneIsAValidConfig) {
+  EXPECT_EQ(recipe_names().size(), 15u * 10 + 4u * 15 * 3 + 4);
+  for (const std::string& name : recipe_names()) {
+    const Recipe r = make_recipe(name);
+    Json c = r.config;
+    // The data files of the study may be absent here.
+    c["true_model"] = {{"type", "constant"}, {"value_mps", 2000}};
+    if (c.at("start_model").at("type") == "file") c["start_model"] = c["true_model"];
+    EXPECT_NO_THROW(Config::parse(c.dump(), name)) << name;
+  }
+}
+
+TEST(Recipes, PublishedNumbersStandBesideTheirCase) {
+  const Published ig = make_recipe("cr-fwi/marmousi/ig/constant").published;
+  EXPECT_DOUBLE_EQ(ig.mse_km2_s2, 0.2961);
+  EXPECT_DOUBLE_EQ(ig.ssim, 0.6773);
+  EXPECT_DOUBLE_EQ(ig.mae_km_s, 0.2989);
+  EXPECT_DOUBLE_EQ(make_recipe("cr-fwi/marmousi/ig/shots-5").published.mse_km2_s2, 0.1654);
+  EXPECT_DOUBLE_EQ(make_recipe("cr-fwi/overthrust/grid/constant").published.mse_km2_s2, 1.3364);
+  EXPECT_DOUBLE_EQ(make_recipe("cr-fwi/salt-b/lrg/constant").published.mse_km2_s2, 0.2179);
+  EXPECT_TRUE(std::isnan(make_recipe("cr-fwi/marmousi/lrg/linear").published.mse_km2_s2));
+  EXPECT_TRUE(std::isnan(make_recipe("cr-fwi/marmousi/ig/finer-data").published.mse_km2_s2));
+}
+
+TEST(Recipes, StarsMatchParts) {
+  EXPECT_EQ(match_recipes("cr-fwi/marmousi/*/constant").size(), 15u);
+  EXPECT_EQ(match_recipes("cr-fwi/bp/*").size(), 45u);
+  EXPECT_EQ(match_recipes("cr-fwi/*").size() + match_recipes("ust/*").size(), recipe_names().size());
+  EXPECT_EQ(match_recipes("ust/*").size(), 4u);
+  EXPECT_EQ(match_recipes("cr-fwi/marmousi/ig/linear").size(), 1u);
+  EXPECT_TRUE(match_recipes("cr-fwi/marmousi/ig").empty());
+  try {
+    make_recipe("cr-fwi/marmousi/ig/constnat");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(e.message().find("did you mean \"cr-fwi/marmousi/ig/constant\""), std::string::npos) << e.message();
+  }
+}
+
+class Reproduce : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ =
+        std::filesystem::temp_directory_path() / ("terrane-table-" + std::to_string(::getpid()) + "-" +
+                                                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  // Cases on a small model that needs no file.
+  Config config(const std::string& recipe, const std::string& more = "", const std::string& background = "2000") {
+    const std::string settings = R"({
+      "grid": {"nz": 20, "nx": 30}, "true_model": {"type": "blocks", "background_mps": )" +
+                                 background + R"(,
+      "blocks": [{"x_m": [150, 250], "z_m": [100, 200], "value_mps": 2600}]},
+      "survey": {"nt": 120, "sources": {"x_m": [60, 360], "count": 4}},
+      "physics": {"boundary": {"width_cells": {"bottom": 6, "left": 6, "right": 6}}},
+      "optimizer": {"batch_shots": 2, "iterations": 3}, "stages": [])" +
+                                 more + "}";
+    return Config::parse(R"({"task": "reproduce", "name": "small", "recipe": ")" + recipe + R"(", "seeds": [0, 1],
+      "settings": )" + settings +
+                             "}",
+                         "test");
+  }
+  RunOptions options() {
+    RunOptions o;
+    o.out_dir = directory_.string();
+    o.device = Device{DeviceKind::cpu, 0};
+    o.threads = 2;
+    o.console = LogLevel::off;
+    return o;
+  }
+  std::filesystem::path directory_;
+};
+
+TEST_F(Reproduce, FillsATableAndKeepsFinishedRows) {
+  const Json result = run(config("cr-fwi/marmousi/ig/*"), options());
+  EXPECT_EQ(result.at("status"), "ok") << result.dump(1);
+  const Json table = Json::parse(read_file(directory_.string() + "/table.json"));
+  ASSERT_EQ(table.size(), 20u);
+  for (const Json& row : table) {
+    EXPECT_EQ(row.at("status"), "ok") << row.dump(1);
+    EXPECT_TRUE(row.at("mse_km2_s2").is_number());
+    EXPECT_TRUE(row.at("best_constant_mse_km2_s2").is_number());
+  }
+  const std::string page = read_file(directory_.string() + "/table.html");
+  EXPECT_NE(page.find("0.1534"), std::string::npos);  // published, IG from the linear start
+  EXPECT_NE(read_file(directory_.string() + "/table.csv").find("cr-fwi/marmousi/ig/noise-8,1,ok,3,"),
+            std::string::npos);
+  const std::string row = directory_.string() + "/rows/cr-fwi-marmousi-ig-linear-seed-1/result.json";
+  const auto written = std::filesystem::last_write_time(row);
+  RunOptions again = options();
+  again.resume = true;
+  run(config("cr-fwi/marmousi/ig/*"), again);
+  EXPECT_EQ(std::filesystem::last_write_time(row), written);  // kept
+}
+
+TEST_F(Reproduce, AChangedSettingRunsTheRowAgain) {
+  run(config("cr-fwi/marmousi/grid/constant"), options());
+  RunOptions again = options();
+  again.resume = true;
+  const Json result = resume(directory_.string(), again, {});
+  EXPECT_EQ(result.at("status"), "ok");
+  again.resume = false;
+  again.overwrite = true;
+  run(config("cr-fwi/marmousi/grid/constant", R"(, "bounds": {"max_mps": 6000})"), again);
+  const Json row =
+      Json::parse(read_file(directory_.string() + "/rows/cr-fwi-marmousi-grid-constant-seed-0/resolved.json"));
+  EXPECT_EQ(row.at("bounds").at("max_mps"), 6000);
+}
+
+TEST_F(Reproduce, MissesAreSaid) {
+  // Three iterations on another model do not reach the published error of a start that is already good.
+  const Json result = run(config("cr-fwi/marmousi/ig/linear", "", "4000"), options());
+  EXPECT_TRUE(result.at("cases")[0].at("published_mse_km2_s2").is_number());
+  const bool reached = result.at("cases")[0].at("reached");
+  EXPECT_EQ(result.at("exit_code"), reached ? 0 : 1);
+  EXPECT_EQ(result.at("within_tolerance"), reached);
+}
+
+TEST_F(Reproduce, ForecastAddsTheRows) {
+  const Forecast f = forecast(config("cr-fwi/marmousi/ig/*"), options());
+  EXPECT_EQ(f.json.at("rows"), 20);
+  EXPECT_FALSE(std::filesystem::exists(directory_));
+}
+
+}  // namespace
+}  // namespace terrane
