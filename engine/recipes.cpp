@@ -298,7 +298,8 @@ Json band_stages(const Json& bands, int iterations) {
   for (const Json& band : bands) {
     done += band[1].get<double>();
     const int last = static_cast<int>(iterations * done / shares);
-    stages.push_back({{"iterations", last - first}, {"lowpass_hz", band[0]}});
+    // An optimizer of its own: moments of a narrow band would make the first steps of a wider one far too long.
+    stages.push_back({{"iterations", last - first}, {"lowpass_hz", band[0]}, {"optimizer", {{"batch_shots", 4}}}});
     first = last;
   }
   return stages;

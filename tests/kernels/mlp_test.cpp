@@ -48,6 +48,11 @@ std::vector<Net> nets() {
   mixed.shape.layer[2].parameter = 1.5;
   mixed.shape.layer[3].activation = Activation::gelu;  // the last layer may be activated too
   list.push_back(mixed);
+  Net thin{"sine to the end",
+           make_shape({3, 20, 3, 33, 2}, Activation::sine, 4)};  // few outputs, inside and at the end
+  thin.shape.layer[3].activation = Activation::sine;
+  thin.shape.layer[3].parameter = 2.5;
+  list.push_back(thin);
   return list;
 }
 
@@ -262,8 +267,10 @@ TEST(Mlp, JvpOfBoth) {
 // J J^T from the factors, and from the rows of J by the vjp.
 TEST(Mlp, Factors) {
   for_each_device([](Stream& s) {
-    for (const int which : {0, 1, 5}) {
-      const Net net = nets()[static_cast<std::size_t>(which)];
+    Net last{"sine to the end, one output", make_shape({3, 20, 3, 33, 1}, Activation::sine, 4)};
+    last.shape.layer[3].activation = Activation::sine;
+    last.shape.layer[3].parameter = 2.5;
+    for (const Net& net : {nets()[0], nets()[1], nets()[5], last}) {
       SCOPED_TRACE(net.name);
       constexpr Index n = 9;
       Tape<double> tape(s);
@@ -307,10 +314,40 @@ TEST(Mlp, Factors) {
   });
 }
 
+// A point's value and tangent have the same bits wherever the point stands among others.
+TEST(Mlp, PointsDoNotSeeEachOther) {
+  Stream s(Device::parse("cpu"));
+  for (const Net& net : nets()) {
+    SCOPED_TRACE(net.name);
+    const MlpShape& shape = net.shape;
+    constexpr Index n = 301, from = 97, part = 150;
+    const auto w = weights_of(shape, 1), xs = random_normal<double>(n * shape.n_in(), 2);
+    const auto theta = to_device(s, std::vector<float>(w.begin(), w.end()));
+    const auto x = to_device(s, std::vector<float>(xs.begin(), xs.end()));
+    const Buffer<float> y(s, n * shape.n_out());
+    const auto run = [&](Index first, Index count) {
+      const float* at = x.data() + first * shape.n_in();
+      mlp_forward(s, MlpForward<float>{shape, count, theta.data(), at, y.data()});
+      std::vector<float> all = to_host(s, y.data(), count * shape.n_out());
+      mlp_jvp(s, MlpJvp<float>{shape, count, theta.data(), at, nullptr, at, y.data()});
+      const auto tangent = to_host(s, y.data(), count * shape.n_out());
+      all.insert(all.end(), tangent.begin(), tangent.end());
+      return all;
+    };
+    const auto whole = run(0, n), cut = run(from, part);
+    for (Index i = 0; i < part * shape.n_out(); ++i) {
+      const auto a = static_cast<std::size_t>(i), b = static_cast<std::size_t>(i + from * shape.n_out());
+      ASSERT_EQ(cut[a], whole[b]);
+      ASSERT_EQ(cut[a + static_cast<std::size_t>(part * shape.n_out())],
+                whole[b + static_cast<std::size_t>(n * shape.n_out())]);
+    }
+  }
+}
+
 // The bits depend on the shapes, not on the number of threads; and a second call gives them again.
 TEST(Mlp, ThreadsDoNotChangeBits) {
   const MlpShape shape = make_shape({2, 40, 40, 1}, Activation::sine, 30);
-  constexpr Index n = 64 * 37 + 11;
+  constexpr Index n = 112 * 75 + 11;  // several tiles a chunk
   const auto w = weights_of(shape, 1), xs = random_normal<double>(n * 2, 2), g = random_normal<double>(n, 3);
   std::vector<std::vector<float>> results;
   for (const int threads : {1, 2, 2, 5}) {
