@@ -3,12 +3,13 @@
 // to the weights (the vjp evaluates the network again, so that nothing is kept between the two).
 //
 //   field_bench [--net 128x4]... [--points N] [--threads N] [--repeats N] [--data PREFIX]
-// Default nets: 64x3 128x4 256x4. One JSON object a line and net; times are wall and processor time (all threads) in
-// microseconds a point, best and median over the repeats after one warm-up; operations are 2 a weight and point
-// forward and 6 in the vjp. `roof` is the rate of independent AVX-512 multiply-adds on the same threads, measured
-// between the repeats. Errors are those of float against double (relative L2).
-// With --data, one net only: reads PREFIX.theta, PREFIX.x, PREFIX.d_y (raw float32) and writes PREFIX.y,
-// PREFIX.d_theta.
+// Default nets: 64x3 128x4 256x4. "hash64x2" is a hash grid in the unit square (16 levels of 2 features, coarsest 16
+// nodes, growth 1.5, at most 2^19 entries a level) and a ReLU network 64 x 2, the vjp with respect to table and
+// weights. One JSON object a line and net; times are wall and processor time (all threads) in microseconds a point,
+// best and median over the repeats after one warm-up; operations are 2 a weight and point forward and 6 in the vjp.
+// `roof` is the rate of independent AVX-512 multiply-adds on the same threads, measured between the repeats. Errors are
+// those of float against double (relative L2). With --data, one net only: reads PREFIX.theta, PREFIX.x, PREFIX.d_y (raw
+// float32) and writes PREFIX.y, PREFIX.d_theta.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -27,6 +28,7 @@
 
 #include "engine/field.hpp"
 #include "engine/version.hpp"
+#include "kernels/encode/multigrid_shape.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/random.hpp"
 
@@ -122,8 +124,11 @@ void write_raw(const std::string& file, const std::vector<float>& v) {
 
 struct Problem {
   MlpShape shape;
+  MultigridShape table;  // levels 0: the network sees the positions
   Index n = 0;
-  std::vector<float> theta, x, d_y;
+  std::vector<float> theta, x, d_y;  // theta: table, then network
+  Index table_parameters() const { return table.levels > 0 ? table.parameters() : 0; }
+  Index parameters() const { return table_parameters() + shape.parameters(); }
 };
 
 std::vector<float> uniform(Index n, std::uint32_t draw, double bound) {
@@ -134,29 +139,44 @@ std::vector<float> uniform(Index n, std::uint32_t draw, double bound) {
 }
 
 Problem make_problem(const std::string& net, const Settings& settings) {
-  const std::size_t cross = net.find('x');
-  const Index width = std::atoll(net.c_str());
-  const int layers = cross == std::string::npos ? 0 : std::atoi(net.c_str() + cross + 1);
+  const bool hash = net.rfind("hash", 0) == 0;
+  const std::string size = hash ? net.substr(4) : net;
+  const std::size_t cross = size.find('x');
+  const Index width = std::atoll(size.c_str());
+  const int layers = cross == std::string::npos ? 0 : std::atoi(size.c_str() + cross + 1);
   if (width < 1 || layers < 1 || layers >= mlp_max_layers) {
-    throw Error(ErrorCode::config, net + " is not WIDTHxLAYERS, such as 128x4");
+    throw Error(ErrorCode::config, net + " is not WIDTHxLAYERS, such as 128x4 or hash64x2");
   }
   Problem p;
   const auto depth = static_cast<std::size_t>(layers);
   p.shape = siren_shape(2, std::vector<Index>(depth, width), std::vector<double>(depth, 30.0));
+  if (hash) {
+    MultigridOptions o;
+    o.base = 16;
+    o.growth = 1.5;
+    p.table = multigrid_shape(2, o);
+    p.shape = mlp_shape(p.table.n_out(), std::vector<Index>(depth, width), Activation::relu, 0);
+  }
   p.n = settings.points;
   if (!settings.data.empty()) {
-    p.theta = read_raw(settings.data + ".theta", p.shape.parameters());
+    p.theta = read_raw(settings.data + ".theta", p.parameters());
     p.x = read_raw(settings.data + ".x", 2 * p.n);
     p.d_y = read_raw(settings.data + ".d_y", p.n);
     return p;
   }
+  if (hash) p.theta = uniform(p.table_parameters(), 99, 0.1);
   for (int l = 0; l < p.shape.layers; ++l) {
     const MlpLayer& layer = p.shape.layer[l];
-    const double bound = l == 0 ? 0.5 : std::sqrt(6.0 / static_cast<double>(layer.n_in)) / 30;
+    const double bound = hash     ? 1 / std::sqrt(static_cast<double>(layer.n_in))
+                         : l == 0 ? 0.5
+                                  : std::sqrt(6.0 / static_cast<double>(layer.n_in)) / 30;
     const std::vector<float> part = uniform(layer.parameters(), static_cast<std::uint32_t>(l), bound);
     p.theta.insert(p.theta.end(), part.begin(), part.end());
   }
   p.x = uniform(2 * p.n, 100, 1);
+  if (hash) {
+    for (float& v : p.x) v = 0.5F * (v + 1);
+  }
   p.d_y = uniform(p.n, 101, 1);
   return p;
 }
@@ -168,12 +188,25 @@ struct Network {
   Buffer<T> theta = to_device(s, std::vector<T>(p.theta.begin(), p.theta.end()));
   Buffer<T> x = to_device(s, std::vector<T>(p.x.begin(), p.x.end()));
   Buffer<T> d_y = to_device(s, std::vector<T>(p.d_y.begin(), p.d_y.end()));
-  Buffer<T> y{s, p.n}, d_theta{s, p.shape.parameters()};
+  Buffer<T> y{s, p.n}, d_theta{s, p.parameters()};
+  bool hash = p.table.levels > 0;
+  Buffer<T> features{s, hash ? p.n*p.table.n_out() : 0}, d_features{s, hash ? p.n*p.table.n_out() : 0};
 
-  void forward() { mlp_forward(s, MlpForward<T>{p.shape, p.n, theta.data(), x.data(), y.data()}); }
+  const T* inputs() const { return hash ? features.data() : x.data(); }
+  void forward() {
+    if (hash) multigrid_forward(s, MultigridForward<T>{p.table, p.n, theta.data(), x.data(), features.data()});
+    mlp_forward(s, MlpForward<T>{p.shape, p.n, theta.data() + p.table_parameters(), inputs(), y.data()});
+  }
   void vjp() {
-    fill(s, Fill<T>{d_theta.data(), T(0), p.shape.parameters()});
-    mlp_vjp(s, MlpVjp<T>{p.shape, p.n, theta.data(), x.data(), d_y.data(), d_theta.data(), nullptr});
+    fill(s, Fill<T>{d_theta.data(), T(0), p.parameters()});
+    const Index at = p.table_parameters();
+    if (hash) fill(s, Fill<T>{d_features.data(), T(0), d_features.size()});
+    mlp_vjp(s, MlpVjp<T>{p.shape, p.n, theta.data() + at, inputs(), d_y.data(), d_theta.data() + at,
+                         hash ? d_features.data() : nullptr});
+    if (hash) {
+      multigrid_vjp(s,
+                    MultigridVjp<T>{p.table, p.n, theta.data(), x.data(), d_features.data(), d_theta.data(), nullptr});
+    }
   }
 };
 
@@ -223,9 +256,9 @@ Json bench_net(Stream& s, const std::string& name, const Settings& settings) {
     peak_mib = peak_memory_mib();
   }
   const double points = static_cast<double>(p.n), weights = static_cast<double>(p.shape.parameters());
-  Json row = {{"bench", "siren " + name},
+  Json row = {{"bench", (p.table.levels > 0 ? "" : "siren ") + name},
               {"points", p.n},
-              {"parameters", p.shape.parameters()},
+              {"parameters", p.parameters()},
               {"kernels", s.table().backend},
               {"threads", s.threads()},
               {"repeats", settings.repeats},

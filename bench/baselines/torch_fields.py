@@ -3,7 +3,7 @@
 """Compares sine networks with PyTorch: same weights, points and cotangent, interleaved on one machine.
 
 Networks: 2 inputs, `layers` sine layers of `width` with omega 30, 1 linear output (SIREN initialisation, fixed seed),
-points uniform in [-1, 1]^2. Timed on both sides, fp32, same number of threads:
+points uniform in [-1, 1]^2; "hash64x2" is a hash grid and a ReLU network 64 x 2 on points uniform in [0, 1]^2. Timed on both sides, fp32, same number of threads:
   forward            values only (torch: no_grad)
   forward + vjp      values, then the gradient of <d_y, y> with respect to the weights alone. PyTorch keeps activations
                      between the two (eager autograd); terrane keeps none and evaluates the network again in the vjp.
@@ -30,21 +30,42 @@ import time
 import numpy as np
 
 OMEGA, TOLERANCE = 30.0, 1e-5
+# The hash grid: 16 levels of 2 features, coarsest 16 nodes, growth 1.5, at most 2^19 entries; positions of single
+# precision on its finest level are good to 4e-4 of a cell, and so are the interpolation weights, on either side.
+BASE, GROWTH, LEVELS, FEATURES, ENTRIES, HASH_TOLERANCE = 16, 1.5, 16, 2, 1 << 19, 3e-3
+
+
+def hashed(net):
+    return net.startswith("hash")
 
 
 def widths(net):
-    width, layers = (int(v) for v in net.split("x"))
-    return [2] + [width] * layers + [1]
+    width, layers = (int(v) for v in net.removeprefix("hash").split("x"))
+    return [LEVELS * FEATURES if hashed(net) else 2] + [width] * layers + [1]
+
+
+def grid_levels():
+    """(nodes an axis, entries, first entry, hashed) of every level, the rule of kernels/encode/multigrid_shape.hpp."""
+    levels, first = [], 0
+    for k in range(LEVELS):
+        scale = np.exp2(np.float32(k) * np.log2(np.float32(GROWTH))) * np.float32(BASE) - np.float32(1)
+        nodes = int(np.ceil(scale)) + 1
+        entries = min(8 * -(-nodes * nodes // 8), ENTRIES)
+        levels.append((nodes, entries, first, nodes * nodes > entries))
+        first += entries
+    return levels, first * FEATURES
 
 
 def make_problem(net, points, prefix):
     rng = np.random.default_rng(1)
     sizes, theta = widths(net), []
+    if hashed(net):
+        theta.append(rng.uniform(-0.1, 0.1, grid_levels()[1]))
     for k, (n_in, n_out) in enumerate(zip(sizes, sizes[1:])):
-        bound = 1 / n_in if k == 0 else np.sqrt(6 / n_in) / OMEGA
+        bound = 1 / np.sqrt(n_in) if hashed(net) else 1 / n_in if k == 0 else np.sqrt(6 / n_in) / OMEGA
         theta += [rng.uniform(-bound, bound, n_in * n_out), rng.uniform(-1, 1, n_out) / np.sqrt(n_in)]
     np.concatenate(theta).astype(np.float32).tofile(prefix + ".theta")
-    rng.uniform(-1, 1, (points, 2)).astype(np.float32).tofile(prefix + ".x")
+    rng.uniform(0 if hashed(net) else -1, 1, (points, 2)).astype(np.float32).tofile(prefix + ".x")
     rng.standard_normal(points).astype(np.float32).tofile(prefix + ".d_y")
 
 
@@ -77,6 +98,34 @@ def serve(args):
     read = lambda name: torch.from_numpy(np.fromfile(args.prefix + name, np.float32)).to(dtype)
     theta, x, d_y = read(".theta"), read(".x").reshape(-1, 2), read(".d_y").reshape(-1, 1)
 
+    class HashGrid(torch.nn.Module):
+        """A straightforward one: bilinear weights and table rows of the four corners, a level at a time."""
+
+        def __init__(self, sizes):
+            super().__init__()
+            self.levels, count = grid_levels()
+            self.table = torch.nn.Parameter(torch.empty(count // FEATURES, FEATURES, dtype=dtype))
+            self.layers = torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype) for a, b in zip(sizes, sizes[1:]))
+
+        def forward(self, x):
+            features = []
+            for nodes, entries, first, hash_level in self.levels:
+                p = x * (nodes - 1)
+                cell = p.floor().clamp(max=nodes - 2)
+                w, i = p - cell, cell.long()
+                total = 0
+                for a in (0, 1):
+                    for b in (0, 1):
+                        i0, i1 = i[:, 0] + a, i[:, 1] + b
+                        entry = (i0 ^ (i1 * 2654435761)) & (entries - 1) if hash_level else i0 + nodes * i1
+                        weight = (w[:, 0] if a else 1 - w[:, 0]) * (w[:, 1] if b else 1 - w[:, 1])
+                        total = total + weight[:, None] * self.table[first + entry]
+                features.append(total)
+            h = torch.cat(features, 1)
+            for layer in self.layers[:-1]:
+                h = torch.relu(layer(h))
+            return self.layers[-1](h)
+
     class Siren(torch.nn.Module):
         def __init__(self, sizes):
             super().__init__()
@@ -87,7 +136,7 @@ def serve(args):
                 a = torch.sin(OMEGA * layer(a))
             return self.layers[-1](a)
 
-    net, at = Siren(widths(args.net)), 0
+    net, at = (HashGrid if hashed(args.net) else Siren)(widths(args.net)), 0
     with torch.no_grad():
         for p in net.parameters():
             p.copy_(theta[at:at + p.numel()].reshape(p.shape))
@@ -192,11 +241,12 @@ def compare(args, net, kind, folder):
     case = {"net": net, "peer": {"fp32": "PyTorch eager", "compile": "torch.compile"}[kind], "points": args.points,
             "parameters": ours["parameters"], "torch": about["version"], "torch_capability": about["capability"],
             "terrane_kernels": ours["kernels"], "terrane": ours["version"], "threads": args.threads,
-            "load_average": loads, "error": accuracy(prefix, kind), "tolerance": TOLERANCE,
+            "load_average": loads, "error": accuracy(prefix, kind),
+            "tolerance": HASH_TOLERANCE if hashed(net) else TOLERANCE,
             "peak_memory_mib": {"terrane": ours["peak_memory_mib"], "torch": about["peak_memory_mib"]},
             "memory_above_start_mib": {"terrane": ours["peak_memory_mib"] - ours["memory_before_mib"],
                                        "torch": about["peak_memory_mib"] - about["memory_before_mib"]}}
-    case["agree"] = all(v <= TOLERANCE for e in case["error"].values() for v in e.values())
+    case["agree"] = all(v <= case["tolerance"] for e in case["error"].values() for v in e.values())
     if not case["agree"]:
         return case
     times = {side: {k: summary([r[k] for r in runs], args.points) for k in runs[0]} for side, runs in rows.items()}
@@ -207,7 +257,7 @@ def compare(args, net, kind, folder):
         figures = ("us_median", "us_best", "processor_us_median", "processor_us_best")
         case[f"{k}_ratio"] = {f: b[f] / a[f] for f in figures}
     weights = ours["parameters"]
-    if roof > 0:
+    if roof > 0 and not hashed(net):
         case["share_of_roof"] = {k: flops * weights * 1e-3 / times["terrane"][k]["us_best"] / roof
                                  for k, flops in (("forward", 2), ("vjp", 6), ("forward_and_vjp", 8))}
     return case
@@ -244,7 +294,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", help="the field_bench program")
     parser.add_argument("--output", help="JSON file to write")
-    parser.add_argument("--nets", nargs="+", default=["64x3", "128x4", "256x4"])
+    parser.add_argument("--nets", nargs="+", default=["64x3", "128x4", "256x4", "hash64x2"])
     parser.add_argument("--points", type=int, default=1 << 17)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
