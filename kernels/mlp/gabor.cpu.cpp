@@ -13,8 +13,7 @@
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
-using tiles::Chunks;
-using tiles::Pieces;
+constexpr Index points_of_tile = 64;
 
 // Padded sizes. A row of a hidden layer holds two planes of `plane` values; the extra vector keeps rows off the same
 // cache sets.
@@ -104,10 +103,10 @@ struct PackTask {
     const T* w = theta + s.offset(l);
     const Index n_out = s.outputs(l), weights = n_out * s.inputs(l), columns = columns_of(s, z, l);
     const PackedLayer<T>& p = packed[l];
-    tiles::pack_elements(depth_of(s, z, l), columns, RealMatrix<T>{shape, w, l, z.plane, false}, p.forward);
+    pack_elements(depth_of(s, z, l), columns, RealMatrix<T>{shape, w, l, z.plane, false}, p.forward);
     if (p.backward != nullptr) {
       const RealMatrix<T> transposed{shape, w, l, z.plane, true};
-      tiles::pack_elements(outputs_of(s, z, l), input_columns(z, l), transposed, p.backward);
+      pack_elements(outputs_of(s, z, l), input_columns(z, l), transposed, p.backward);
     }
     std::fill_n(p.bias, columns, T(0));
     const T* b = w + (l == 0 ? 1 : 2) * weights;
@@ -131,7 +130,7 @@ struct Tile {
 // keep: every layer has its own arrays; otherwise all share one z and two alternate as h.
 template <class T>
 void take_tile(const GaborShape& s, bool keep, Pieces<T>& pieces, Tile<T>& tile) {
-  constexpr Index points = tiles::points_of_tile;
+  constexpr Index points = points_of_tile;
   const Sizes<T> z(s);
   tile.x = pieces.take(points * z.in_row);
   tile.y = pieces.take(points * z.out_row);
@@ -248,8 +247,8 @@ struct ForwardTask {
     const Sizes<T> z(s);
     const Tile<T>& tile = work->tiles[static_cast<std::size_t>(slot)];
     for (Index t = chunks.first_tile(c); t < chunks.first_tile(c + 1); ++t) {
-      const Index rows = chunks.rows(t), first = t * tiles::points_of_tile;
-      tiles::load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
+      const Index rows = chunks.rows(t), first = t * points_of_tile;
+      load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
       run_forward(s, work->packed, rows, tile, true);
       store_rows(tile.y, z.out_row, rows, z.out, f->y + first * z.out, z.out);
     }
@@ -261,10 +260,10 @@ struct ForwardTask {
 template <class T>
 void gabor_forward(Stream& s, const GaborForward<T>& f) {
   if (f.n == 0) return;
-  const Chunks chunks = tiles::task_chunks(f.n);
-  Workspace<T> work(s, f.shape, tiles::workers(s, chunks.count), false, 0, false, false);
+  const Chunks chunks = task_chunks(f.n, points_of_tile);
+  Workspace<T> work(s, f.shape, workers(s, chunks.count), false, 0, false, false);
   parallel_for_coarse(s, f.shape.layers(), PackTask<T>{&f.shape, f.theta, work.packed});
-  tiles::for_each_chunk(s, chunks.count, ForwardTask<T>{&f, &work, chunks});
+  for_each_chunk(s, chunks.count, ForwardTask<T>{&f, &work, chunks});
 }
 TERRANE_INSTANTIATE(gabor_forward, GaborForward)
 
@@ -314,12 +313,12 @@ struct VjpTask {
   void one_tile(Index t, const Tile<T>& tile, T* partial) const {
     const GaborShape& s = f->shape;
     const Sizes<T> z(s);
-    const Index rows = chunks.rows(t), first = t * tiles::points_of_tile;
-    tiles::load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
+    const Index rows = chunks.rows(t), first = t * points_of_tile;
+    load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
     run_forward(s, work->packed, rows, tile, false);
     T* delta = tile.delta[0];
     T* other = tile.delta[1];
-    tiles::load_rows(f->d_y + first * z.out, rows, z.out, delta, z.out_row);
+    load_rows(f->d_y + first * z.out, rows, z.out, delta, z.out_row);
     T* gradient = partial + partial_size<T>(s);
     for (int l = s.depth; l >= 0; --l) {
       if (f->d_theta != nullptr) {
@@ -383,11 +382,11 @@ template <class T>
 void gabor_vjp(Stream& s, const GaborVjp<T>& f) {
   if (f.n == 0 || (f.d_theta == nullptr && f.d_x == nullptr)) return;
   const Index partial = partial_size<T>(f.shape);
-  const Chunks chunks = tiles::sum_chunks(f.n, partial * static_cast<Index>(sizeof(T)));
+  const Chunks chunks = sum_chunks(f.n, points_of_tile, partial * static_cast<Index>(sizeof(T)));
   const Index extra = f.d_theta != nullptr ? chunks.count * partial : 0;
-  Workspace<T> work(s, f.shape, tiles::workers(s, chunks.count), true, extra, false, false);
+  Workspace<T> work(s, f.shape, workers(s, chunks.count), true, extra, false, false);
   parallel_for_coarse(s, f.shape.layers(), PackTask<T>{&f.shape, f.theta, work.packed});
-  tiles::for_each_chunk(s, chunks.count, VjpTask<T>{&f, &work, chunks});
+  for_each_chunk(s, chunks.count, VjpTask<T>{&f, &work, chunks});
   if (f.d_theta == nullptr) return;
   const T* at = work.extra;
   for (int l = 0; l < f.shape.layers(); ++l) {
@@ -417,9 +416,9 @@ struct JvpTask {
   void one_tile(Index t, const Tile<T>& tile, const Tile<T>& tangent) const {
     const GaborShape& s = f->shape;
     const Sizes<T> z(s);
-    const Index rows = chunks.rows(t), first = t * tiles::points_of_tile;
-    tiles::load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
-    if (f->t_x != nullptr) tiles::load_rows(f->t_x + first * z.in, rows, z.in, tangent.x, z.in_row);
+    const Index rows = chunks.rows(t), first = t * points_of_tile;
+    load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
+    if (f->t_x != nullptr) load_rows(f->t_x + first * z.in, rows, z.in, tangent.x, z.in_row);
     run_forward(s, work->packed, rows, tile, false);
     for (int l = 0; l < s.depth; ++l) {
       tangent_linear(l, rows, tile, tangent, tangent.z[l]);
@@ -469,12 +468,12 @@ void gabor_jvp(Stream& s, const GaborJvp<T>& f) {
     std::fill_n(f.t_y, f.n * f.shape.n_out, T(0));
     return;
   }
-  const Chunks chunks = tiles::task_chunks(f.n);
+  const Chunks chunks = task_chunks(f.n, points_of_tile);
   const bool weights = f.t_theta != nullptr;
-  Workspace<T> work(s, f.shape, tiles::workers(s, chunks.count), true, 0, true, weights);
+  Workspace<T> work(s, f.shape, workers(s, chunks.count), true, 0, true, weights);
   parallel_for_coarse(s, f.shape.layers(), PackTask<T>{&f.shape, f.theta, work.packed});
   if (weights) parallel_for_coarse(s, f.shape.layers(), PackTask<T>{&f.shape, f.t_theta, work.tangent});
-  tiles::for_each_chunk(s, chunks.count, JvpTask<T>{&f, &work, chunks});
+  for_each_chunk(s, chunks.count, JvpTask<T>{&f, &work, chunks});
 }
 TERRANE_INSTANTIATE(gabor_jvp, GaborJvp)
 
@@ -492,12 +491,12 @@ struct FactorsTask {
     const Sizes<T> z(s);
     const Tile<T>& tile = work->tiles[static_cast<std::size_t>(slot)];
     for (Index t = chunks.first_tile(c); t < chunks.first_tile(c + 1); ++t) {
-      const Index rows = chunks.rows(t), first = t * tiles::points_of_tile;
-      tiles::load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
+      const Index rows = chunks.rows(t), first = t * points_of_tile;
+      load_rows(f->x + first * z.in, rows, z.in, tile.x, z.in_row);
       run_forward(s, work->packed, rows, tile, false);
       T* delta = tile.delta[0];
       T* other = tile.delta[1];
-      tiles::load_rows(f->d_y + first * z.out, rows, z.out, delta, z.out_row);
+      load_rows(f->d_y + first * z.out, rows, z.out, delta, z.out_row);
       for (int l = s.depth; l >= 0; --l) {
         const Index in = l == 0 ? z.in : 2 * z.width, out = l == 0 ? z.width : 2 * s.outputs(l);
         store_planes(l == 0 ? tile.x : tile.h[l - 1], l == 0 ? z.in_row : z.hidden_row, z.plane, rows, l > 0,
@@ -529,10 +528,10 @@ struct FactorsTask {
 template <class T>
 void gabor_factors(Stream& s, const GaborFactors<T>& f) {
   if (f.n == 0) return;
-  const Chunks chunks = tiles::task_chunks(f.n);
-  Workspace<T> work(s, f.shape, tiles::workers(s, chunks.count), true, 0, false, false);
+  const Chunks chunks = task_chunks(f.n, points_of_tile);
+  Workspace<T> work(s, f.shape, workers(s, chunks.count), true, 0, false, false);
   parallel_for_coarse(s, f.shape.layers(), PackTask<T>{&f.shape, f.theta, work.packed});
-  tiles::for_each_chunk(s, chunks.count, FactorsTask<T>{&f, &work, chunks});
+  for_each_chunk(s, chunks.count, FactorsTask<T>{&f, &work, chunks});
 }
 TERRANE_INSTANTIATE(gabor_factors, GaborFactors)
 

@@ -37,7 +37,7 @@ struct ForwardTask {
 template <class T>
 void mlp_forward(Stream& s, const MlpForward<T>& f) {
   if (f.n == 0) return;
-  const Chunks chunks = forward_chunks(f.n, tile_points<T>(f.shape, false));
+  const Chunks chunks = task_chunks(f.n, tile_points<T>(f.shape, false));
   PackedLayer<T> packed[mlp_max_layers];
   std::vector<Tile<T>> tile(static_cast<std::size_t>(workers(s, chunks.count)));
   Pieces<T> pieces;

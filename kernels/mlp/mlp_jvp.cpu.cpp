@@ -91,7 +91,7 @@ void mlp_jvp(Stream& s, const MlpJvp<T>& f) {
     parallel_for(s, f.n * f.shape.n_out(), StoreZero<T>{f.t_y});
     return;
   }
-  const Chunks chunks = forward_chunks(f.n, tile_points<T>(f.shape, true));
+  const Chunks chunks = task_chunks(f.n, tile_points<T>(f.shape, true));
   const auto slots = static_cast<std::size_t>(workers(s, chunks.count));
   PackedLayer<T> packed[mlp_max_layers], tangent[mlp_max_layers];
   std::vector<Tile<T>> tile(slots), ta(slots);
@@ -165,7 +165,7 @@ struct FactorsTask {
 template <class T>
 void mlp_factors(Stream& s, const MlpFactors<T>& f) {
   if (f.n == 0) return;
-  const Chunks chunks = forward_chunks(f.n, tile_points<T>(f.shape, true));
+  const Chunks chunks = task_chunks(f.n, tile_points<T>(f.shape, true));
   PackedLayer<T> packed[mlp_max_layers];
   std::vector<Tile<T>> tile(static_cast<std::size_t>(workers(s, chunks.count)));
   Pieces<T> pieces;

@@ -9,6 +9,7 @@
 
 #include "kernels/mlp/quarter_turns.hpp"
 #include "kernels/mlp/tile_gemm.hpp"
+#include "kernels/mlp/tiles_cpu.hpp"
 #include "kernels/runtime/stream.hpp"
 
 namespace terrane::TERRANE_BACKEND {
@@ -20,18 +21,6 @@ template <class T>
 Index row_length(Index n) {  // of a tile; one vector more than needed keeps rows off the same cache sets
   return round_to_lanes<T>(n) + Simd<T>::lanes;
 }
-
-// Cuts one allocation into 64-byte aligned pieces; with a null base it only counts.
-template <class T>
-struct Pieces {
-  T* base = nullptr;
-  Index used = 0;
-  T* take(Index n) {
-    T* p = base == nullptr ? nullptr : base + used;
-    used += (n + 15) / 16 * 16;
-    return p;
-  }
-};
 
 template <class T>
 T* allocate_values(Stream& s, Index values) {

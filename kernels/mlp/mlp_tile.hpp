@@ -47,14 +47,6 @@ void take_tile(const MlpShape& shape, Index points, bool keep, Pieces<T>& pieces
   for (int l = 0; l <= shape.layers; ++l) tile.a[l] = two[l % 2];
 }
 
-template <class T>
-void load_rows(const T* from, Index rows, Index columns, T* to, Index to_row) {
-  for (Index r = 0; r < rows; ++r) {
-    for (Index c = 0; c < columns; ++c) to[r * to_row + c] = from[r * columns + c];
-    for (Index c = columns; c < to_row; ++c) to[r * to_row + c] = T(0);
-  }
-}
-
 // a = f(z'), and df when it is kept (not null), on (rows, columns) of z; columns: a multiple of the lanes.
 template <class T>
 struct ActivateRows {

@@ -8,9 +8,6 @@
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
-constexpr Index max_chunks = 32;                  // partial weight gradients
-constexpr Index partial_bytes = Index{64} << 20;  // at most this much for them
-
 // Partial gradient of one layer (with respect to the scaled weights): rows of vectors, then the bias (outputs padded).
 // Rows are outputs, columns inputs; for few inputs the other way round.
 struct PartialLayout {
@@ -148,9 +145,7 @@ void sum_partials(Stream& s, const MlpVjp<T>& f, const T* partials, Index size, 
 
 template <class T>
 Chunks vjp_chunks(const MlpShape& shape, Index n) {
-  const Index tile = tile_points<T>(shape, true), tiles = (n + tile - 1) / tile;
-  const Index bytes = partial_size<T>(shape) * static_cast<Index>(sizeof(T));
-  return {n, tile, tiles, std::min({tiles, max_chunks, std::max<Index>(4, partial_bytes / bytes)})};
+  return sum_chunks(n, tile_points<T>(shape, true), partial_size<T>(shape) * static_cast<Index>(sizeof(T)));
 }
 
 }  // namespace

@@ -12,12 +12,9 @@
 #include "kernels/mlp/tile_gemm.hpp"
 #include "kernels/runtime/stream.hpp"
 
-namespace terrane::TERRANE_BACKEND::tiles {
+namespace terrane::TERRANE_BACKEND {
 
-inline constexpr Index points_of_tile = 64;
-inline constexpr Index tiles_of_task = 4;                // of modes without a sum over points
-inline constexpr Index max_chunks = 32;                  // partial weight gradients
-inline constexpr Index partial_bytes = Index{64} << 20;  // at most this much for them
+inline constexpr Index tiles_of_task = 4;  // of modes without a sum over points
 
 // Cuts one allocation into 64-byte aligned pieces; with a null base it only counts.
 template <class T>
@@ -31,21 +28,21 @@ struct Pieces {
   }
 };
 
-// Tiles t of chunk c: [first_tile(c), first_tile(c + 1)).
+// Tiles t of chunk c: [first_tile(c), first_tile(c + 1)), `tile` points each.
 struct Chunks {
-  Index points, tiles, count;
+  Index points, tile, tiles, count;
   Index first_tile(Index c) const { return tiles * c / count; }
-  Index rows(Index t) const { return std::min(points_of_tile, points - t * points_of_tile); }
+  Index rows(Index t) const { return std::min(tile, points - t * tile); }
 };
-inline Index tile_count(Index points) { return (points + points_of_tile - 1) / points_of_tile; }
-inline Chunks task_chunks(Index points) {
-  const Index tiles = tile_count(points);
-  return {points, tiles, (tiles + tiles_of_task - 1) / tiles_of_task};
+inline Chunks task_chunks(Index points, Index tile) {
+  const Index tiles = (points + tile - 1) / tile;
+  return {points, tile, tiles, (tiles + tiles_of_task - 1) / tiles_of_task};
 }
 // Chunks that each own `bytes` of partial sums.
-inline Chunks sum_chunks(Index points, Index bytes) {
-  const Index tiles = tile_count(points);
-  return {points, tiles, std::min({tiles, max_chunks, std::max<Index>(4, partial_bytes / bytes)})};
+inline Chunks sum_chunks(Index points, Index tile, Index bytes) {
+  constexpr Index most = 32, all_bytes = Index{64} << 20;
+  const Index tiles = (points + tile - 1) / tile;
+  return {points, tile, tiles, std::min({tiles, most, std::max<Index>(4, all_bytes / bytes)})};
 }
 
 inline Index workers(const Stream& s, Index chunks) { return std::max<Index>(1, std::min<Index>(s.threads(), chunks)); }
@@ -54,7 +51,7 @@ inline Index workers(const Stream& s, Index chunks) { return std::max<Index>(1, 
 template <class F>
 void for_each_chunk(Stream& s, Index chunks, const F& task) {
 #if defined(_OPENMP)
-#pragma omp parallel num_threads(s.threads()) if (chunks > 1 && s.threads() > 1)
+#pragma omp parallel num_threads(static_cast <int>(workers(s, chunks))) if (workers(s, chunks) > 1)
   {
     const Index slot = omp_get_thread_num();
 #pragma omp for schedule(dynamic, 1)
@@ -88,4 +85,4 @@ void pack_elements(Index depth, Index columns, const Element& element, T* packed
   }
 }
 
-}  // namespace terrane::TERRANE_BACKEND::tiles
+}  // namespace terrane::TERRANE_BACKEND
