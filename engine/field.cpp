@@ -208,6 +208,14 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
 }
 
 template <class T>
+void Field<T>::set_precision(const std::string& network) {
+  const MlpPrecision p = network == "tf32"   ? MlpPrecision::tf32
+                         : network == "bf16" ? MlpPrecision::bf16
+                                             : MlpPrecision::tf32x3;
+  for (MlpShape* shape : {&shape_, &branch_shape_, &factor_[0], &factor_[1]}) shape->precision = p;
+}
+
+template <class T>
 void Field<T>::read_low_rank(const Json& field) {
   const auto width = static_cast<Index>(quantity_or(field, "width", 128));
   const double omega = quantity_or(field, "omega_0", 30);

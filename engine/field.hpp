@@ -65,6 +65,8 @@ class Field {
   // has none.
   static Field make(const nlohmann::ordered_json& field, const Grid2& grid, std::uint64_t seed);
 
+  // Of the products of real networks on a GPU: "fp32" and "3xtf32" (the same), "tf32", "bf16"; "fp64" changes nothing.
+  void set_precision(const std::string& network);
   FieldType type() const { return type_; }
   const Grid2& grid() const { return grid_; }
   const OutputMap& map() const { return map_; }

@@ -86,6 +86,7 @@ Inversion<T>::Inversion(Stream& s, const Config& config, const Problem& problem,
                 config_.place("/start_model"));
   }
   field_ = std::make_unique<Field<T>>(Field<T>::make(c.at("field"), problem_.grid, c.at("seed").get<std::uint64_t>()));
+  field_->set_precision(c.at("precision").at("network"));
   for (const Json& stage : c.at("stages")) {
     total_ += stage.at("iterations").get<Index>();
     stage_ends_.push_back(total_);

@@ -159,9 +159,11 @@ std::vector<Component> common_rows() {
         {.name = "network",
          .kind = K::choice,
          .fallback = "\"fp32\"",
-         .help = "weights and activations of the field",
-         .words = "fp64 fp32",
-         .later = "3xtf32 tf32 bf16"}}},
+         .help = "weights and activations of the field. On a GPU fp32 and 3xtf32 use three TF32 products on tensor "
+                 "cores, of "
+                 "single-precision accuracy; tf32 and bf16 round factors of the hidden layers; the CPU computes all of "
+                 "them in fp32",
+         .words = "fp64 fp32 3xtf32 tf32 bf16"}}},
       {"memory",
        "",
        "hard budgets; the storage is chosen to obey them",

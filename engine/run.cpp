@@ -453,10 +453,8 @@ class Runner {
 
 std::string precision_of(const Config& config) {
   const Json& p = config.json().at("precision");
-  if (p.at("physics") != p.at("network")) {
-    throw Error(ErrorCode::config,
-                "/precision: this version computes physics and network in one precision; set both to "
-                "fp32 or both to fp64",
+  if ((p.at("physics") == "fp64") != (p.at("network") == "fp64")) {
+    throw Error(ErrorCode::config, "/precision: fp64 is for physics and network together; set both to fp64, or neither",
                 config.place("/precision"));
   }
   return p.at("physics");

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Default GPU schedule of the network: layer by layer over chunks of points, one thread an output element. The chunk
-// depends on the shape only and every sum runs in one thread in a fixed order: deterministic without atomics.
+// GPU schedules of the network. forward and vjp of float networks run on tensor cores where mlp_tensor.hpp serves the
+// shape. Everything else, jvp and factors take the plain schedule of this file: layer by layer over chunks of points,
+// one thread an output element. The chunk depends on the shape only and every sum runs in one thread in a fixed order:
+// deterministic without atomics.
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
-#include "kernels/mlp/mlp.hpp"
+#include "kernels/mlp/mlp_tensor.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 
@@ -160,6 +163,9 @@ void run_forward(Stream& s, const MlpShape& shape, const T* theta, const T* x, I
 template <class T>
 void mlp_forward(Stream& s, const MlpForward<T>& f) {
   if (f.n == 0) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (fused_forward(s, f) || wide_forward(s, f)) return;
+  }
   Chunk<T> c(s, f.shape, f.n);
   for (Index first = 0; first < f.n; first += c.points) {
     const Index points = std::min(c.points, f.n - first), n_out = f.shape.n_out();
@@ -172,6 +178,9 @@ TERRANE_INSTANTIATE(mlp_forward, MlpForward)
 template <class T>
 void mlp_vjp(Stream& s, const MlpVjp<T>& f) {
   if (f.n == 0 || (f.d_theta == nullptr && f.d_x == nullptr)) return;
+  if constexpr (std::is_same_v<T, float>) {
+    if (fused_vjp(s, f) || wide_vjp(s, f)) return;
+  }
   const MlpShape& shape = f.shape;
   Chunk<T> c(s, shape, f.n);
   for (Index first = 0; first < f.n; first += c.points) {

@@ -30,9 +30,19 @@ struct MlpLayer {
   TERRANE_HD Index parameters() const { return n_in * n_out + n_out; }
 };
 
+// Representation of the factors of a hidden layer's products in float on a GPU; elsewhere it has no meaning. Sums, the
+// first layer and the argument of the activation are float in every mode. jvp and factors always use float.
+enum class MlpPrecision : int {
+  tf32x3 = 0,  // tensor cores, two TF32 numbers a factor: the accuracy of float
+  tf32 = 1,    // 11 bits
+  bf16 = 2,    // 8 bits
+  fp32 = 3     // no tensor cores
+};
+
 struct MlpShape {
   int layers = 0;
   MlpLayer layer[mlp_max_layers];
+  MlpPrecision precision = MlpPrecision::tf32x3;
 
   TERRANE_HD Index n_in() const { return layer[0].n_in; }
   TERRANE_HD Index n_out() const { return layer[layers - 1].n_out; }

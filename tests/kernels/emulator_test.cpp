@@ -238,5 +238,77 @@ TEST(FakeNv, RuntimeRefusesWrongCalls) {
   EXPECT_EQ(cudaGetLastError(), cudaSuccess);
 }
 
+template <class P, bool wait = true, bool barrier = true>
+std::vector<float> product(const std::vector<float>& a, const std::vector<float>& b, int depth) {
+  std::vector<float> c(16 * 8, -1.0f);
+  const auto kernel = &product_kernel<P, wait, barrier>;
+  TERRANE_LAUNCH(kernel, dim3(1), dim3(32), 24 * (depth + 8) * 4, cpu(), a.data(), b.data(), c.data(), depth);
+  return c;
+}
+
+struct Factors {
+  static constexpr int depth = 48;
+  alignas(16) std::vector<float> a, b;
+  explicit Factors(float (*round)(float)) : a(16 * depth), b(8 * depth) {
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = round(std::sin(1.7f * static_cast<float>(i) + 0.3f));
+    for (std::size_t i = 0; i < b.size(); ++i) b[i] = round(std::cos(2.3f * static_cast<float>(i * i % 97)));
+  }
+  // Largest error against the product in double, relative to the largest element of the sums of absolute terms.
+  double error(const std::vector<float>& c) const {
+    double worst = 0, size = 0;
+    for (std::size_t r = 0; r < 16; ++r) {
+      for (std::size_t n = 0; n < 8; ++n) {
+        double sum = 0, terms = 0;
+        for (std::size_t k = 0; k < depth; ++k) {
+          const double t = double{a[r * depth + k]} * double{b[n * depth + k]};
+          sum += t;
+          terms += std::fabs(t);
+        }
+        worst = std::fmax(worst, std::fabs(static_cast<double>(c[r * 8 + n]) - sum));
+        if (std::isnan(c[r * 8 + n])) return INFINITY;
+        size = std::fmax(size, terms);
+      }
+    }
+    return worst / size;
+  }
+};
+
+TEST(Emulator, TensorProducts) {
+  const Factors plain([](float x) { return x; }), tf32([](float x) { return round_tf32(x); }),
+      bf16([](float x) { return round_bf16(x); });
+  constexpr int depth = Factors::depth;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    emulator::set_seed(seed);
+    // operands that the format holds: only the truncation of the sums is left
+    EXPECT_LE(tf32.error(product<Tf32>(tf32.a, tf32.b, depth)), 6 * 1.2e-7);
+    EXPECT_LE(bf16.error(product<Bf16>(bf16.a, bf16.b, depth)), 3 * 1.2e-7);
+    // operands that it does not hold: two TF32 numbers hold nearly all of a float, one holds 11 bits, cut off here
+    EXPECT_LE(plain.error(product<Tf32x3>(plain.a, plain.b, depth)), 5e-7);
+    const double cut = plain.error(product<Tf32>(plain.a, plain.b, depth));
+    EXPECT_LE(cut, 1e-3);
+    EXPECT_GE(cut, 5e-5);
+  }
+}
+
+TEST(Emulator, TensorProductNeedsItsWaitAndItsBarrier) {
+  const Factors f([](float x) { return x; });
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    emulator::set_seed(seed);
+    EXPECT_GT(f.error(product<Tf32x3, false, true>(f.a, f.b, Factors::depth)), 0.01);
+    EXPECT_GT(f.error(product<Tf32x3, true, false>(f.a, f.b, Factors::depth)), 0.01);
+  }
+}
+
+TEST(Emulator, Roundings) {
+  const float ulp = 1.0f / 1024;                         // of TF32 at 1
+  EXPECT_EQ(round_tf32(1.0f + 0.5f * ulp), 1.0f + ulp);  // ties go away from zero
+  EXPECT_EQ(round_tf32(-1.0f - 0.5f * ulp), -1.0f - ulp);
+  EXPECT_EQ(round_tf32(1.0f + 0.49f * ulp), 1.0f);
+  EXPECT_EQ(round_bf16(1.0f + 1.0f / 256), 1.0f);  // ties go to even
+  EXPECT_EQ(round_bf16(1.0f + 3.0f / 256), 1.0f + 4.0f / 256);
+  EXPECT_EQ(emulator::truncate_to_float(1.0 + 1.9e-7), 1.0f + 1.1920929e-7f);
+  EXPECT_EQ(emulator::truncate_to_float(-1.0 - 1.1e-7), -1.0f);
+}
+
 }  // namespace
 }  // namespace terrane

@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -72,6 +73,12 @@ class Stack {
 
 enum class State { ready, waiting_block, waiting_warp, returned };
 
+struct AsyncCopy {
+  void* to;
+  const void* from;
+  Index bytes;
+};
+
 struct Fiber {
   std::unique_ptr<Stack> stack;
 #if defined(__x86_64__)
@@ -87,6 +94,7 @@ struct Fiber {
   std::uint64_t value = 0;
   int argument = 0, width = 0;
   std::source_location where;
+  std::vector<AsyncCopy> copies;  // started, not waited for
 };
 
 bool same_place(const std::source_location& a, const std::source_location& b) {
@@ -136,6 +144,8 @@ class Scheduler {
   std::uint64_t collect(Collective kind, unsigned mask, std::uint64_t value, int argument, int width,
                         const std::source_location& where);
   void* shared_memory(const void* key, Index bytes);
+  void async_copy(const AsyncCopy& copy);
+  void async_wait_all();
   void run_thread() noexcept;  // body of a fiber
   bool running() const { return current_ >= 0; }
 
@@ -160,7 +170,7 @@ class Scheduler {
   }
   void release_block(Collective kind);
   void try_release_warp(int i);
-  void resolve_warp(const std::vector<int>& members, Collective kind);
+  void resolve_warp(std::span<const int> members, Collective kind);
   [[noreturn]] void report_deadlock() const;
   void* shared_region(const void* key, Index bytes);
   void check_guards() const;
@@ -204,6 +214,8 @@ void Scheduler::run_thread() noexcept {
 #endif
   try {
     thread_(context_);
+    if (!fibers_[static_cast<std::size_t>(current_)].copies.empty())
+      fail("a thread returned before its copies arrived");
   } catch (...) {
     if (error_ == nullptr) error_ = std::current_exception();
   }
@@ -215,6 +227,7 @@ void Scheduler::run_thread() noexcept {
 void Scheduler::start_fiber(Fiber& f) {
   if (f.stack == nullptr) f.stack = std::make_unique<Stack>();
   f.fake_stack = nullptr;
+  f.copies.clear();
 #if defined(__SANITIZE_ADDRESS__)
   // The frames of a fiber's entry never return, those of an abandoned fiber neither: their red zones must go.
   const std::size_t stale = f.state == State::returned ? entry_bytes : stack_bytes;
@@ -370,7 +383,8 @@ void Scheduler::try_release_warp(int i) {
   if (threads_ - first < warpSize && f.mask >> (threads_ - first) != 0) {
     fail("the mask of a warp collective names a thread outside the block at " + place(f.where));
   }
-  std::vector<int> members;
+  std::array<int, 32> members;
+  std::size_t count = 0;
   for (int lane = 0; lane < warpSize; ++lane) {
     if ((f.mask >> lane & 1u) == 0) continue;
     const int other = first + lane;
@@ -379,16 +393,25 @@ void Scheduler::try_release_warp(int i) {
       fail("the mask of a warp collective names a thread that has returned at " + place(f.where));
     }
     if (o.state != State::waiting_warp || o.kind != f.kind || o.mask != f.mask || !same_place(o.where, f.where)) return;
-    members.push_back(other);
+    members[count++] = other;
   }
-  resolve_warp(members, f.kind);
-  for (const int m : members) make_ready(m);
+  const std::span<const int> all(members.data(), count);
+  resolve_warp(all, f.kind);
+  for (const int m : all) make_ready(m);
 }
 
-void Scheduler::resolve_warp(const std::vector<int>& members, Collective kind) {
+void Scheduler::resolve_warp(std::span<const int> members, Collective kind) {
   const int first = members.front() / warpSize * warpSize;
   std::array<std::uint64_t, 32> operand;
   operand.fill(~std::uint64_t{0});  // a lane that does not take part gives NaN
+  if (kind == Collective::operation) {
+    std::array<WarpOperation*, 32> lanes{};
+    if (members.size() != lanes.size()) fail("a product of a warp that is not whole");
+    for (std::size_t l = 0; l < lanes.size(); ++l) {
+      lanes[l] = reinterpret_cast<WarpOperation*>(fibers_[static_cast<std::size_t>(members[l])].value);
+    }
+    return lanes[0]->run(lanes.data());
+  }
   std::uint64_t ballot = 0;
   for (const int m : members) {
     const std::uint64_t v = fibers_[static_cast<std::size_t>(m)].value;
@@ -471,6 +494,26 @@ void* Scheduler::shared_memory(const void* key, Index bytes) {
   return shared_region(key, key != nullptr ? bytes : shared_bytes_);
 }
 
+// The target must lie in shared memory; it is lost at once, the bytes arrive with the wait.
+void Scheduler::async_copy(const AsyncCopy& copy) {
+  const auto* to = static_cast<const unsigned char*>(copy.to);
+  bool inside = false;
+  for (const Shared& r : regions_) {
+    inside = inside || (to >= shared_.get() + r.offset && to + copy.bytes <= shared_.get() + r.offset + r.bytes);
+  }
+  if (!inside) fail("an asynchronous copy to a place outside shared memory");
+  const auto address = reinterpret_cast<std::uintptr_t>(copy.to) | reinterpret_cast<std::uintptr_t>(copy.from);
+  if (address % static_cast<std::uintptr_t>(copy.bytes) != 0) fail("an asynchronous copy that is not aligned");
+  std::memset(copy.to, poison, static_cast<std::size_t>(copy.bytes));
+  fibers_[static_cast<std::size_t>(current_)].copies.push_back(copy);
+}
+
+void Scheduler::async_wait_all() {
+  std::vector<AsyncCopy>& copies = fibers_[static_cast<std::size_t>(current_)].copies;
+  for (const AsyncCopy& c : copies) std::memcpy(c.to, c.from, static_cast<std::size_t>(c.bytes));
+  copies.clear();
+}
+
 void Scheduler::check_guards() const {
   for (const Shared& r : regions_) {
     for (Index i = 0; i < guard_bytes; ++i) {
@@ -492,6 +535,14 @@ std::uint64_t collect(Collective kind, unsigned mask, std::uint64_t value, int a
 }
 
 void* shared_memory(const void* key, Index bytes) { return scheduler().shared_memory(key, bytes); }
+
+void warp_operation(WarpOperation& operation, const std::source_location& where) {
+  const auto value = reinterpret_cast<std::uint64_t>(&operation);
+  static_cast<void>(scheduler().collect(Collective::operation, 0xffffffffu, value, 0, 0, where));
+}
+
+void async_copy(void* to_shared, const void* from, Index bytes) { scheduler().async_copy({to_shared, from, bytes}); }
+void async_wait_all() { scheduler().async_wait_all(); }
 
 void run_grid(const char* kernel, dim3 grid, dim3 block, Index shared_bytes, void (*thread)(const void*),
               const void* context) {

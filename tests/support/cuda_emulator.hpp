@@ -12,8 +12,9 @@
 // Errors: Error{failed} with kernel, block and source line for a barrier that not all threads reach, a collective whose
 // mask names a thread that has returned or does not exist, a write past shared memory, and impossible launch shapes.
 // Not supported: spinning on a value that another thread of the same block will write.
+// Tensor-core products and asynchronous copies: cuda_emulator_mma.hpp.
 // Place for later: clusters and distributed shared memory extend run_grid by a cluster of blocks whose fibers are
-// scheduled together; mma and ldmatrix become warp collectives in collect().
+// scheduled together; ldmatrix becomes a warp operation.
 #pragma once
 
 #include <bit>
@@ -26,6 +27,7 @@
 
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/stream.hpp"
+#include "tests/support/cuda_emulator_mma.hpp"
 #include "tests/support/fake_nv/cuda_runtime.h"
 
 #define __global__
@@ -57,7 +59,8 @@ enum class Collective {
   shuffle_xor,  // warp, by mask
   ballot,
   any,
-  all
+  all,
+  operation  // mma: a function of all lanes' operands
 };
 
 // Seed of the order of blocks and fibers; at start the environment variable TERRANE_EMULATOR_SEED, else 0. Holds for

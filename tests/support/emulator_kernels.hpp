@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/runtime/launch_cuda.hpp"
+#include "kernels/runtime/mma.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 
@@ -95,6 +96,25 @@ __global__ void vote_kernel(const T* in, T* out) {
   out[192 + t] = static_cast<T>(__syncthreads_count(t % 4 == 0));
   out[224 + t] = static_cast<T>(__syncthreads_or(t == 40) + 2 * __syncthreads_and(t < 40));
   __syncwarp();
+}
+
+// c (16, 8) += a (16, depth) b (8, depth)^T of one warp through shared memory; `wait` or `barrier` false leaves that
+// out. Dynamic shared memory: 24 rows of depth + 8 floats.
+template <class P, bool wait, bool barrier>
+__global__ void product_kernel(const float* a, const float* b, float* c, int depth) {
+  float* shared = shared_dynamic<float>();
+  const int stride = depth + 8, lane = static_cast<int>(threadIdx.x);
+  for (int i = lane; i < 24 * depth / 4; i += 32) {
+    const int r = i / (depth / 4), k = i % (depth / 4) * 4;
+    async_copy(shared + r * stride + k, r < 16 ? a + r * depth + k : b + (r - 16) * depth + k);
+  }
+  if constexpr (wait) async_wait_all();
+  if constexpr (barrier) __syncthreads();
+  float acc[1][1][4];
+  clear(acc);
+  add_slab<P, true, true>(acc, MmaTile{shared, stride}, MmaTile{shared + 16 * stride, stride}, depth);
+  if constexpr (!wait) async_wait_all();
+  store_block(acc, c, 8);
 }
 
 }  // namespace terrane::TERRANE_BACKEND

@@ -82,7 +82,7 @@ function(terrane_cuda_module)
   target_include_directories(terrane-cuda PRIVATE "${PROJECT_SOURCE_DIR}")
   target_compile_definitions(terrane-cuda PRIVATE TERRANE_BACKEND=cuda TERRANE_CUDA_BACKEND TERRANE_MODULE)
   target_compile_options(terrane-cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -fmad=false -Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fvisibility=hidden --threads=1>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 -fmad=false -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas,-ffp-contract=off,-fvisibility=hidden --threads=1>)
   set_target_properties(terrane-cuda PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib/terrane"
     CUDA_RUNTIME_LIBRARY Static CUDA_VISIBILITY_PRESET hidden)
   target_link_libraries(terrane-cuda PRIVATE CUDA::cudart_static CUDA::cublas CUDA::cusolver CUDA::cufft)
@@ -107,6 +107,7 @@ function(terrane_emulated_module)
   target_link_libraries(terrane-emulated PRIVATE terrane_build terrane_private_deps)
   target_compile_definitions(terrane-emulated PRIVATE TERRANE_CUDA_BACKEND)
   terrane_backend_options(terrane-emulated emulated)
+  target_compile_options(terrane-emulated PRIVATE -Wno-unknown-pragmas)  # unroll hints for nvcc
   terrane_module_defaults(terrane-emulated)
 endfunction()
 

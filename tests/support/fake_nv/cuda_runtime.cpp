@@ -78,6 +78,19 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int d) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int d) {
+  if (value == nullptr) return status(cudaErrorInvalidValue);
+  if (d != 0) return status(cudaErrorInvalidDevice);
+  const char* text = std::getenv("FAKE_NV_SHARED_BYTES");
+  const int shared = text != nullptr ? std::atoi(text) : 227 * 1024;
+  *value = attribute == cudaDevAttrMultiProcessorCount ? 2 : shared;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+  return status(kernel != nullptr && value >= 0 && value <= 227 * 1024 ? cudaSuccess : cudaErrorInvalidValue);
+}
+
 cudaError_t cudaDriverGetVersion(int* version) {
   if (version == nullptr) return status(cudaErrorInvalidValue);
   const char* text = std::getenv("FAKE_NV_DRIVER");
