@@ -218,10 +218,10 @@ Json reproduce(const Config& config, const RunOptions& options, bool continuing)
     own.out_dir = row.directory;
     own.resume = true;
     own.overwrite = false;
-    if (fs::exists(row.directory + "/resolved.json") &&
-        Config::load(row.directory + "/resolved.json").sha256() != configs[k].sha256()) {
+    const std::string resolved = row.directory + "/resolved.json";
+    if (holds_run(row.directory) && (!fs::exists(resolved) || Config::load(resolved).sha256() != configs[k].sha256())) {
       own.resume = false;
-      own.overwrite = true;  // an older definition of the row
+      own.overwrite = true;  // an older definition of the row, or what a killed one has left
     }
     try {
       row.result = run(configs[k], own);

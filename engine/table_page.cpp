@@ -108,15 +108,19 @@ Drawing profiles_figure(const std::vector<const Loaded*>& rows) {
 }
 
 std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
+  bool region = false;
+  for (const Json& n : table) region = region || !n.at("region").is_null();
   std::string body =
-      "<table style=\"margin-top:14px\"><caption>MSE in (km/s)<sup>2</sup>, MAE in km/s, SSIM with a Gaussian window "
+      "<div style=\"overflow-x:auto\"><table style=\"margin-top:14px\"><caption>MSE in (km/s)<sup>2</sup>, MAE in "
+      "km/s, SSIM with a Gaussian window "
       "of 11 x 11, sigma 1.5, values scaled by the range of the true model. Published numbers are those of the authors "
       "on their own slices.</caption>\n<tr><th>model</th><th>method</th><th>case</th><th class=\"n\">seed</th>"
       "<th>status</th><th class=\"n\">MSE</th><th class=\"n\">published</th><th class=\"n\">SSIM</th>"
       "<th class=\"n\">published</th><th class=\"n\">MAE</th><th class=\"n\">published</th><th class=\"n\">start "
       "MSE</th>"
       "<th class=\"n\">best constant</th><th class=\"n\">best linear</th><th class=\"n\">misfit left</th>"
-      "<th class=\"n\">RMSE in region (m/s)</th><th class=\"n\">time (s)</th></tr>\n";
+      "" +
+      std::string(region ? "<th class=\"n\">RMSE in region (m/s)</th>" : "") + "<th class=\"n\">time (s)</th></tr>\n";
   const auto cell = [](const std::string& text, bool bold = false) {
     return "<td class=\"n\">" + (bold ? "<b>" + text + "</b>" : text) + "</td>";
   };
@@ -135,10 +139,12 @@ std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
             cell(digits(n.at("ssim_minmax"))) + cell(digits(p.at("ssim"))) + cell(digits(n.at("mae_km_s"))) +
             cell(digits(p.at("mae_km_s"))) + cell(digits(n.at("start_mse_km2_s2"))) +
             cell(digits(n.at("best_constant_mse_km2_s2"))) + cell(digits(n.at("best_linear_mse_km2_s2"))) + cell(left) +
-            cell(n.at("region").is_null() ? "–" : digits(n.at("region").at("rmse_mps"), "%.2f")) +
+            (!region                    ? std::string()
+             : n.at("region").is_null() ? cell("–")
+                                        : cell(digits(n.at("region").at("rmse_mps"), "%.2f"))) +
             cell(digits(n.at("wall_s"), "%.0f")) + "</tr>\n";
   }
-  return body + "</table>\n";
+  return body + "</table></div>\n";
 }
 
 }  // namespace

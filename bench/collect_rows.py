@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Collects the rows of tables of published cases (task "reproduce") as committed results.
+
+  python3 bench/collect_rows.py TABLE_DIR... --output bench/results/cr_fwi
+
+Every row that has ended becomes one JSON file, named after recipe and seed, with the changed settings, the machine and
+the date; README.md lists all rows that the folder holds. Rows of tables with the same recipe and seed but other
+settings get the settings' hash in their name.
+"""
+import argparse
+import datetime
+import glob
+import hashlib
+import json
+import os
+import platform
+
+
+def processor():
+    for line in open("/proc/cpuinfo"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def number(value, digits=4):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def collect(directory, output):
+    config = json.load(open(directory + "/resolved.json"))
+    for row in json.load(open(directory + "/table.json")):
+        if row["status"] != "ok":
+            print(f"{row['recipe']}: {row['status']}, left out")
+            continue
+        settings = {k: v for k, v in config["settings"].items() if k not in ("checkpoint", "report")}
+        name = row["recipe"].replace("/", "-") + f"-seed-{row['seed']}"
+        if settings:
+            name += "-" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
+        rows = glob.glob(f"{directory}/rows/*-seed-{row['seed']}/progress.jsonl")
+        row["settings"] = settings
+        row["machine"] = processor()
+        row["cores"] = os.cpu_count()
+        row["date"] = datetime.date.today().isoformat()
+        flat = row["recipe"].replace("/", "-")
+        history = [r for r in rows if flat + "-seed" in r]
+        if history:
+            lines = [json.loads(line) for line in open(history[0])]
+            tail = [x["phi"] for x in lines[-20:]]
+            row["misfit_last_20"] = sum(tail) / len(tail)
+            row["model_rmse_mps_every_50"] = [x["model_rmse_mps"] for x in lines if "model_rmse_mps" in x][::5]
+        with open(f"{output}/{name}.json", "w") as f:
+            json.dump(row, f, indent=1)
+            f.write("\n")
+
+
+def page(output, title):
+    rows = [json.load(open(path)) for path in sorted(glob.glob(output + "/*.json"))]
+    text = [f"# {title}", "",
+            "Written by `python3 bench/collect_rows.py`; every row is one JSON file with its settings, machine and date. "
+            "MSE in (km/s)^2, SSIM by the convention of the report. Published: arXiv 2603.22362, on the authors' own "
+            "slices. Data come from the solver of the inversion unless the row's `data_source` says otherwise.", ""]
+    region = any(row.get("region") for row in rows)
+    head = ["case", "seed", "settings", "iterations", "MSE", "published", "SSIM", "published", "start MSE", "best constant",
+            "best linear", "misfit, last 20", "time (s), threads"] + (["RMSE in region (m/s)", "at the start"] if region else [])
+    text += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for row in rows:
+        published = row["published"]
+        cells = [row["recipe"], str(row["seed"]), "`" + json.dumps(row["settings"]) + "`" if row["settings"] else "",
+                 str(row["iterations"]), number(row["mse_km2_s2"]), number(published["mse_km2_s2"]),
+                 number(row["ssim_minmax"]), number(published["ssim"]), number(row["start_mse_km2_s2"]),
+                 number(row["best_constant_mse_km2_s2"]), number(row["best_linear_mse_km2_s2"]),
+                 f"{row['misfit_last_20']:.3g}" if "misfit_last_20" in row else "–",
+                 f"{row['wall_s']:.0f}, {row['threads']}"]
+        if region:
+            r = row.get("region") or {}
+            cells += [number(r.get("rmse_mps"), 2), number(r.get("start_rmse_mps"), 2)]
+        text.append("| " + " | ".join(cells) + " |")
+    with open(output + "/README.md", "w") as f:
+        f.write("\n".join(text) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="*")
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--title", default="Published cases")
+    args = parser.parse_args()
+    os.makedirs(args.output, exist_ok=True)
+    for directory in args.tables:
+        collect(directory.rstrip("/"), args.output)
+    page(args.output, args.title)
+
+
+if __name__ == "__main__":
+    main()
