@@ -16,6 +16,8 @@
 #include "kernels/mlp/gabor.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/pointwise/pointwise.hpp"
+#include "kernels/stencil/eikonal.hpp"
+#include "kernels/stencil/ray.hpp"
 #include "kernels/stencil/resample.hpp"
 #include "kernels/stencil/wave.hpp"
 #include "kernels/stencil/wave_model.hpp"
@@ -89,5 +91,19 @@
   X(outer_product_forward, OuterProductForward) \
   X(outer_product_vjp, OuterProductVjp)       \
   X(outer_product_jvp, OuterProductJvp)       \
-  X(expand_rows,     ExpandRows)
+  X(expand_rows,     ExpandRows)              \
+  X(ray_apply,       RayApply)                \
+  X(ray_adjoint,     RayAdjoint)              \
+  X(eikonal_model,   EikonalModel)            \
+  X(eikonal_model_tangent, EikonalModelTangent) \
+  X(eikonal_gradient, EikonalGradient)        \
+  X(eikonal_start,   EikonalStart)            \
+  X(eikonal_seed,    EikonalSeed)             \
+  X(eikonal_solve,   EikonalSolve)            \
+  X(eikonal_select,  EikonalSelect)           \
+  X(eikonal_tangent, EikonalTangent)          \
+  X(eikonal_adjoint, EikonalAdjoint)          \
+  X(eikonal_record,  EikonalRecord)           \
+  X(eikonal_inject,  EikonalInject)           \
+  X(eikonal_times,   EikonalTimes)
 // clang-format on
