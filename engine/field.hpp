@@ -27,6 +27,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autodiff/tape.hpp"
@@ -123,6 +124,8 @@ class Field {
   // Nodes first .. first + n - 1 as coordinates; whole axes for the fields that use them.
   Points points(Tape<T>& tape, Index first, Index n, bool differentiable) const;
   void set_points(Tape<T>& tape, const Points& p, Index first) const;
+  std::pair<std::array<Var, 2>, std::vector<Index>> record_factors(Tape<T>& tape, Var theta, const Points& p,
+                                                                   Index at) const;
   Var record_branch(Tape<T>& tape, Var theta, const Points& p) const;
   Var record_output(Tape<T>& tape, Var theta, const Points& p, const std::array<double, 2>& rms) const;
   bool chunked() const;

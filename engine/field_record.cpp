@@ -176,22 +176,30 @@ void Field<T>::set_points(Tape<T>& tape, const Points& p, Index first) const {
   }
 }
 
-// Features of the branch beside the grid, (n, features).
+// The networks of z and of x, whose parameters begin at `at`; with the nodes of both axes.
 template <class T>
-Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
-  Index at = table_.parameters();
-  if (branch_ == FusionBranch::siren) {
-    const Var w = slice(tape, theta, at, {branch_shape_.parameters()});
-    return tape.apply(std::make_shared<MlpOp<T>>(branch_shape_, p.n), {w, p.xi});
-  }
-  Var f[2];
+std::pair<std::array<Var, 2>, std::vector<Index>> Field<T>::record_factors(Tape<T>& tape, Var theta, const Points& p,
+                                                                           Index at) const {
+  std::array<Var, 2> f;
   std::vector<Index> nodes;
-  for (int a = 0; a < 2; ++a) {
+  for (std::size_t a = 0; a < 2; ++a) {
     nodes.push_back(tape.shape(p.axis[a])[0]);
     const Var w = slice(tape, theta, at, {factor_[a].parameters()});
     f[a] = tape.apply(std::make_shared<MlpOp<T>>(factor_[a], nodes.back()), {w, p.axis[a]});
     at += factor_[a].parameters();
   }
+  return {f, nodes};
+}
+
+// Features of the branch beside the grid, (n, features).
+template <class T>
+Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
+  const Index at = table_.parameters();
+  if (branch_ == FusionBranch::siren) {
+    const Var w = slice(tape, theta, at, {branch_shape_.parameters()});
+    return tape.apply(std::make_shared<MlpOp<T>>(branch_shape_, p.n), {w, p.xi});
+  }
+  const auto [f, nodes] = record_factors(tape, theta, p, at);
   return tape.apply(std::make_shared<OuterProductOp<T>>(nodes, factor_[0].n_out()), {f[0], f[1]});
 }
 
@@ -199,30 +207,23 @@ template <class T>
 Var Field<T>::record_output(Tape<T>& tape, Var theta, const Points& p, const std::array<double, 2>& rms) const {
   if (type_ == FieldType::wire) return tape.apply(std::make_shared<GaborOp<T>>(gabor_, p.n), {theta, p.xi});
   if (type_ == FieldType::low_rank) {
-    Var f[2];
-    std::vector<Index> nodes;
-    Index at = 0;
-    for (int a = 0; a < 2; ++a) {
-      nodes.push_back(tape.shape(p.axis[a])[0]);
-      const Var w = slice(tape, theta, at, {factor_[a].parameters()});
-      f[a] = tape.apply(std::make_shared<MlpOp<T>>(factor_[a], nodes.back()), {w, p.axis[a]});
-      at += factor_[a].parameters();
-    }
+    const auto [f, nodes] = record_factors(tape, theta, p, 0);
+    const Index at = factor_[0].parameters() + factor_[1].parameters();
     const Var core = slice(tape, theta, at, {rank_[0], rank_[1]});
     return tape.apply(std::make_shared<TuckerOp<T>>(nodes, std::vector<Index>{rank_[0], rank_[1]}), {f[0], f[1], core});
   }
   if (type_ == FieldType::fusion) {
     const Var table = slice(tape, theta, 0, {table_.parameters()});
-    Var v = tape.apply(std::make_shared<MultigridOp<T>>(table_, p.n), {table, p.zeta});
+    std::vector<Var> branches{tape.apply(std::make_shared<MultigridOp<T>>(table_, p.n), {table, p.zeta})};
     const double first = alpha_on_grid_ ? alpha_ : 1 - alpha_;
-    const std::vector<double> scale = {std::sqrt(first) / rms[0], std::sqrt(1 - first) / rms[1]};
-    if (branch_ == FusionBranch::none) {
-      v = tape.apply(std::make_shared<UnaryOp<T>>(UnaryKind::scale_shift, scale[0], 0.0), {v});
-    } else {
-      const Var branch = record_branch(tape, theta, p);
-      const std::vector<Index> columns = {table_.n_out(), tape.shape(branch)[1]};
-      v = tape.apply(std::make_shared<ConcatScaleOp<T>>(p.n, columns, scale), {v, branch});
+    std::vector<double> scale{std::sqrt(first) / rms[0]};
+    if (branch_ != FusionBranch::none) {
+      branches.push_back(record_branch(tape, theta, p));
+      scale.push_back(std::sqrt(1 - first) / rms[1]);
     }
+    std::vector<Index> columns;
+    for (const Var b : branches) columns.push_back(tape.shape(b)[1]);
+    const Var v = tape.apply(std::make_shared<ConcatScaleOp<T>>(p.n, columns, scale), branches);
     const Var w = slice(tape, theta, parameters() - shape_.parameters(), {shape_.parameters()});
     return tape.apply(std::make_shared<MlpOp<T>>(shape_, p.n), {w, v});
   }

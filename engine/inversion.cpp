@@ -2,21 +2,19 @@
 #include "engine/inversion.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "autodiff/ops/gradient_metric.hpp"
 #include "engine/objective.hpp"
+#include "engine/output.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
 
 namespace {
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 template <class T>
 std::vector<T> narrow(const std::vector<double>& v) {

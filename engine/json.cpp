@@ -2,6 +2,7 @@
 #include "engine/json.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -355,6 +356,19 @@ std::string JsonNode::kind() const {
     default:
       return "a number";
   }
+}
+
+nlohmann::ordered_json value_at(const nlohmann::ordered_json& object, std::initializer_list<const char*> path) {
+  const nlohmann::ordered_json* v = &object;
+  for (const char* key : path) {
+    if (!v->is_object() || !v->contains(key)) return nullptr;
+    v = &v->at(key);
+  }
+  return *v;
+}
+
+nlohmann::ordered_json number_or_null(double x) {
+  return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(nullptr);
 }
 
 std::string pointer_join(const std::string& pointer, const std::string& token) {

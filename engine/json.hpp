@@ -4,6 +4,7 @@
 // Lines and columns count from 1; a column is a code point, not a byte. Errors: JsonError with the place and a remedy.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -70,6 +71,11 @@ void apply_set(JsonNode& root, const std::string& option, int number);
 
 // Replaces ${VAR} and ${VAR:-default} in all strings; unset variables are added to `errors`.
 void expand_variables(JsonNode& node, const std::string& pointer, std::vector<JsonError>& errors);
+
+// The value at a path of keys; null when it is missing.
+nlohmann::ordered_json value_at(const nlohmann::ordered_json& object, std::initializer_list<const char*> path);
+// A number that does not exist is null, never NaN.
+nlohmann::ordered_json number_or_null(double x);
 
 // Adds one reference token, escaped by RFC 6901.
 std::string pointer_join(const std::string& pointer, const std::string& token);

@@ -21,11 +21,8 @@ Index water_rows(const Grid2& grid, double depth_m) {
 
 double& node(Model& m, const Grid2& g, Index z, Index x) { return m[static_cast<std::size_t>(z * g.nx + x)]; }
 
-// Nodes of the file that the grid covers, along one axis; the whole file where the config says nothing.
-struct FileSpan {
-  double first, last;
-};
-FileSpan file_span(const Json& model, const char* key, Index nodes, const std::string& path) {
+// The whole file where the config says nothing.
+NodeSpan file_span(const Json& model, const char* key, Index nodes, const std::string& path) {
   if (model.at(key).is_null()) return {0, static_cast<double>(nodes - 1)};
   const auto v = model.at(key).get<std::vector<double>>();
   if (v.size() != 2 || !(v[0] >= 0 && v[1] >= v[0] && v[1] <= static_cast<double>(nodes - 1))) {
@@ -34,30 +31,6 @@ FileSpan file_span(const Json& model, const char* key, Index nodes, const std::s
                 path);
   }
   return {v[0], v[1]};
-}
-
-// Bilinear between the nodes of the file.
-Model resample(const NdArray<double>& a, const FileSpan& rows, const FileSpan& columns, const Grid2& grid) {
-  const Index fz = a.shape[0], fx = a.shape[1];
-  const auto at = [](const FileSpan& s, Index k, Index n) {
-    return n > 1 ? s.first + (s.last - s.first) * static_cast<double>(k) / static_cast<double>(n - 1) : s.first;
-  };
-  Model m(static_cast<std::size_t>(grid.cells()));
-  for (Index z = 0; z < grid.nz; ++z) {
-    const double p = at(rows, z, grid.nz);
-    const Index i = std::min<Index>(static_cast<Index>(p), std::max<Index>(0, fz - 2)), i1 = std::min(i + 1, fz - 1);
-    const double wz = p - static_cast<double>(i);
-    for (Index x = 0; x < grid.nx; ++x) {
-      const double q = at(columns, x, grid.nx);
-      const Index j = std::min<Index>(static_cast<Index>(q), std::max<Index>(0, fx - 2)), j1 = std::min(j + 1, fx - 1);
-      const double wx = q - static_cast<double>(j);
-      const auto v = [&](Index r, Index c) { return a.values[static_cast<std::size_t>(r * fx + c)]; };
-      const double top = wx == 0 ? v(i, j) : (1 - wx) * v(i, j) + wx * v(i, j1);
-      const double bottom = wx == 0 ? v(i1, j) : (1 - wx) * v(i1, j) + wx * v(i1, j1);
-      node(m, grid, z, x) = wz == 0 ? top : (1 - wz) * top + wz * bottom;
-    }
-  }
-  return m;
 }
 
 Model read_model(const Json& model, const Grid2& grid) {
@@ -81,8 +54,8 @@ Model read_model(const Json& model, const Grid2& grid) {
                 path);
   }
   if (!window) return a.values;
-  return resample(a, file_span(model, "file_rows", a.shape[0], path), file_span(model, "file_columns", columns, path),
-                  grid);
+  return resample(a.values, a.shape[0], columns, file_span(model, "file_rows", a.shape[0], path),
+                  file_span(model, "file_columns", columns, path), grid);
 }
 
 // top at the first row, increasing by `slope` per metre; the water layer on top.
@@ -163,6 +136,29 @@ Grid2 build_grid(const Json& grid) {
   Grid2 g{grid.at("nz"), grid.at("nx"), grid.at("dz_m"), grid.at("dx_m"), grid.at("z0_m"), grid.at("x0_m")};
   g.check();
   return g;
+}
+
+std::vector<double> resample(const std::vector<double>& values, Index nz, Index nx, const NodeSpan& rows,
+                             const NodeSpan& columns, const Grid2& grid) {
+  const auto at = [](const NodeSpan& s, Index k, Index n) {
+    return n > 1 ? s.first + (s.last - s.first) * static_cast<double>(k) / static_cast<double>(n - 1) : s.first;
+  };
+  Model m(static_cast<std::size_t>(grid.cells()));
+  for (Index z = 0; z < grid.nz; ++z) {
+    const double p = at(rows, z, grid.nz);
+    const Index i = std::min<Index>(static_cast<Index>(p), std::max<Index>(0, nz - 2)), i1 = std::min(i + 1, nz - 1);
+    const double wz = p - static_cast<double>(i);
+    for (Index x = 0; x < grid.nx; ++x) {
+      const double q = at(columns, x, grid.nx);
+      const Index j = std::min<Index>(static_cast<Index>(q), std::max<Index>(0, nx - 2)), j1 = std::min(j + 1, nx - 1);
+      const double wx = q - static_cast<double>(j);
+      const auto v = [&](Index r, Index c) { return values[static_cast<std::size_t>(r * nx + c)]; };
+      const double top = wx == 0 ? v(i, j) : (1 - wx) * v(i, j) + wx * v(i, j1);
+      const double bottom = wx == 0 ? v(i1, j) : (1 - wx) * v(i1, j) + wx * v(i1, j1);
+      node(m, grid, z, x) = wz == 0 ? top : (1 - wz) * top + wz * bottom;
+    }
+  }
+  return m;
 }
 
 std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index nx, double sigma_z, double sigma_x) {

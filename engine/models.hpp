@@ -24,6 +24,14 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
 
 Grid2 build_grid(const Json& grid);
 
+// Nodes of an array that a grid covers along one axis, may be fractions.
+struct NodeSpan {
+  double first, last;
+};
+// Bilinear values of an (nz, nx) array at the nodes of `grid`, spread evenly over the two spans.
+std::vector<double> resample(const std::vector<double>& values, Index nz, Index nx, const NodeSpan& rows,
+                             const NodeSpan& columns, const Grid2& grid);
+
 // Gaussian blur of an (nz, nx) array, separable, edges repeated; sigma in cells of each axis.
 std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index nx, double sigma_z, double sigma_x);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "engine/output.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <sstream>
 
 #include "analysis/metrics.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/json.hpp"
 
 namespace terrane {
 
@@ -86,17 +88,18 @@ Json model_errors(const std::vector<double>& model, const std::vector<double>& t
   const std::span<const double> a(model), t(truth);
   const double m = mse(a, t);
   const auto [lo, hi] = std::minmax_element(truth.begin(), truth.end());
-  const auto value = [](double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); };
   return {{"property", "vp"},
-          {"mse_km2_s2", value(m * 1e-6)},
-          {"mae_mps", value(mae(a, t))},
-          {"rmse_mps", value(std::sqrt(m))},
-          {"relative_l2", value(relative_l2(a, t))},
+          {"mse_km2_s2", number_or_null(m * 1e-6)},
+          {"mae_mps", number_or_null(mae(a, t))},
+          {"rmse_mps", number_or_null(std::sqrt(m))},
+          {"relative_l2", number_or_null(relative_l2(a, t))},
           {"ssim",
-           {{"minmax", value(ssim_minmax(a, t, grid.nz, grid.nx))},
-            {"openfwi", value(ssim_openfwi(a, t, grid.nz, grid.nx))},
-            {"skimage", value(ssim_skimage(a, t, grid.nz, grid.nx, *hi > *lo ? *hi - *lo : 1.0))}}}};
+           {{"minmax", number_or_null(ssim_minmax(a, t, grid.nz, grid.nx))},
+            {"openfwi", number_or_null(ssim_openfwi(a, t, grid.nz, grid.nx))},
+            {"skimage", number_or_null(ssim_skimage(a, t, grid.nz, grid.nx, *hi > *lo ? *hi - *lo : 1.0))}}}};
 }
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 namespace {
 Index status_bytes(const std::string& key) {

@@ -48,6 +48,9 @@ class ProgressFile {
 // MSE (km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs of a model against the true one.
 Json model_errors(const std::vector<double>& model, const std::vector<double>& truth, const Grid2& grid);
 
+// Seconds of a clock that never goes back.
+double now_s();
+
 // Resident memory of this process now and at its peak, bytes.
 Index resident_bytes();
 Index peak_resident_bytes();

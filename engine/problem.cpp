@@ -231,18 +231,8 @@ Problem observation_problem(const Config& config, const Problem& problem) {
   p.grid.dz_m = g.dz_m / static_cast<double>(r);
   p.grid.dx_m = g.dx_m / static_cast<double>(r);
   for (int& width : p.wave.pml) width *= static_cast<int>(r);
-  p.true_model.resize(static_cast<std::size_t>(p.grid.cells()));
-  for (Index z = 0; z < p.grid.nz; ++z) {
-    const Index i = z / r, i1 = std::min(i + 1, g.nz - 1);
-    const double wz = static_cast<double>(z % r) / static_cast<double>(r);
-    for (Index x = 0; x < p.grid.nx; ++x) {
-      const Index j = x / r, j1 = std::min(j + 1, g.nx - 1);
-      const double wx = static_cast<double>(x % r) / static_cast<double>(r);
-      const auto v = [&](Index a, Index b) { return problem.true_model[static_cast<std::size_t>(a * g.nx + b)]; };
-      p.true_model[static_cast<std::size_t>(z * p.grid.nx + x)] =
-          (1 - wz) * ((1 - wx) * v(i, j) + wx * v(i, j1)) + wz * ((1 - wx) * v(i1, j) + wx * v(i1, j1));
-    }
-  }
+  const NodeSpan rows{0, static_cast<double>(g.nz - 1)}, columns{0, static_cast<double>(g.nx - 1)};
+  p.true_model = resample(problem.true_model, g.nz, g.nx, rows, columns, p.grid);
   return p;
 }
 

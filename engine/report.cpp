@@ -9,6 +9,7 @@
 
 #include "analysis/metrics.hpp"
 #include "engine/io/file.hpp"
+#include "engine/json.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -64,16 +65,6 @@ std::string bytes_text(double b) {
   return format("%.0f kB", b / 1e3);
 }
 
-// The value at a path of keys; null when it is missing.
-Json at(const Json& object, std::initializer_list<const char*> path) {
-  const Json* v = &object;
-  for (const char* key : path) {
-    if (!v->is_object() || !v->contains(key)) return nullptr;
-    v = &v->at(key);
-  }
-  return *v;
-}
-
 std::string text_of(const Json& v) {
   if (v.is_null()) return "–";
   if (v.is_string()) return v.get<std::string>();
@@ -106,7 +97,7 @@ struct Misfit {
 // From result.json, else from the progress of a run that has not ended.
 Misfit misfit_of(const ReportInput& in) {
   Misfit m;
-  const Json initial = at(in.result, {"misfit", "initial"}), last = at(in.result, {"misfit", "final"});
+  const Json initial = value_at(in.result, {"misfit", "initial"}), last = value_at(in.result, {"misfit", "final"});
   if (initial.is_number()) m.initial = initial.get<double>();
   if (last.is_number()) m.final = last.get<double>();
   if (std::isnan(m.initial) && !in.progress.empty()) m.initial = in.progress.front().phi;
@@ -115,13 +106,13 @@ Misfit misfit_of(const ReportInput& in) {
 }
 
 double wall_time(const ReportInput& in) {
-  const Json t = at(in.result, {"time", "wall_s"});
+  const Json t = value_at(in.result, {"time", "wall_s"});
   if (t.is_number()) return t.get<double>();
   return in.progress.empty() ? std::nan("") : in.progress.back().elapsed_s;
 }
 
 Index iterations(const ReportInput& in) {
-  const Json n = at(in.result, {"iterations"});
+  const Json n = value_at(in.result, {"iterations"});
   if (n.is_number_integer()) return n.get<Index>();
   return in.progress.empty() ? 0 : in.progress.back().iteration + 1;
 }
@@ -180,16 +171,17 @@ std::string tiles(const ReportInput& in) {
     out += tile(format("%.3g %%", 100 * m.final / m.initial),
                 std::string("of the first misfit is left") + (several_stages(in) ? " (stages differ in data)" : ""));
   }
-  const Json stop = at(in.result, {"stop_reason"});
+  const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {
     out +=
         tile(std::to_string(iterations(in)), "iterations" + (stop.is_string() ? ", " + text_of(stop) : std::string()));
   }
   if (std::isfinite(wall_time(in))) {
-    const Json device = at(in.result, {"device", "type"});
+    const Json device = value_at(in.result, {"device", "type"});
     out += tile(duration(wall_time(in)), "wall time" + (device.is_string() ? ", " + text_of(device) : std::string()));
   }
-  const Json host = at(in.result, {"memory", "host_peak_bytes"}), gpu = at(in.result, {"memory", "device_peak_bytes"});
+  const Json host = value_at(in.result, {"memory", "host_peak_bytes"}),
+             gpu = value_at(in.result, {"memory", "device_peak_bytes"});
   if (host.is_number()) out += tile(bytes_text(host.get<double>()), "peak memory, host");
   if (gpu.is_number() && gpu.get<double>() > 0) out += tile(bytes_text(gpu.get<double>()), "peak memory, GPU");
   return out + "</div>\n";
@@ -232,7 +224,7 @@ std::string settings(const ReportInput& in) {
 }
 
 std::string timings(const ReportInput& in) {
-  const Json phases = at(in.result, {"time", "phases_s"});
+  const Json phases = value_at(in.result, {"time", "phases_s"});
   if (!phases.is_object() || phases.empty()) return "";
   double most = 0, sum = 0;
   for (const auto& [name, s] : phases.items()) {
@@ -258,16 +250,16 @@ std::string timings(const ReportInput& in) {
   for (const auto& [key, label] : {std::pair{"host_peak_bytes", "host peak"},
                                    {"device_peak_bytes", "GPU peak"},
                                    {"forecast_bytes", "forecast before the run"}}) {
-    const Json b = at(in.result, {"memory", key});
+    const Json b = value_at(in.result, {"memory", key});
     if (b.is_number() && b.get<double>() > 0) out += row(label, bytes_text(b.get<double>()));
   }
-  const Json storage = at(in.result, {"memory", "storage"});
+  const Json storage = value_at(in.result, {"memory", "storage"});
   if (storage.is_string()) out += row("wavefield storage", text_of(storage));
   return out + "</table>\n";
 }
 
 std::string scores(const ReportInput& in) {
-  const Json errors = at(in.result, {"model_error"});
+  const Json errors = value_at(in.result, {"model_error"});
   if (!errors.is_object()) return "";
   std::string rows;
   flatten(errors, "", rows);
@@ -277,7 +269,7 @@ std::string scores(const ReportInput& in) {
 }
 
 std::string warnings(const ReportInput& in) {
-  const Json list = at(in.result, {"warnings"});
+  const Json list = value_at(in.result, {"warnings"});
   if (!list.is_array() || list.empty()) return "<h2>Warnings</h2>\n<p>None.</p>\n";
   std::string out = "<h2>Warnings</h2>\n<ul class=\"warn\">\n";
   for (const Json& w : list) out += "<li>" + html_escape(text_of(w)) + "</li>\n";
@@ -287,7 +279,7 @@ std::string warnings(const ReportInput& in) {
 std::string provenance(const ReportInput& in) {
   std::string rows;
   for (const char* key : {"version", "device", "seed", "config_sha256", "inputs", "resumed_at", "metadata"}) {
-    const Json v = at(in.result, {key});
+    const Json v = value_at(in.result, {key});
     if (v.is_object() || (v.is_array() && !v.empty() && v[0].is_object())) {
       flatten(v, key, rows);
     } else if (!v.is_null() && !v.empty()) {
@@ -295,7 +287,7 @@ std::string provenance(const ReportInput& in) {
     }
   }
   const std::string dir = std::filesystem::path(in.directory).lexically_normal().filename().string();
-  const Json status = at(in.result, {"status"});
+  const Json status = value_at(in.result, {"status"});
   std::string out = rows.empty() ? "" : "<h2>Provenance</h2>\n<table>\n" + rows + "</table>\n";
   out += "<h2>Reproduce</h2>\n<p>From the folder that holds this output directory:</p>\n<pre>terrane run " +
          html_escape(dir) + "/resolved.json --out " + html_escape(dir) + "-again   # the same run\n";
@@ -318,7 +310,7 @@ std::string page(const std::string& title, const std::string& body) {
 }
 
 std::string status_badge(const ReportInput& in) {
-  const Json status = at(in.result, {"status"});
+  const Json status = value_at(in.result, {"status"});
   if (!status.is_string()) return "<span class=\"status bad\">not ended</span>";
   return "<span class=\"status" + std::string(status == "ok" ? "" : " bad") + "\">" + html_escape(text_of(status)) +
          "</span>";
@@ -332,7 +324,7 @@ std::string cell(double v, const char* pattern) {
 
 std::string make_report(const ReportInput& in) {
   std::string body = "<h1>" + html_escape(in.name) + status_badge(in) + "</h1>\n";
-  const Json description = at(in.resolved, {"description"});
+  const Json description = value_at(in.resolved, {"description"});
   if (description.is_string()) body += "<p class=\"soft\">" + html_escape(text_of(description)) + "</p>\n";
   body += "<p class=\"lead\">" + html_escape(lead(in)) + "</p>\n" + tiles(in);
   for (const Figure& f : make_figures(in)) body += figure_html(f);
@@ -349,7 +341,7 @@ std::string make_comparison(const std::vector<ReportInput>& inputs) {
   for (const ReportInput& in : inputs) {
     const ModelScore s = score(in);
     const Misfit m = misfit_of(in);
-    body += "<tr><td>" + html_escape(in.name) + "</td><td>" + html_escape(text_of(at(in.result, {"status"}))) +
+    body += "<tr><td>" + html_escape(in.name) + "</td><td>" + html_escape(text_of(value_at(in.result, {"status"}))) +
             "</td><td class=\"n\">" + std::to_string(iterations(in)) + "</td>" +
             cell(100 * m.final / m.initial, "%.3g %%") + cell(s.known ? s.rmse : std::nan(""), "%.4g") +
             cell(s.known ? s.start_rmse : std::nan(""), "%.4g") + cell(s.known ? s.ssim : std::nan(""), "%.4f") +
@@ -371,7 +363,7 @@ std::string html_page(const std::string& title, const std::string& body) { retur
 
 void write_report(const std::string& directory, const ReportInput& input) {
   make_directories(directory + "/figures");
-  const Json version = at(input.result, {"version", "terrane"}), hash = at(input.result, {"config_sha256"});
+  const Json version = value_at(input.result, {"version", "terrane"}), hash = value_at(input.result, {"config_sha256"});
   const PngText text = {
       {"Software", "terrane " + (version.is_string() ? text_of(version) : std::string("(version unknown)"))},
       {"terrane:config_sha256", hash.is_string() ? text_of(hash) : std::string("unknown")},

@@ -2,12 +2,12 @@
 #include "engine/reproduce.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "engine/io/file.hpp"
+#include "engine/json.hpp"
 #include "engine/output.hpp"
 #include "engine/version.hpp"
 
@@ -16,19 +16,6 @@ namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-Json number(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
-
-Json value_at(const Json& object, std::initializer_list<const char*> path) {
-  const Json* v = &object;
-  for (const char* key : path) {
-    if (!v->is_object() || !v->contains(key)) return nullptr;
-    v = &v->at(key);
-  }
-  return *v;
-}
 
 // The result of a row that has ended with this config.
 Json finished_result(const std::string& directory, const std::string& sha256) {
@@ -71,7 +58,7 @@ Json summary_of(const Json& table, double tolerance) {
     if (constant.is_number() && std::isfinite(m)) beats = m < constant.get<double>();
     cases.push_back({{"recipe", name},
                      {"seeds", seeds},
-                     {"median_mse_km2_s2", number(m)},
+                     {"median_mse_km2_s2", number_or_null(m)},
                      {"published_mse_km2_s2", published},
                      {"reached", reached},
                      {"beats_best_constant", beats}});
@@ -133,9 +120,9 @@ Json table_json(const std::vector<TableRow>& rows, double tolerance) {
                      {"mae_km_s", mae.is_number() ? Json(mae.get<double>() / 1000) : Json(nullptr)},
                      {"region", value_at(error, {"region"})},
                      {"published",
-                      {{"mse_km2_s2", number(p.mse_km2_s2)},
-                       {"ssim", number(p.ssim)},
-                       {"mae_km_s", number(p.mae_km_s)},
+                      {{"mse_km2_s2", number_or_null(p.mse_km2_s2)},
+                       {"ssim", number_or_null(p.ssim)},
+                       {"mae_km_s", number_or_null(p.mae_km_s)},
                        {"source", row.recipe.source}}},
                      {"reached", reached},
                      {"start_mse_km2_s2", value_at(r, {"baselines", "start_model", "mse_km2_s2"})},

@@ -2,7 +2,6 @@
 #include "engine/run.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -12,6 +11,7 @@
 #include "engine/io/info.hpp"
 #include "engine/io/safetensors.hpp"
 #include "engine/io/sha256.hpp"
+#include "engine/json.hpp"
 #include "engine/output.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
@@ -23,11 +23,6 @@ namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// A number that does not exist is null, never NaN.
-Json number(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
 
 // Kernel times by the phases of the report.
 Json phase_seconds(const Trace& trace, double io_s) {
@@ -230,18 +225,18 @@ class Runner {
     for (const auto& [name, value] : r.phi_model) model_terms[name] = value;
     Json line{{"iteration", r.iteration},
               {"stage", r.stage},
-              {"phi", number(r.phi)},
-              {"phi_data", number(r.phi_data)},
+              {"phi", number_or_null(r.phi)},
+              {"phi_data", number_or_null(r.phi_data)},
               {"phi_model", model_terms},
               {"chi2", nullptr},
-              {"grad_norm", number(r.gradient_norm)},
-              {"step_norm", number(r.step_norm)},
-              {"lr", number(learning_rate() * r.rate_factor)},
+              {"grad_norm", number_or_null(r.gradient_norm)},
+              {"step_norm", number_or_null(r.step_norm)},
+              {"lr", number_or_null(learning_rate() * r.rate_factor)},
               {"evaluations", r.evaluations}};
     if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
       const auto model = inversion_->model();
       line["model_rmse_mps"] =
-          number(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
+          number_or_null(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
     }
     line["time_s"] = r.seconds;
     line["elapsed_s"] = now_s() - start_s_;
@@ -320,8 +315,8 @@ class Runner {
       const double e = model[i] - problem_.true_model[i], s = problem_.start[i] - problem_.true_model[i];
       sum += e * e, start += s * s, absolute += std::abs(e), ++n;
     }
-    const auto mean = [n](double x) { return number(x / static_cast<double>(n)); };
-    const auto root = [n](double x) { return number(std::sqrt(x / static_cast<double>(n))); };
+    const auto mean = [n](double x) { return number_or_null(x / static_cast<double>(n)); };
+    const auto root = [n](double x) { return number_or_null(std::sqrt(x / static_cast<double>(n))); };
     model_error_["region"] = {
         {"nodes", n}, {"rmse_mps", root(sum)}, {"mae_mps", mean(absolute)}, {"start_rmse_mps", root(start)}};
   }
@@ -340,9 +335,9 @@ class Runner {
 
   Json misfit_section() const {
     if (inversion_ == nullptr) return nullptr;
-    return {{"initial", number(inversion_->initial_phi())},
-            {"final", number(last_phi_)},
-            {"best", number(inversion_->best_phi())},
+    return {{"initial", number_or_null(inversion_->initial_phi())},
+            {"final", number_or_null(last_phi_)},
+            {"best", number_or_null(inversion_->best_phi())},
             {"best_iteration", inversion_->best_iteration()},
             {"chi2", nullptr},
             {"history", "progress.jsonl"}};

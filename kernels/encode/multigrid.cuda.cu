@@ -4,6 +4,7 @@
 // overflows. Integer addition is associative, so the bits do not depend on the order in which threads arrive. The
 // rounding is about n 2^-60 of max |d_y|, below that of a sum in single precision for every n that fits in memory.
 #include "kernels/encode/multigrid.hpp"
+#include "kernels/pointwise/pointwise.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 
@@ -96,12 +97,6 @@ struct LinksPoint {
   }
 };
 
-template <class T>
-struct StoreZero {
-  T* to;
-  TERRANE_HD void operator()(Index i) const { to[i] = T(0); }
-};
-
 // --- gradient of the table -------------------------------------------------------------------------------------------
 using Word = unsigned long long;  // the type of 64-bit atomics
 
@@ -169,7 +164,7 @@ template <class T, int D>
 void table_gradient(Stream& s, const MultigridVjp<T>& f) {
   const Index size = f.shape.parameters(), values = f.n * f.shape.n_out(), threads = f.n * f.shape.levels;
   const FixedPoint fixed{static_cast<Word*>(s.scratch((size + 1) * static_cast<Index>(sizeof(Word)))), f.n};
-  parallel_for(s, size + 1, StoreZero<Word>{fixed.words});
+  parallel_for(s, size + 1, Fill<Word>{fixed.words, Word(0), size + 1});
   const Index blocks = (values + 255) / 256;
   launch_elementwise(s, dim3(static_cast<unsigned>(blocks < 1024 ? blocks : 1024)), dim3(256), largest_kernel<T>, f.d_y,
                      values, fixed.words);
@@ -206,7 +201,7 @@ TERRANE_INSTANTIATE(multigrid_vjp, MultigridVjp)
 template <class T>
 void multigrid_jvp(Stream& s, const MultigridJvp<T>& f) {
   if (f.t_table == nullptr && f.t_x == nullptr) {
-    return parallel_for(s, f.n * f.shape.n_out(), StoreZero<T>{f.t_y});
+    return parallel_for(s, f.n * f.shape.n_out(), Fill<T>{f.t_y, T(0), f.n * f.shape.n_out()});
   }
   if (f.shape.d == 1) return parallel_for_2d(s, f.n, f.shape.levels, TangentPoint<T, 1>{f});
   if (f.shape.d == 2) return parallel_for_2d(s, f.n, f.shape.levels, TangentPoint<T, 2>{f});

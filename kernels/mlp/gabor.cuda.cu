@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/mlp/gabor.hpp"
+#include "kernels/pointwise/pointwise.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 
@@ -182,12 +183,6 @@ struct CopyRows {
   Index to_row;
   TERRANE_HD void operator()(Index p, Index c) const { to[p * to_row + c] = c < valid ? from[p * from_row + c] : T(0); }
 };
-template <class T>
-struct StoreZero {
-  T* to;
-  TERRANE_HD void operator()(Index i) const { to[i] = T(0); }
-};
-
 // Scratch of one chunk: z and h of every hidden layer, two arrays of the widest row.
 template <class T>
 struct Chunk {
@@ -282,7 +277,8 @@ template <class T>
 void gabor_jvp(Stream& s, const GaborJvp<T>& f) {
   if (f.n == 0) return;
   const GaborShape& shape = f.shape;
-  if (f.t_theta == nullptr && f.t_x == nullptr) return parallel_for(s, f.n * shape.n_out, StoreZero<T>{f.t_y});
+  if (f.t_theta == nullptr && f.t_x == nullptr)
+    return parallel_for(s, f.n * shape.n_out, Fill<T>{f.t_y, T(0), f.n * shape.n_out});
   const Chunk<T> c(s, shape, f.n);
   for (Index first = 0; first < f.n; first += c.points) {
     const Index points = std::min(c.points, f.n - first);

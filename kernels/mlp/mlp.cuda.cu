@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/mlp/mlp_tensor.hpp"
+#include "kernels/pointwise/pointwise.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 
@@ -114,12 +115,6 @@ struct CopyOut {
   T* to;
   TERRANE_HD void operator()(Index i) const { to[i] = from[i]; }
 };
-template <class T>
-struct StoreZero {
-  T* to;
-  TERRANE_HD void operator()(Index i) const { to[i] = T(0); }
-};
-
 // Scratch of one chunk: a[l] and df[l] of layer l's outputs (l = 1..L), two arrays of the widest layer.
 template <class T>
 struct Chunk {
@@ -212,7 +207,8 @@ template <class T>
 void mlp_jvp(Stream& s, const MlpJvp<T>& f) {
   if (f.n == 0) return;
   const MlpShape& shape = f.shape;
-  if (f.t_theta == nullptr && f.t_x == nullptr) return parallel_for(s, f.n * shape.n_out(), StoreZero<T>{f.t_y});
+  if (f.t_theta == nullptr && f.t_x == nullptr)
+    return parallel_for(s, f.n * shape.n_out(), Fill<T>{f.t_y, T(0), f.n * shape.n_out()});
   Chunk<T> c(s, shape, f.n);
   for (Index first = 0; first < f.n; first += c.points) {
     const Index points = std::min(c.points, f.n - first), n_in = shape.n_in(), n_out = shape.n_out();

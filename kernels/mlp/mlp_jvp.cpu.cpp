@@ -2,6 +2,7 @@
 // Forward mode and Gram factors of the network on the CPU, on the same tiles as the reverse mode.
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/mlp/mlp_chunks.hpp"
+#include "kernels/pointwise/pointwise.hpp"
 #include "kernels/runtime/kernel.hpp"
 
 namespace terrane::TERRANE_BACKEND {
@@ -76,19 +77,13 @@ struct JvpTask {
   }
 };
 
-template <class T>
-struct StoreZero {
-  T* out;
-  void operator()(Index i) const { out[i] = T(0); }
-};
-
 }  // namespace
 
 template <class T>
 void mlp_jvp(Stream& s, const MlpJvp<T>& f) {
   if (f.n == 0) return;
   if (f.t_theta == nullptr && f.t_x == nullptr) {
-    parallel_for(s, f.n * f.shape.n_out(), StoreZero<T>{f.t_y});
+    parallel_for(s, f.n * f.shape.n_out(), Fill<T>{f.t_y, T(0), f.n * f.shape.n_out()});
     return;
   }
   const Chunks chunks = task_chunks(f.n, tile_points<T>(f.shape, true));

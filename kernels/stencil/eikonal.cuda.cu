@@ -4,6 +4,7 @@
 // iterate the same way on stored weights, so that each node gathers what its neighbours pass on: no atomics.
 #include <limits>
 
+#include "kernels/pointwise/pointwise.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/eikonal.hpp"
@@ -162,18 +163,6 @@ struct FirstShare {
   }
 };
 
-template <class T>
-struct StoreValue {
-  T* to;
-  T value;
-  TERRANE_HD void operator()(Index i) const { to[i] = value; }
-};
-template <class T>
-struct CopyArray {
-  const T* from;
-  T* to;
-  TERRANE_HD void operator()(Index i) const { to[i] = from[i]; }
-};
 // Largest magnitude of a block of 4096.
 template <class T>
 struct LargestPart {
@@ -216,10 +205,10 @@ T largest(Stream& s, const T* x, Index n) {
 template <class T, class Step>
 Index iterate(Stream& s, const EikonalSetup<T>& a, T* first, T* second, T* flag, Index most, const Step& step) {
   const Index values = a.groups * a.g.points * eikonal_lanes<T>;
-  parallel_for(s, values, CopyArray<T>{first, second});
+  parallel_for(s, values, CopyValues<T>{first, second, values});
   for (Index n = 0; n < most; n += iterations_a_check) {
     for (Index k = 0; k < iterations_a_check; ++k) {
-      if (k == iterations_a_check - 1) parallel_for(s, 1, StoreValue<T>{flag, T(0)});
+      if (k == iterations_a_check - 1) parallel_for(s, 1, Fill<T>{flag, T(0), 1});
       step(k % 2 == 0 ? first : second, k % 2 == 0 ? second : first, n);
     }
     if (read_value(s, flag) == T(0)) return n + iterations_a_check;
@@ -266,7 +255,7 @@ void eikonal_solve(Stream& s, const EikonalSolve<T>& f) {
   const Index values = f.s.groups * f.s.g.points * eikonal_lanes<T>;
   T* flag = f.scratch + values;
   const Index n = iterate(s, f.s, f.u, f.scratch, flag, most_iterations(f.s, f.max_sweeps), SolveStep<T>{s, f, flag});
-  parallel_for(s, f.s.groups, StoreValue<T>{f.sweeps, static_cast<T>(n)});
+  parallel_for(s, f.s.groups, Fill<T>{f.sweeps, static_cast<T>(n), f.s.groups});
 }
 TERRANE_INSTANTIATE(eikonal_solve, EikonalSolve)
 
@@ -286,7 +275,7 @@ void eikonal_tangent(Stream& s, const EikonalTangent<T>& f) {
   const T absolute = largest(s, f.t_u, values) * std::numeric_limits<T>::epsilon();
   const Index n = iterate(s, f.s, f.t_u, f.scratch, flag, most_iterations(f.s, f.max_sweeps),
                           WeightedStep<T, TangentValue<T>, EikonalTangent<T>>{s, f, weights, flag, absolute});
-  parallel_for(s, f.s.groups, StoreValue<T>{f.sweeps, static_cast<T>(n)});
+  parallel_for(s, f.s.groups, Fill<T>{f.sweeps, static_cast<T>(n), f.s.groups});
 }
 TERRANE_INSTANTIATE(eikonal_tangent, EikonalTangent)
 
@@ -301,7 +290,7 @@ void eikonal_adjoint(Stream& s, const EikonalAdjoint<T>& f) {
   const T absolute = largest(s, f.rho, values) * std::numeric_limits<T>::epsilon() * T(1e-3);
   const Index n = iterate(s, f.s, f.rho, f.scratch, flag, most_iterations(f.s, f.max_sweeps),
                           WeightedStep<T, AdjointValue<T>, EikonalAdjoint<T>>{s, f, weights, flag, absolute});
-  parallel_for(s, f.s.groups, StoreValue<T>{f.sweeps, static_cast<T>(n)});
+  parallel_for(s, f.s.groups, Fill<T>{f.sweeps, static_cast<T>(n), f.s.groups});
 }
 TERRANE_INSTANTIATE(eikonal_adjoint, EikonalAdjoint)
 
