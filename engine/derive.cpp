@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/problem.hpp"
+#include "engine/property.hpp"
 #include "engine/recipes.hpp"
 #include "engine/resolve.hpp"
 
@@ -48,8 +50,62 @@ void check_positions(const Json& survey, const std::string& name, Resolver& reso
   }
 }
 
+bool waves(const Json& config) { return config.at("physics").at("type") == "acoustic"; }
+
+// Keys that waves need and travel times do not have. False: a key is missing.
+bool check_survey(const Json& config, Resolver& resolver) {
+  const bool wave = waves(config);
+  if (is_null(config, "survey")) {
+    resolver.issue_at("", std::string("the section \"survey\" is missing (sources and receivers) for physics ") +
+                              config.at("physics").at("type").dump());
+    return false;
+  }
+  const Json& survey = config.at("survey");
+  bool complete = true;
+  for (const auto& [key, example] : {std::pair{"dt_s", "0.001"}, std::pair{"nt", "1000"},
+                                     std::pair{"wavelet", "{\"type\": \"ricker\", \"frequency_hz\": 15}"}}) {
+    const bool given = !survey.at(key).is_null();
+    if (wave && !given) {
+      complete = false;
+      resolver.issue_at("/survey",
+                        "\"" + std::string(key) + "\" is missing (waves need it), e.g. \"" + key + "\": " + example);
+    } else if (!wave && given) {
+      resolver.issue_at(std::string("/survey/") + key, "belongs to waves: travel times do not take it");
+    }
+  }
+  if (wave && !survey.at("pairs").is_null()) {
+    resolver.issue_at("/survey/pairs", "belongs to travel times: every receiver records every shot of waves");
+  }
+  return complete;
+}
+
+void check_pairs(const Json& survey, Resolver& resolver) {
+  if (survey.at("pairs").is_null()) return;
+  if (survey.at("pairs").empty()) resolver.issue_at("/survey/pairs", "the list is empty: leave it out for all pairs");
+  const auto count = [&](const char* name) -> std::int64_t {
+    const Json& p = survey.at(name);
+    if (p.contains("count")) return p.at("count");
+    return p.at("type") == "points" ? static_cast<std::int64_t>(std::max(p.at("x_m").size(), p.at("z_m").size())) : -1;
+  };
+  const std::int64_t sources = count("sources"), receivers = count("receivers");
+  for (std::size_t i = 0; i < survey.at("pairs").size(); ++i) {
+    const Json& pair = survey.at("pairs")[i];
+    if (!pair[0].is_number() || !pair[1].is_number()) continue;
+    if ((sources >= 0 && pair[0] >= sources) || (receivers >= 0 && pair[1] >= receivers)) {
+      resolver.issue_at("/survey/pairs/" + std::to_string(i), pair.dump() + " names no source or receiver: there are " +
+                                                                  std::to_string(sources) + " and " +
+                                                                  std::to_string(receivers) + ", counted from 0");
+    }
+  }
+}
+
+bool is_npy(const std::string& path) { return path.size() > 4 && path.substr(path.size() - 4) == ".npy"; }
+
 void derive_survey(Json& config, Resolver& resolver) {
   Json& survey = config.at("survey");
+  check_positions(survey, "sources", resolver);
+  check_positions(survey, "receivers", resolver);
+  if (!waves(config)) return check_pairs(survey, resolver);
   Json& wavelet = survey.at("wavelet");
   if (wavelet.at("type") == "ricker") {
     const double frequency = wavelet.at("frequency_hz").get<double>(), dt_s = survey.at("dt_s").get<double>();
@@ -60,8 +116,6 @@ void derive_survey(Json& config, Resolver& resolver) {
                             text_of(Json(0.5 / dt_s)) + " Hz: lower it or take a smaller dt_s");
     }
   }
-  check_positions(survey, "sources", resolver);
-  check_positions(survey, "receivers", resolver);
 }
 
 // A model that names another section: the section must exist, and a model cannot be made of itself.
@@ -78,6 +132,7 @@ void check_model(const Json& model, const Json& config, const std::string& point
 
 void check_noise(const Json& noise, const std::string& pointer, Resolver& resolver) {
   if (noise.is_null()) return;
+  // std_s resolves to the plain name, as the unit of wave data is free.
   if (noise.at("relative").is_null() == noise.at("std").is_null()) {
     resolver.issue_at(pointer, "give one of relative and std, e.g. \"relative\": 0.02");
   }
@@ -105,10 +160,48 @@ void derive_layers(Json& field, Resolver& resolver) {
   field["layers"] = hidden.size();
 }
 
+// Values in the unit of another property than the field's are refused; unset keys take the suffix of the field's.
+void use_property(Json& object, const char* name, const PropertyInfo& p, const std::string& pointer,
+                  Resolver& resolver) {
+  for (const PropertyInfo& other : properties()) {
+    const std::string key = name + other.suffix();
+    if (other.quantity == p.quantity || !object.contains(key)) continue;
+    if (!object.at(key).is_null()) {
+      resolver.issue_at(pointer + "/" + key, "the field stands for " + std::string(p.name) + ": write \"" + name +
+                                                 p.suffix() + "\", in " + p.unit());
+    }
+    Json renamed = Json::object();  // the order of the keys stays
+    for (const auto& [k, v] : object.items()) renamed[k == key ? name + p.suffix() : k] = v;
+    object = renamed;
+  }
+}
+
+void derive_property(Json& config, Resolver& resolver) {
+  Json& field = config.at("field");
+  if (field.at("property").is_null()) return;
+  const PropertyInfo& p = property_info(field.at("property").get<std::string>());
+  if (waves(config) && p.quantity != Quantity::velocity) {
+    resolver.issue_at("/field/property", "acoustic waves take a velocity: write \"property\": \"vp\"");
+  }
+  Json& transform = field.at("transform");
+  const std::string type = transform.at("type");
+  for (const char* name : {"min", "max", "center"}) use_property(transform, name, p, "/field/transform", resolver);
+  if (type == "perturb" || type == "affine") {
+    use_property(transform, "scale", p, "/field/transform", resolver);
+    Json& scale = transform.at("scale" + p.suffix());
+    if (scale.is_null()) scale = p.perturb_scale;
+  }
+  order_limits(transform, "min" + p.suffix(), "max" + p.suffix(), "/field/transform", resolver);
+  for (const char* name : {"min", "max"}) use_property(config.at("bounds"), name, p, "/bounds", resolver);
+  order_limits(config.at("bounds"), "min" + p.suffix(), "max" + p.suffix(), "/bounds", resolver);
+  if (!config.at("score_body").is_null())
+    use_property(config.at("score_body"), "threshold", p, "/score_body", resolver);
+}
+
 void derive_transform(Json& config, Resolver& resolver) {
   Json& field = config.at("field");
+  derive_property(config, resolver);
   Json& transform = field.at("transform");
-  order_limits(transform, "min_mps", "max_mps", "/field/transform", resolver);
   if (transform.at("type") == "bounded" && !transform.at("around").is_null()) {
     transform["type"] = "bounded-perturb";
     transform["scale"] = 1.0;
@@ -125,10 +218,11 @@ void derive_transform(Json& config, Resolver& resolver) {
 }
 
 void derive_rate(Json& optimizer, const Json& field) {
-  if (optimizer.is_null() || !optimizer.at("lr").is_null()) return;
+  if (optimizer.is_null() || !optimizer.contains("lr") || !optimizer.at("lr").is_null()) return;
   const bool grid = field.at("type") == "grid";
   const bool physical = grid && field.at("transform").at("type") == "identity";
-  optimizer["lr"] = physical ? 5.0 : grid ? 0.005 : 1e-4;
+  const double rate = property_info(field.at("property").get<std::string>()).grid_rate;
+  optimizer["lr"] = physical ? rate : grid ? 0.005 : 1e-4;
 }
 
 // Parts of a field, see engine/field.hpp.
@@ -149,7 +243,7 @@ std::vector<std::string> group_names(const Json& field) {
 
 // Group names belong to the field.
 void check_groups(const Json& optimizer, const Json& field, const std::string& pointer, Resolver& resolver) {
-  if (optimizer.is_null()) return;
+  if (optimizer.is_null() || !optimizer.contains("groups")) return;
   const std::vector<std::string> names = group_names(field);
   for (const auto& [name, group] : optimizer.at("groups").items()) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
@@ -164,7 +258,8 @@ void derive_stages(Json& config, Resolver& resolver) {
   derive_rate(optimizer, config.at("field"));
   check_groups(optimizer, config.at("field"), "/optimizer", resolver);
   if (stages.empty()) {
-    const Json iterations = optimizer.at("iterations").is_null() ? Json(500) : optimizer.at("iterations");
+    const int usual = optimizer.at("type") == "gauss-newton" ? 30 : 500;
+    const Json iterations = optimizer.at("iterations").is_null() ? Json(usual) : optimizer.at("iterations");
     stages.push_back({{"iterations", iterations},
                       {"lowpass_hz", nullptr},
                       {"highpass_hz", nullptr},
@@ -189,6 +284,80 @@ void derive_stages(Json& config, Resolver& resolver) {
   }
 }
 
+// What belongs to waves only.
+void check_travel(const Json& config, Resolver& resolver) {
+  const auto refuse = [&](const std::string& pointer, const Json& value, const Json& unset) {
+    if (!value.is_null() && value != unset) resolver.issue_at(pointer, "belongs to waves: travel times do not take it");
+  };
+  const Json& data = config.at("data");
+  refuse("/data/highpass_hz", data.at("highpass_hz"), nullptr);
+  refuse("/data/lowpass_hz", data.at("lowpass_hz"), nullptr);
+  if (data.at("type") == "synthetic" && config.at("physics").at("type") == "straight-ray") {
+    refuse("/data/refine", data.at("refine"), 1);
+    refuse("/data/order", data.at("order"), nullptr);
+  }
+  const auto misfit = [&](const Json& m, const std::string& pointer) {
+    if (m.is_null()) return;
+    const std::string type = m.at("type");
+    if (type == "envelope" || type == "global-correlation" || type == "weci") refuse(pointer + "/type", type, nullptr);
+    if (m.contains("normalize") && m.at("normalize") == "trace") refuse(pointer + "/normalize", "trace", nullptr);
+  };
+  misfit(config.at("misfit"), "/misfit");
+  const auto batch = [&](const Json& o, const std::string& pointer) {
+    if (!o.is_null() && o.contains("batch_shots")) refuse(pointer + "/batch_shots", o.at("batch_shots"), 0);
+  };
+  batch(config.at("optimizer"), "/optimizer");
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    const std::string pointer = "/stages/" + std::to_string(i);
+    const Json& stage = config.at("stages")[i];
+    refuse(pointer + "/lowpass_hz", stage.at("lowpass_hz"), nullptr);
+    refuse(pointer + "/highpass_hz", stage.at("highpass_hz"), nullptr);
+    misfit(stage.at("misfit"), pointer + "/misfit");
+    batch(stage.at("optimizer"), pointer + "/optimizer");
+  }
+}
+
+// What only Gauss-Newton has, and what it cannot do.
+void check_least_squares(const Json& config, Resolver& resolver) {
+  const auto check = [&](const Json& stage, const std::string& at) {
+    const auto of = [&](const char* key) -> const Json& {
+      return stage.contains(key) && !stage.at(key).is_null() ? stage.at(key) : config.at(key);
+    };
+    const bool least_squares = of("optimizer").at("type") == "gauss-newton";
+    if (least_squares && of("misfit").at("type") != "chi2") {
+      resolver.issue_at(at + "/misfit", "gauss-newton needs the misfit \"chi2\"");
+    }
+    if (least_squares && !of("optimizer").at("beta").is_null() && !of("optimizer").at("beta_ratio").is_null()) {
+      resolver.issue_at(at + "/optimizer/beta_ratio", "give beta or beta_ratio, not both");
+    }
+    for (std::size_t i = 0; i < of("regularizers").size(); ++i) {
+      const Json& r = of("regularizers")[i];
+      const std::string pointer = at + "/regularizers/" + std::to_string(i);
+      if (least_squares) continue;
+      if (r.at("type") == "sparse") resolver.issue_at(pointer, "sparse norms belong to the optimizer gauss-newton");
+    }
+  };
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    const Json& stage = config.at("stages")[i];
+    const bool own =
+        !stage.at("misfit").is_null() || !stage.at("optimizer").is_null() || !stage.at("regularizers").is_null();
+    check(stage, own ? "/stages/" + std::to_string(i) : "");
+  }
+}
+
+void check_surface(const Json& physics, Resolver& resolver) {
+  if (!physics.contains("surface") || !physics.at("surface").is_object()) return;
+  const Json &x = physics.at("surface").at("x_m"), &z = physics.at("surface").at("z_m");
+  if (z.size() != 1 && z.size() != x.size()) {
+    resolver.issue_at("/physics/surface/z_m", std::to_string(x.size()) + " x_m but " + std::to_string(z.size()) +
+                                                  " z_m: give as many of both, or one depth for all");
+  }
+  for (std::size_t i = 1; i < x.size(); ++i) {
+    if (x[i] > x[i - 1]) continue;
+    return resolver.issue_at("/physics/surface/x_m/" + std::to_string(i), "positions must rise");
+  }
+}
+
 void derive_invert(Json& config, Resolver& resolver) {
   const Json& data = config.at("data");
   check_band(data, "/data", resolver);
@@ -201,7 +370,8 @@ void derive_invert(Json& config, Resolver& resolver) {
   derive_layers(config.at("field"), resolver);
   derive_transform(config, resolver);
   derive_stages(config, resolver);
-  order_limits(config.at("bounds"), "min_mps", "max_mps", "/bounds", resolver);
+  if (!waves(config)) check_travel(config, resolver);
+  check_least_squares(config, resolver);
 }
 
 void derive_forward(Json& config, Resolver& resolver) {
@@ -234,15 +404,32 @@ void derive(Json& config, Resolver& resolver) {
     derive_reproduce(config, resolver);
     return;
   }
-  derive_survey(config, resolver);
-  derive_boundary(config, resolver);
+  const bool invert = config.at("task") == "invert";
+  const bool file = invert && config.at("data").at("type") == "file";
+  const bool picks = !waves(config) && file && !is_npy(config.at("data").at("path"));
+  if (picks && !is_null(config, "survey")) {
+    resolver.issue_at("/survey", "the file of picks holds the sensors and pairs: leave this section out");
+  } else if (!picks) {
+    if (!check_survey(config, resolver)) return;
+    derive_survey(config, resolver);
+  }
+  if (is_null(config, "grid")) {
+    if (!picks) {
+      return resolver.issue_at("",
+                               "the section \"grid\" is missing, e.g. \"grid\": {\"nz\": 70, \"nx\": 70, "
+                               "\"dz_m\": 10, \"dx_m\": 10}");
+    }
+    if (resolver.issues().empty()) config["grid"] = grid_for_picks(config);
+  }
+  if (waves(config)) derive_boundary(config, resolver);
+  check_surface(config.at("physics"), resolver);
   for (const std::string name : {"true_model", "start_model", "model"}) {
     if (!is_null(config, name)) check_model(config.at(name), config, "/" + name, resolver);
   }
-  if (config.at("task") == "forward") {
-    derive_forward(config, resolver);
-  } else {
+  if (invert) {
     derive_invert(config, resolver);
+  } else {
+    derive_forward(config, resolver);
   }
 }
 

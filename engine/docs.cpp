@@ -66,6 +66,8 @@ std::string form_of(const Key& key) {
     case KeyKind::component_list:
       return is_typed(key.slot) ? "list of " + std::string(key.slot) + ": " + join_words(type_names(key.slot))
                                 : "list of objects";
+    case KeyKind::pairs:
+      return "list of [integer, integer]";
     case KeyKind::groups:
       return "object, {\"lr\": number} per group";
     case KeyKind::free:
@@ -80,10 +82,7 @@ std::string default_of(const Key& key) {
   return key.fallback == "null" ? "none" : std::string(key.fallback);
 }
 
-std::string shown_name(const Key& key) {
-  return key.resolved_name() +
-         (key.also == Quantity::none ? "" : " or " + std::string(key.name) + std::string(suffix_of(key.also)));
-}
+std::string shown_name(const Key& key) { return join_words(key.names(), " or "); }
 
 std::string component_text(const Component& row) {
   std::string text = row.type.empty() ? std::string(row.help) + "\n"
@@ -104,6 +103,13 @@ std::string escaped(std::string text) {
   return text;
 }
 
+// "; also `value_s_per_m`".
+std::string also_of(const Key& key) {
+  std::string text;
+  for (const Quantity q : key.also) text += "; also `" + std::string(key.name) + std::string(suffix_of(q)) + "`";
+  return text;
+}
+
 std::string component_markdown(const Component& row) {
   std::string text =
       row.type.empty() ? std::string() : "### `" + std::string(row.slot) + "`: `" + std::string(row.type) + "`\n\n";
@@ -115,9 +121,7 @@ std::string component_markdown(const Component& row) {
   for (const Key& key : row.keys) {
     text += "| `" + key.resolved_name() + "` | " + escaped(form_of(key)) + " | " +
             (key.required() ? "required" : "`" + escaped(default_of(key)) + "`") + " | " +
-            escaped(std::string(key.help)) +
-            (key.also == Quantity::none ? ""
-                                        : "; also `" + std::string(key.name) + std::string(suffix_of(key.also)) + "`") +
+            escaped(std::string(key.help)) + also_of(key) +
             (key.example.empty() ? "" : ", e.g. `" + escaped(std::string(key.example)) + "`") + " |\n";
   }
   return text + "\n";
@@ -140,8 +144,11 @@ class Annotator {
            std::string(row.help) + alternatives(row));
     }
     for (const Key& key : row.keys) {
-      const std::string name = key.resolved_name();
-      if (!json.contains(name)) continue;
+      std::string name;
+      for (const std::string& spelling : key.names()) {
+        if (json.contains(spelling)) name = spelling;
+      }
+      if (name.empty()) continue;
       const Json& value = json.at(name);
       const std::string head = "\"" + name + "\": ";
       if (value.is_null()) {

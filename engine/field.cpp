@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/io/npy.hpp"
 #include "kernels/encode/multigrid_shape.hpp"
 #include "kernels/runtime/random.hpp"
 
@@ -98,9 +99,15 @@ MlpShape layers_of(Index inputs, const std::vector<Index>& hidden, Index outputs
 
 }  // namespace
 
-CoordinateScaling CoordinateScaling::make(const Grid2& grid, bool isotropic) {
+CoordinateScaling CoordinateScaling::make(const Grid2& grid, const std::string& coordinates) {
   CoordinateScaling c;
-  c.isotropic = isotropic;
+  const bool isotropic = c.isotropic = coordinates == "isotropic";
+  if (coordinates == "unit") {
+    c.step[0] = grid.nz > 1 ? 1 / static_cast<double>(grid.nz - 1) : 0;
+    c.step[1] = grid.nx > 1 ? 1 / static_cast<double>(grid.nx - 1) : 0;
+    c.zeta_shift = 0, c.zeta_scale = 1;
+    return c;
+  }
   const double half[2] = {0.5 * static_cast<double>(grid.nz - 1), 0.5 * static_cast<double>(grid.nx - 1)};
   const double spacing[2] = {grid.dz_m, grid.dx_m};
   const double longest = std::max(half[0] * spacing[0], half[1] * spacing[1]);
@@ -162,10 +169,10 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
   const bool table = encoder_type == "dense-grid" || encoder_type == "hash-grid";
   if (type != "grid") {
     const std::string coordinates = word_or(field, "coordinates", "per-axis");
-    if (coordinates != "per-axis" && coordinates != "isotropic") {
-      fail("/field/coordinates", "unknown scaling \"" + coordinates + "\": use per-axis or isotropic");
+    if (coordinates != "per-axis" && coordinates != "isotropic" && coordinates != "unit") {
+      fail("/field/coordinates", "unknown scaling \"" + coordinates + "\": use per-axis, isotropic or unit");
     }
-    f.scaling_ = CoordinateScaling::make(grid, coordinates == "isotropic");
+    f.scaling_ = CoordinateScaling::make(grid, coordinates);
   }
   if (type == "grid") {
     f.type_ = FieldType::grid;
@@ -296,7 +303,20 @@ void Field<T>::read_network(const Json& field) {
   }
   if (encoder != nullptr) {
     sigma_ = quantity_or(*encoder, "sigma", 10);
-    if (encoder->contains("cycles") && encoder->at("cycles").is_array()) {
+    if (encoder->contains("centered") && encoder->at("centered").is_boolean() && encoder->at("centered").get<bool>()) {
+      scaling_.zeta_shift -= 0.5;
+    }
+    const std::string file = word_or(*encoder, "file", "");
+    if (!file.empty()) {
+      const auto a = read_npy<double>(file);
+      if (a.shape.size() != 2 || a.shape[1] != 2) {
+        throw Error(ErrorCode::data, "frequencies have the shape (m, 2), this is " + shape_text(a.shape), file);
+      }
+      frequencies_ = a.values;
+      if (word_or(*encoder, "file_axes", "zx") == "xz") {
+        for (std::size_t i = 0; i < frequencies_.size(); i += 2) std::swap(frequencies_[i], frequencies_[i + 1]);
+      }
+    } else if (encoder->contains("cycles") && encoder->at("cycles").is_array()) {
       frequencies_ = axis_frequencies(encoder->at("cycles").template get<std::vector<double>>());
     } else {
       const auto m = static_cast<Index>(quantity_or(*encoder, "frequencies", 64));

@@ -11,8 +11,9 @@
 //             alpha) / rms(q), or the other way round (alpha_on); the rms are constants of the initial parameters, or 1
 //             with normalize off.
 //
-// Coordinates: xi of node k of n is -1 + 2 k / (n - 1), 0 for n = 1 ("per-axis"), or the distance from the centre over
-// the longest half-length ("isotropic"). Fourier features and grids take zeta = (xi + 1) / 2. theta is flat, in groups:
+// Coordinates: xi of node k of n is -1 + 2 k / (n - 1), 0 for n = 1 ("per-axis"), k / (n - 1) ("unit"), or the distance
+// from the centre over the longest half-length ("isotropic"). Fourier features and grids take zeta = (xi + 1) / 2, in
+// [0, 1]; "centered" features count their cycles from the centre, zeta - 1/2. theta is flat, in groups:
 // "grid" (values or table), "inr" (hidden layers of a network, or the whole branch), "core" (C), "fusion" (hidden
 // layers after the fusion), "head" (last linear layer).
 //
@@ -47,7 +48,9 @@ struct CoordinateScaling {
   bool isotropic = false;
   double origin[2] = {0, 0};
   double step[2] = {0, 0};
-  static CoordinateScaling make(const Grid2& grid, bool isotropic);
+  // zeta = zeta_shift + zeta_scale xi
+  double zeta_shift = 0.5, zeta_scale = 0.5;
+  static CoordinateScaling make(const Grid2& grid, const std::string& coordinates);  // as in the config
 };
 
 // Networks as shapes, also of other dimensions than the grid's. `hidden`: width of every activated layer.
@@ -88,6 +91,8 @@ class Field {
   std::vector<T> output_gradient(Stream& s, const std::vector<T>& theta) const;
   // RMS of the grid and the branch features of the initial parameters; 1 where nothing is normalised.
   std::array<double, 2> feature_rms(Stream& s) const;
+  // Does the map or the start of theta come from a start model?
+  bool needs_start() const { return type_ == FieldType::grid || starts_at_zero(); }
   // Architecture and coordinate scaling, for weights.safetensors.
   std::map<std::string, std::string> metadata() const;
   // Frozen numbers beside theta: the Fourier frequencies (m, 2), cycles per unit of zeta; empty for the other types.

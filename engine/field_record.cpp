@@ -158,13 +158,13 @@ void Field<T>::set_points(Tape<T>& tape, const Points& p, Index first) const {
     GridCoordinates<T> c{rows, grid_.nx, {}, {}, tape.data(x)};
     for (int a = 0; a < 2; ++a) {
       const double origin = scaling_.origin[a] + (a == 0 ? scaling_.step[0] * static_cast<double>(first) : 0.0);
-      c.origin[a] = scale * (origin + shift);
+      c.origin[a] = shift + scale * origin;
       c.step[a] = scale * scaling_.step[a];
     }
     grid_coordinates(tape.stream(), c);
   };
   if (p.xi.valid()) nodes(p.xi, 0, 1);
-  if (p.zeta.valid()) nodes(p.zeta, 1, 0.5);  // zeta = (xi + 1) / 2
+  if (p.zeta.valid()) nodes(p.zeta, scaling_.zeta_shift, scaling_.zeta_scale);
   for (int a = 0; a < 2; ++a) {
     if (!p.axis[a].valid()) continue;
     std::vector<T> values(static_cast<std::size_t>(tape.size(p.axis[a])));
@@ -315,7 +315,7 @@ std::vector<T> Field<T>::output_gradient(Stream& s, const std::vector<T>& theta)
       std::fill_n(to, rows * nx, T(0));
       for (const Var x : {p.xi, p.zeta, p.axis[a]}) {
         if (!x.valid()) continue;
-        const double per_metre = scaling_.step[a] / spacing[a] * (x.id == p.zeta.id ? 0.5 : 1.0);
+        const double per_metre = scaling_.step[a] / spacing[a] * (x.id == p.zeta.id ? scaling_.zeta_scale : 1.0);
         std::vector<T> direction(static_cast<std::size_t>(tape.size(x)), T(0));
         const std::size_t width = x.id == p.axis[a].id ? 1 : 2;
         for (std::size_t i = width == 1 ? 0 : static_cast<std::size_t>(a); i < direction.size(); i += width) {
@@ -348,7 +348,7 @@ std::map<std::string, std::string> Field<T>::metadata() const {
     m["group." + g.name] = std::to_string(g.offset) + " " + std::to_string(g.size);
   }
   if (type_ == FieldType::grid) return m;
-  m["coordinates"] = scaling_.isotropic ? "isotropic" : "per-axis";
+  m["coordinates"] = scaling_.isotropic ? "isotropic" : scaling_.zeta_scale == 1 ? "unit" : "per-axis";
   m["coordinates.origin"] = text_of(scaling_.origin[0]) + " " + text_of(scaling_.origin[1]);
   m["coordinates.step"] = text_of(scaling_.step[0]) + " " + text_of(scaling_.step[1]);
   if (shape_.layers > 0) m["network.layers"] = layers_text(shape_);
@@ -378,6 +378,7 @@ std::map<std::string, std::string> Field<T>::metadata() const {
   }
   if (frequencies_.empty()) return m;
   m["fourier.sigma"] = text_of(sigma_);
+  m["fourier.zeta"] = text_of(scaling_.zeta_shift) + " " + text_of(scaling_.zeta_scale);
   std::string b;
   for (const double f : frequencies_) b += (b.empty() ? "" : " ") + text_of(f);
   m["fourier.frequencies"] = b;

@@ -142,7 +142,8 @@ Image colorize(const float* values, Index rows, Index columns, Colormap map, dou
           sum += static_cast<double>(values[i * columns + j]);
         }
       }
-      const Color color = map_color(map, (sum / static_cast<double>(n) - lo) / range);
+      const double value = sum / static_cast<double>(n);
+      const Color color = std::isfinite(value) ? map_color(map, (value - lo) / range) : Color{206, 209, 213};
       std::uint8_t* p = image.at(r, c);
       p[0] = color.r;
       p[1] = color.g;
@@ -152,12 +153,40 @@ Image colorize(const float* values, Index rows, Index columns, Colormap map, dou
   return image;
 }
 
+namespace {
+
+// Straight pieces of the line at `level` inside each square of four cell centres (marching squares).
+void draw_contour(Drawing& d, const Rect& area, const ImagePanel& p, double level) {
+  const auto at = [&](Index r, Index c) { return static_cast<double>(p.values[r * p.columns + c]); };
+  const double w = area.width / static_cast<double>(p.columns), h = area.height / static_cast<double>(p.rows);
+  for (Index r = 0; r + 1 < p.rows; ++r) {
+    for (Index c = 0; c + 1 < p.columns; ++c) {
+      const double v[4] = {at(r, c), at(r, c + 1), at(r + 1, c + 1), at(r + 1, c)};
+      const double x[4] = {0, 1, 1, 0}, y[4] = {0, 0, 1, 1};
+      std::vector<Point> cuts;
+      for (int k = 0; k < 4; ++k) {
+        const int n = (k + 1) % 4;
+        if (!std::isfinite(v[k]) || !std::isfinite(v[n]) || (v[k] < level) == (v[n] < level)) continue;
+        const double t = (level - v[k]) / (v[n] - v[k]);
+        cuts.push_back({area.x + (static_cast<double>(c) + 0.5 + x[k] + t * (x[n] - x[k])) * w,
+                        area.y + (static_cast<double>(r) + 0.5 + y[k] + t * (y[n] - y[k])) * h});
+      }
+      for (std::size_t k = 0; k + 1 < cuts.size(); k += 2) {
+        d.line({cuts[k], cuts[k + 1]}, Paint::of({255, 255, 255}, 0.8), 0.9);
+      }
+    }
+  }
+}
+
+}  // namespace
+
 void draw_image_panel(Drawing& d, const Rect& area, const ImagePanel& panel) {
   const double pixels = 2;  // of the image for one unit of the drawing
   d.image(area,
           colorize(panel.values, panel.rows, panel.columns, panel.map, panel.lo, panel.hi,
                    static_cast<Index>(area.height * pixels), static_cast<Index>(area.width * pixels)),
           panel.smooth);
+  for (const double level : panel.contours) draw_contour(d, area, panel, level);
   Axis y = panel.y;
   y.reversed = true;
   draw_axes(d, area, panel.x, y, panel.y_labels, false);

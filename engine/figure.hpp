@@ -20,13 +20,14 @@ struct Axis {
 struct ImagePanel {
   std::string title;
   Index rows = 0, columns = 0;
-  const float* values = nullptr;  // (rows, columns); NaN is drawn light gray
+  const float* values = nullptr;  // (rows, columns); NaN is drawn gray
   Axis x, y;                      // y grows downwards
   Colormap map = Colormap::viridis;
   double lo = 0, hi = 1;  // colour range
   bool smooth = false;
   bool y_labels = true;
-  std::vector<Point> marks;  // small triangles at positions in axis units, for sources
+  std::vector<Point> marks;      // small triangles at positions in axis units, for sources
+  std::vector<double> contours;  // values whose lines are drawn
 };
 
 struct Series {

@@ -10,6 +10,7 @@
 #include "engine/output.hpp"
 #include "engine/reproduce.hpp"
 #include "engine/run.hpp"
+#include "engine/simulation.hpp"
 
 namespace terrane {
 
@@ -19,6 +20,9 @@ namespace {
 constexpr Index program_bytes = Index{20} << 20;
 // Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
 constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
+// Travel times: nodes x sources a second of the eikonal solver with its adjoint, cells of rays a second, network
+// operations a second.
+constexpr double eikonal_nodes_per_s = 4e6, ray_cells_per_s = 1e9, network_flops_per_s = 5e10;
 
 std::string gigabytes(double bytes) {
   char text[64];
@@ -36,7 +40,8 @@ struct Sizes {
   Index batch = 0;
   Index iterations = 0;
   Index parameters = 0;
-  WavePlan plan;
+  WavePlan plan;  // of waves
+  std::string describe;
 };
 
 template <class T>
@@ -45,13 +50,14 @@ Sizes measure(const Config& config, const Problem& problem, const RunOptions& op
   stream_options.threads = options.threads;
   Stream s(Device{}, stream_options);
   Sizes z;
-  z.records = problem.survey.shot_count() * problem.survey.max_receivers() * problem.survey.nt;
+  z.records = elements(problem.data_shape());
   z.batch = shots_per_batch(config, problem);
-  const AcousticWave<T> wave(s, problem.grid, problem.survey, problem.wave, z.batch);
-  z.plan = wave.plan();
-  const Index simulation = wave.memory_bytes(WaveUse::forward) +
-                           z.batch * z.plan.receivers * z.plan.nt * Index{sizeof(T)} +
-                           problem.grid.cells() * Index{sizeof(T)};
+  const Simulation<T> forward(s, problem, problem.wavelet, z.batch, false);
+  if (forward.wave_plan() != nullptr) z.plan = *forward.wave_plan();
+  z.describe = forward.describe();
+  const Index batch_records = problem.waves() ? z.batch * z.plan.receivers * z.plan.nt : z.records;
+  const Index simulation =
+      forward.operation().memory_bytes() + batch_records * Index{sizeof(T)} + problem.grid.cells() * Index{sizeof(T)};
   if (config.json().at("task") == "forward") {
     z.arrays = simulation;
     return z;
@@ -63,6 +69,43 @@ Sizes measure(const Config& config, const Problem& problem, const RunOptions& op
   z.iterations = inversion.iterations();
   z.parameters = inversion.field().parameters();
   return z;
+}
+
+// A rough time; a run prints its own.
+double seconds_of(const Problem& p, const Sizes& z, bool invert, int threads) {
+  const auto parallel = static_cast<double>(std::min<Index>(threads, p.waves() ? z.batch : threads));
+  const double iterations = invert ? static_cast<double>(z.iterations) : 1;
+  if (p.waves()) {
+    const auto steps = static_cast<double>(z.plan.inner_nt * z.plan.points());
+    return invert ? steps * static_cast<double>(z.batch) * iterations / gradient_points_per_s / parallel
+                  : steps * static_cast<double>(p.shots()) / forward_points_per_s / parallel;
+  }
+  const auto cells = static_cast<double>(p.grid.cells());
+  const double network = invert ? 6 * static_cast<double>(z.parameters) * cells / network_flops_per_s : 0;
+  const double rays = p.physics == PhysicsType::eikonal
+                          ? cells * static_cast<double>(p.travel.sources.size()) / eikonal_nodes_per_s
+                          : 2 * static_cast<double>(z.records * (p.grid.nz + p.grid.nx)) / ray_cells_per_s;
+  return iterations * (network + rays) / parallel;
+}
+
+std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
+  char line[320];
+  const auto n = [](Index v) { return static_cast<long long>(v); };
+  const std::string task = c.at("task");
+  if (p.waves()) {
+    std::snprintf(line, sizeof line,
+                  "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
+                  "iterations, %lld parameters",
+                  task.c_str(), n(p.grid.nz), n(p.grid.nx), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
+                  n(z.iterations), n(z.parameters));
+  } else {
+    std::snprintf(line, sizeof line,
+                  "task: %s, %lld x %lld %s, %zu sources, %zu receivers, %lld travel times, %lld iterations, %lld "
+                  "parameters",
+                  task.c_str(), n(p.grid.nz), n(p.grid.nx), p.physics == PhysicsType::straight_ray ? "cells" : "nodes",
+                  p.travel.sources.size(), p.travel.receivers.size(), n(z.records), n(z.iterations), n(z.parameters));
+  }
+  return line;
 }
 
 std::string stability_line(const Problem& p, const WavePlan& plan) {
@@ -91,13 +134,13 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return forecast_table(config, options);
   Problem problem = build_problem(config, false);
-  if (c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file") {
+  const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
+  if (file && problem.waves()) {
     const auto header = npy_info(c.at("data").at("path"));
-    const std::vector<Index> want{problem.survey.shot_count(), problem.survey.max_receivers(), problem.survey.nt};
-    if (header.shape != want) {
+    if (header.shape != problem.data_shape()) {
       throw Error(ErrorCode::data,
-                  "the data have shape " + shape_text(header.shape) + ", the survey " + shape_text(want) +
-                      " (shot, receiver, time)",
+                  "the data have shape " + shape_text(header.shape) + ", the survey " +
+                      shape_text(problem.data_shape()) + " (shot, receiver, time)",
                   c.at("data").at("path"));
     }
   }
@@ -120,46 +163,33 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const Index host_records = invert ? z.records * (8 + scalar + 12) : z.records * 12;
   const bool gpu = options.device.kind == DeviceKind::cuda;
   const Index host = program_bytes + host_records + (gpu ? 0 : z.arrays), device = gpu ? z.arrays : 0;
-  const Index steps = z.plan.inner_nt * z.plan.points();
   const int threads = options.threads > 0 ? options.threads : default_threads();
-  const auto parallel = static_cast<double>(std::min<Index>(threads, z.batch));
-  const double seconds =
-      invert
-          ? static_cast<double>(steps * z.batch) * static_cast<double>(z.iterations) / gradient_points_per_s / parallel
-          : static_cast<double>(steps * problem.survey.shot_count()) / forward_points_per_s / parallel;
+  const double seconds = seconds_of(problem, z, invert, threads);
   const Index keep =
       c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
   const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
                      (keep + 1) * z.parameters * (scalar + 16) + z.iterations * 350 + (Index{3} << 20);
 
   Forecast f;
-  char line[320];
-  std::snprintf(line, sizeof line,
-                "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
-                "iterations, %lld parameters",
-                c.at("task").get<std::string>().c_str(), static_cast<long long>(problem.grid.nz),
-                static_cast<long long>(problem.grid.nx), static_cast<long long>(problem.survey.shot_count()),
-                static_cast<long long>(z.batch), static_cast<long long>(z.plan.receivers),
-                static_cast<long long>(z.plan.nt), static_cast<long long>(z.iterations),
-                static_cast<long long>(z.parameters));
-  f.lines.emplace_back(line);
-  f.lines.push_back(stability_line(problem, z.plan));
+  f.lines.push_back(task_line(c, problem, z));
+  f.lines.push_back(problem.waves() ? stability_line(problem, z.plan) : "physics: " + z.describe);
   const Json& memory = c.at("memory");
   const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
   const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
-  const std::string storage(to_string(z.plan.storage.policy));
-  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
-                    gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
-                    gigabytes(static_cast<double>(host_records)) + ", program " +
-                    gigabytes(static_cast<double>(program_bytes)) + ")" +
-                    (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
-                    (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") + "; storage " + storage + " (" +
-                    gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)");
+  const std::string storage = problem.waves() ? std::string(to_string(z.plan.storage.policy)) : "";
+  f.lines.push_back(
+      "memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
+      gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
+      gigabytes(static_cast<double>(host_records)) + ", program " + gigabytes(static_cast<double>(program_bytes)) +
+      ")" + (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
+      (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") +
+      (problem.waves()
+           ? "; storage " + storage + " (" + gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
+           : ""));
   f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)));
-  std::snprintf(line, sizeof line,
-                "time: about %.0f s (between %.0f and %.0f s), from %.2g point steps a second on each of %d threads",
-                seconds, seconds / 3, seconds * 3, invert ? gradient_points_per_s : forward_points_per_s,
-                static_cast<int>(parallel));
+  char line[160];
+  std::snprintf(line, sizeof line, "time: about %.0f s (between %.0f and %.0f s) on %d threads", seconds, seconds / 3,
+                seconds * 3, threads);
   f.lines.emplace_back(line);
   f.json = {{"task", c.at("task")},
             {"memory",
@@ -168,17 +198,18 @@ Forecast forecast(const Config& config, const RunOptions& options) {
               {"arrays_bytes", z.arrays},
               {"records_bytes", host_records},
               {"program_bytes", program_bytes},
-              {"storage", storage},
+              {"storage", problem.waves() ? Json(storage) : Json(nullptr)},
               {"snapshot_bytes", z.plan.storage.bytes}}},
             {"disk_bytes", disk},
             {"time_s", seconds},
-            {"stability",
-             {{"dt_s", z.plan.inner_dt_s},
-              {"substeps", z.plan.substeps},
-              {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
-              {"vmax_mps", problem.wave.vmax_mps}}},
             {"parameters", z.parameters},
             {"lines", f.lines}};
+  if (problem.waves()) {
+    f.json["stability"] = {{"dt_s", z.plan.inner_dt_s},
+                           {"substeps", z.plan.substeps},
+                           {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
+                           {"vmax_mps", problem.wave.vmax_mps}};
+  }
   const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;
   f.fits = host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
   if (!f.fits) {
@@ -186,8 +217,9 @@ Forecast forecast(const Config& config, const RunOptions& options) {
     const double need = static_cast<double>(host_fits ? device : host),
                  budget = host_fits ? device_budget : host_budget;
     f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
-    const double least =
-        need - static_cast<double>(z.plan.storage.bytes) * (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
+    const double least = !problem.waves() ? budget
+                                          : need - static_cast<double>(z.plan.storage.bytes) *
+                                                       (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
     if (z.plan.storage.policy == Storage::all && least < budget) {
       f.remedy += "Fits: \"physics.storage\": \"checkpoint\" (about " + gigabytes(least) + ", about +35 % time).";
     } else if (z.batch > 1) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The inversion: one tape a stage, one iteration a call of step().
 //
-//   theta -> field -> bounds -> (gradient metric) -> wave(vp, wavelet) -> misfit + regularizers = phi
+//   theta -> field -> bounds -> (gradient metric) -> physics -> misfit + regularizers = phi
 //
 // phi is a mean over the samples of the batch, in units of the observed data (normalize survey: RMS of all data, trace:
 // RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided
-// by 1000 m/s, lengths by the size of a cell, and the sum by the number of nodes. The same seed, device and build give
-// the same bits for any number of threads; a restored state goes on bit for bit.
+// by 1000 m/s (slowness by 1e-3 s/m), lengths by the size of a cell, and the sum by the number of nodes. The same seed,
+// device and build give the same bits for any number of threads; a restored state goes on bit for bit.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,15 +22,19 @@
 #include "engine/optimizer.hpp"
 #include "engine/problem.hpp"
 #include "kernels/runtime/log.hpp"
-#include "physics/wave/wave_op.hpp"
 
 namespace terrane {
+
+template <class T>
+class GaussNewton;
 
 struct IterationReport {
   Index iteration = 0;  // counted from 0 over all stages
   int stage = 0;
   double phi = 0, phi_data = 0;
-  std::map<std::string, double> phi_model;  // weighted penalties by type
+  std::map<std::string, double> phi_model;                 // weighted penalties by type
+  double chi2 = std::numeric_limits<double>::quiet_NaN();  // mean of (residual / standard deviation)^2; NaN when the
+                                                           // standard deviation is not known
   double gradient_norm = 0, step_norm = 0, rate_factor = 1, seconds = 0;
   int evaluations = 1;
 };
@@ -51,15 +56,18 @@ class Inversion {
   // exceeds what the time step stands; the parameters are then those before the iteration.
   IterationReport step();
 
-  std::vector<double> model();                                                   // (nz, nx) of the current parameters
-  std::vector<double> parameters();                                              // theta
-  const std::vector<double>& first_gradient() const { return first_gradient_; }  // of phi by vp, iteration 0
+  std::vector<double> model();       // (nz, nx) of the current parameters
+  std::vector<double> parameters();  // theta
+  // The same of the running mean (optimizer.average), where there is one.
+  std::vector<double> result_model();
+  std::vector<double> result_parameters();
+  const std::vector<double>& first_gradient() const { return first_gradient_; }  // of phi by the model, iteration 0
   const Field<T>& field() const { return *field_; }
   double best_phi() const { return best_phi_; }
   Index best_iteration() const { return best_iteration_; }
   double initial_phi() const { return initial_phi_; }
   std::string describe() const { return description_; }  // scheme, time step, storage
-  const WavePlan& wave_plan() const;
+  std::string storage() const;                           // of wave fields; "" for travel times
 
   // Everything that the next iteration depends on.
   CheckpointState state();
@@ -71,12 +79,19 @@ class Inversion {
  private:
   struct Stage;
   void open_stage(int stage);
+  void read_band(const Json& stage);
+  void record_model();
+  Var record_metric();
+  void record_objective(const Json& stage);
+  void open_least_squares(const Json& regularizers);  // inversion_least_squares.cpp
+  IterationReport least_squares_step();
   void prefit();
   double evaluate(const T** gradient, IterationReport* report);
   void select_shots();
   std::vector<Index> draw_shots(Index iteration) const;
+  double chi2();
+  void average_parameters();
   void check_progress(const IterationReport& report);
-  std::vector<double> illumination(Stage& stage);
 
   Stream& s_;
   Config config_;
@@ -86,6 +101,7 @@ class Inversion {
   std::vector<T> theta_;  // host copy between stages
   std::unique_ptr<Stage> current_;
   std::unique_ptr<Optimizer<T>> optimizer_;
+  std::unique_ptr<GaussNewton<T>> least_squares_;  // in the place of optimizer_
   int optimizer_owner_ = -1;  // the stage whose optimizer section is in use; -1: that of the config
   std::vector<Index> stage_ends_;
   Index total_ = 0, iteration_ = 0, batch_ = 0;
@@ -93,6 +109,8 @@ class Inversion {
   double best_phi_ = 0, initial_phi_ = 0, stage_first_phi_ = 0;
   Index best_iteration_ = -1;
   std::vector<double> first_gradient_;
+  std::vector<double> average_;  // of the parameters, not yet divided by average_weight_
+  double average_weight_ = 0;
   std::string stop_reason_, description_;
 };
 

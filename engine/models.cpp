@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/io/npy.hpp"
+#include "engine/property.hpp"
 #include "physics/geology/breast.hpp"
 #include "physics/geology/layered.hpp"
 
@@ -33,10 +34,52 @@ NodeSpan file_span(const Json& model, const char* key, Index nodes, const std::s
   return {v[0], v[1]};
 }
 
-Model read_model(const Json& model, const Grid2& grid) {
+// Factor to the SI unit of the property; the unit is checked here because it belongs to another key.
+double file_factor(const Json& model, const PropertyInfo& p, const std::string& path) {
+  if (model.at("unit").is_null()) return 1;
+  const std::string unit = model.at("unit");
+  const double factor = unit_factor(p.quantity, unit);
+  if (factor > 0) return factor;
+  throw Error(ErrorCode::config,
+              "\"" + unit + "\" is no unit of a " + p.title + ": write one of " + units_of(p.quantity), path);
+}
+
+// Bilinear values of an array that lies at x_m and z_m of the config; one value outside.
+Model place_model(const std::vector<double>& values, Index nz, Index nx, const Json& model, const Grid2& grid,
+                  const PropertyInfo& p) {
+  if (model.at("x_m").is_null() || model.at("z_m").is_null() ||
+      property_value(model, "outside").quantity == Quantity::none) {
+    throw Error(ErrorCode::config, "a model file that is placed needs x_m, z_m and outside");
+  }
+  const double x0 = model.at("x_m")[0], x1 = model.at("x_m")[1], z0 = model.at("z_m")[0], z1 = model.at("z_m")[1];
+  if (!(x1 > x0 && z1 > z0))
+    throw Error(ErrorCode::config, "x_m and z_m of a model file must be [first, last], rising");
+  Model m(static_cast<std::size_t>(grid.cells()), property_value(model, "outside", p));
+  for (Index k = 0; k < grid.cells(); ++k) {
+    const double z = (grid.z0_m + static_cast<double>(k / grid.nx) * grid.dz_m - z0) / (z1 - z0);
+    const double x = (grid.x0_m + static_cast<double>(k % grid.nx) * grid.dx_m - x0) / (x1 - x0);
+    if (!(z >= 0 && z <= 1 && x >= 0 && x <= 1)) continue;
+    const Grid2 one{1, 1, grid.dz_m, grid.dx_m};
+    const double row = z * static_cast<double>(nz - 1), column = x * static_cast<double>(nx - 1);
+    m[static_cast<std::size_t>(k)] = resample(values, nz, nx, {row, row}, {column, column}, one)[0];
+  }
+  return m;
+}
+
+// Values (nz, nx) of the property that the file holds, in its SI unit.
+Model read_model(const Json& model, const Grid2& grid, const PropertyInfo& p) {
   const std::string path = model.at("path");
-  const auto a = read_npy<double>(path);
-  const bool window = !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
+  auto a = read_npy<double>(path);
+  if (model.at("axes") == "xz" && a.shape.size() == 2) {
+    const Index rows = a.shape[0], columns = a.shape[1];
+    const Model as_read = a.values;
+    for (Index i = 0; i < rows * columns; ++i) {
+      a.values[static_cast<std::size_t>(i % columns * rows + i / columns)] = as_read[static_cast<std::size_t>(i)];
+    }
+    a.shape = {columns, rows};
+  }
+  const bool placed = !model.at("x_m").is_null() || !model.at("z_m").is_null();
+  const bool window = placed || !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
   if (window ? a.shape.size() != 2 : a.shape != std::vector<Index>{grid.nz, grid.nx}) {
     throw Error(ErrorCode::data,
                 "the model has shape " + shape_text(a.shape) + ", the grid " + shape_text({grid.nz, grid.nx}) +
@@ -44,16 +87,18 @@ Model read_model(const Json& model, const Grid2& grid) {
                 path);
   }
   const Index columns = a.shape[1];
+  const double factor = file_factor(model, p, path);
   for (std::size_t i = 0; i < a.values.size(); ++i) {
-    const double v = a.values[i];
+    const double v = a.values[i] *= factor;
     if (std::isfinite(v) && v > 0) continue;
     const auto k = static_cast<Index>(i);
     throw Error(ErrorCode::data,
                 "value " + std::to_string(v) + " at node (z, x) = (" + std::to_string(k / columns) + ", " +
-                    std::to_string(k % columns) + "); a velocity must be finite and positive, in m/s",
+                    std::to_string(k % columns) + "); a " + p.title + " must be finite and positive, in " + p.unit(),
                 path);
   }
   if (!window) return a.values;
+  if (placed) return place_model(a.values, a.shape[0], columns, model, grid, p);
   return resample(a.values, a.shape[0], columns, file_span(model, "file_rows", a.shape[0], path),
                   file_span(model, "file_columns", columns, path), grid);
 }
@@ -87,15 +132,16 @@ Model best_fit(const Model& of, const Grid2& grid, Index water, bool linear) {
   return m;
 }
 
-Model blocks(const Json& model, const Grid2& grid) {
-  Model m(static_cast<std::size_t>(grid.cells()), model.at("background_mps").get<double>());
+Model blocks(const Json& model, const Grid2& grid, const PropertyInfo& p) {
+  Model m(static_cast<std::size_t>(grid.cells()), property_value(model, "background", p));
   for (const Json& block : model.at("blocks")) {
+    const double value = property_value(block, "value", p);
     const double x0 = block.at("x_m")[0], x1 = block.at("x_m")[1], z0 = block.at("z_m")[0], z1 = block.at("z_m")[1];
     for (Index z = 0; z < grid.nz; ++z) {
       for (Index x = 0; x < grid.nx; ++x) {
         const double zm = grid.z0_m + static_cast<double>(z) * grid.dz_m;
         const double xm = grid.x0_m + static_cast<double>(x) * grid.dx_m;
-        if (zm >= z0 && zm <= z1 && xm >= x0 && xm <= x1) node(m, grid, z, x) = block.at("value_mps");
+        if (zm >= z0 && zm <= z1 && xm >= x0 && xm <= x1) node(m, grid, z, x) = value;
       }
     }
   }
@@ -190,18 +236,33 @@ std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index 
 std::vector<double> build_model(const Config& config, const Json& model, const std::string& pointer, const Grid2& grid,
                                 const std::vector<double>* true_model) {
   const std::string type = model.at("type");
-  if (type == "file") return read_model(model, grid);
-  if (type == "constant") return Model(static_cast<std::size_t>(grid.cells()), model.at("value_mps").get<double>());
-  if (type == "blocks") return blocks(model, grid);
-  if (type == "generated") return generated(config, model, grid);
+  const PropertyInfo& p = property_of(config.json());
+  const auto cells = static_cast<std::size_t>(grid.cells());
+  const auto converted = [&](Model m, Quantity from) {
+    for (double& v : m) v = convert_property(v, from, p.quantity);
+    return m;
+  };
+  if (type == "constant") return Model(cells, property_value(model, "value", p));
+  if (type == "blocks") return blocks(model, grid, p);
+  if (type == "file") {
+    const std::string held = model.at("property").is_null() ? p.name : model.at("property").get<std::string>();
+    return converted(read_model(model, grid, property_info(held)), property_info(held).quantity);
+  }
+  if (type == "generated") return converted(generated(config, model, grid), Quantity::velocity);
   const Index water = model.contains("water_depth_m") ? water_rows(grid, model.at("water_depth_m")) : 0;
   if (type == "gradient") {
-    const double top = model.at("top_mps"), bottom = model.at("bottom_mps");
+    const PropertyValue top = property_value(model, "top"), bottom = property_value(model, "bottom");
+    if (top.quantity != bottom.quantity) {
+      throw Error(ErrorCode::config, pointer + ": give top and bottom in the same unit", config.place(pointer));
+    }
     const double depth = static_cast<double>(std::max<Index>(1, grid.nz - 1)) * grid.dz_m;
-    return depth_trend(grid, top, (bottom - top) / depth, water, model.at("water_mps"));
+    const double water_value = convert_property(model.at("water_mps"), Quantity::velocity, top.quantity);
+    return converted(depth_trend(grid, top.value, (bottom.value - top.value) / depth, water, water_value),
+                     top.quantity);
   }
   if (type == "linear") {
-    return depth_trend(grid, model.at("top_mps"), model.at("gradient_per_s"), water, model.at("water_mps"));
+    return converted(depth_trend(grid, model.at("top_mps"), model.at("gradient_per_s"), water, model.at("water_mps")),
+                     Quantity::velocity);
   }
   // The rest is taken "of" another model.
   const Json& of = model.at("of");

@@ -13,7 +13,6 @@ namespace terrane {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr double model_unit_mps = 1000;  // penalties see km/s
 
 template <class T>
 Var scaled(Tape<T>& tape, Var x, double factor) {
@@ -39,6 +38,10 @@ bool needs_trace_weights(const Json& misfit) {
   return misfit.contains("normalize") && misfit.at("normalize") == "trace";
 }
 
+bool needs_std(const Json& misfit) {
+  return misfit.at("type") == "chi2" || (misfit.contains("normalize") && misfit.at("normalize") == "std");
+}
+
 template <class T>
 Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed, Var weights, const DataScale& scale,
                   Var share) {
@@ -61,10 +64,13 @@ Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed
     const Var sum = tape.apply(std::make_shared<CorrelationMisfitOp<T>>(), {predicted, observed});
     return scaled(tape, sum, 1.0 / static_cast<double>(std::max<Index>(1, scale.traces)));
   }
-  const std::string normalize = misfit.at("normalize");
-  // Trace normalisation lives in the weights; the sum becomes a mean over samples unless nothing is normalised.
+  const std::string normalize = type == "chi2" ? "std" : misfit.at("normalize").get<std::string>();
+  // Traces and standard deviations are normalised by the weights; the sum becomes a mean over samples unless nothing is
+  // normalised. chi2 is the mean of the squares, without the half of l2.
   const double residual_scale = normalize == "survey" && scale.rms > 0 ? 1 / scale.rms : 1;
-  const double factor = normalize == "none" ? scale.survey_over_batch : 1.0 / static_cast<double>(scale.samples);
+  double factor = normalize == "none" ? scale.survey_over_batch : 1.0 / static_cast<double>(scale.samples);
+  if (type == "chi2") factor *= 2;
+  if (misfit.contains("weight")) factor *= misfit.at("weight").get<double>();
   double delta = 0;
   MisfitKind kind = MisfitKind::l2;
   if (type == "l1") {
@@ -76,7 +82,7 @@ Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed
   } else if (type == "envelope") {
     predicted = envelope(tape, predicted, 1e-3 * scale.rms);
     observed = envelope(tape, observed, 1e-3 * scale.rms);
-  } else if (type != "l2") {
+  } else if (type != "l2" && type != "chi2") {
     throw Error(ErrorCode::config, "/misfit/type: \"" + type + "\" is not built in this version");
   }
   std::vector<Var> in{predicted, observed};
@@ -85,18 +91,18 @@ Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed
 }
 
 template <class T>
-Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, Var model, Var start) {
+Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, double unit, Var model, Var start) {
   const std::string type = r.at("type");
   const double weight = r.at("weight").get<double>() / static_cast<double>(grid.cells());
-  const double unit2 = model_unit_mps * model_unit_mps;
+  const double unit2 = unit * unit;
   if (type == "tv") {
-    // |gradient| in km/s per cell, the cell being the smaller spacing.
+    // |gradient| in units per cell, the cell being the smaller spacing.
     const double cell = std::min(grid.dz_m, grid.dx_m);
     const double wz = cell * cell / (grid.dz_m * grid.dz_m), wx = cell * cell / (grid.dx_m * grid.dx_m);
-    const double epsilon = r.at("epsilon").get<double>() * model_unit_mps;
-    return tape.apply(
-        std::make_shared<PenaltyOp<T>>(PenaltyKind::tv, grid.nz, grid.nx, wz, wx, epsilon, weight / model_unit_mps),
-        {model});
+    const double epsilon = r.at("epsilon").get<double>() * unit;
+    const PenaltyKind kind =
+        r.contains("anisotropic") && r.at("anisotropic").get<bool>() ? PenaltyKind::tv_axes : PenaltyKind::tv;
+    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, grid.nz, grid.nx, wz, wx, epsilon, weight / unit), {model});
   }
   if (type != "tikhonov")
     throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
@@ -114,7 +120,7 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, Var mode
 
 template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&, Var);
 template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&, Var);
-template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, Var, Var);
-template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, Var, Var);
+template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, double, Var, Var);
+template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, double, Var, Var);
 
 }  // namespace terrane

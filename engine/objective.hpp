@@ -32,9 +32,12 @@ Var record_misfit(Tape<T>& tape, const nlohmann::ordered_json& misfit, Var predi
 // Names the data weights that a misfit needs beside a mask: "trace" normalisation.
 bool needs_trace_weights(const nlohmann::ordered_json& misfit);
 
-// One weighted penalty (1) on the model (nz, nx) in m/s; `start` is the model that order 0 refers to.
+// Does the misfit divide by the standard deviation of the data?
+bool needs_std(const nlohmann::ordered_json& misfit);
+
+// One weighted penalty (1) on model / unit, (nz, nx); `start` is the model that order 0 refers to.
 template <class T>
-Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid, Var model,
-                       Var start);
+Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid, double unit,
+                       Var model, Var start);
 
 }  // namespace terrane

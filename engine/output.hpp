@@ -22,7 +22,7 @@ class OutputDirectory {
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   void write_json(const std::string& name, const Json& value) const;
   // (z, x) float32 with the sidecar that names property, unit, spacing and origin.
-  void write_model(const std::string& name, const std::vector<double>& values, const Grid2& grid) const;
+  void write_model(const std::string& name, const std::vector<double>& values, const Problem& problem) const;
   void write_data(const std::string& name, const std::vector<double>& values, const std::vector<Index>& shape) const;
   void remove(const std::string& name) const;
 
@@ -45,8 +45,12 @@ class ProgressFile {
   std::string path_;
 };
 
-// MSE (km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs of a model against the true one.
-Json model_errors(const std::vector<double>& model, const std::vector<double>& truth, const Grid2& grid);
+// MSE (of velocities, km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs of a model against problem.true_model.
+Json model_errors(const std::vector<double>& model, const Problem& problem);
+
+// Body above the threshold: overlap (IoU) with that of the true model, mean of the model inside the true body, angle of
+// the principal axis of its largest connected part, degrees from +x, z down.
+Json body_errors(const std::vector<double>& model, double threshold, const Problem& problem);
 
 // Seconds of a clock that never goes back.
 double now_s();

@@ -7,14 +7,13 @@
 
 #include "engine/io/npy.hpp"
 #include "kernels/runtime/random.hpp"
-#include "physics/wave/acoustic_wave.hpp"
 #include "physics/wave/wavelet.hpp"
 
 namespace terrane {
 
 namespace {
 
-std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
+std::vector<Position> positions_of(const Json& p, const Grid2& grid) {
   const std::string type = p.at("type");
   std::vector<Position> positions;
   if (type == "line") {
@@ -37,6 +36,18 @@ std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
       const double t = 3.14159265358979323846 * (first / 180 + 2 * static_cast<double>(k) / static_cast<double>(count));
       positions.push_back({x + r * std::cos(t), z + r * std::sin(t)});
     }
+  } else if (type == "file") {
+    const std::string path = p.at("path");
+    const auto a = read_npy<double>(path);
+    if (a.shape.size() != 2 || a.shape[1] != 2 || a.values.empty()) {
+      throw Error(ErrorCode::data, "positions have the shape (n, 2), x and z; this is " + shape_text(a.shape), path);
+    }
+    for (std::size_t k = 0; k + 1 < a.values.size(); k += 2) {
+      if (!std::isfinite(a.values[k]) || !std::isfinite(a.values[k + 1])) {
+        throw Error(ErrorCode::data, "position " + std::to_string(k / 2) + " is not finite", path);
+      }
+      positions.push_back({a.values[k], a.values[k + 1]});
+    }
   } else {
     const Index step = p.at("step");
     for (Index x = 0; x < grid.nx; x += step) {
@@ -44,23 +55,6 @@ std::vector<Position> build_positions(const Json& p, const Grid2& grid) {
     }
   }
   return positions;
-}
-
-// Names the first position outside the grid in the words of a user.
-void check_positions(const std::vector<Position>& positions, const Grid2& g, const char* what) {
-  for (std::size_t k = 0; k < positions.size(); ++k) {
-    const Position& p = positions[k];
-    const double tz = 1e-6 * g.dz_m, tx = 1e-6 * g.dx_m;
-    const bool in_x = p.x_m >= g.x0_m - tx && p.x_m <= g.x_end_m() + tx;
-    const bool in_z = p.z_m >= g.z0_m - tz && p.z_m <= g.z_end_m() + tz;
-    if (in_x && in_z) continue;
-    char text[256];
-    std::snprintf(text, sizeof text,
-                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.",
-                  what, k, in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? g.z0_m : g.x0_m,
-                  in_x ? g.z_end_m() : g.x_end_m());
-    throw Error(ErrorCode::data, text);
-  }
 }
 
 std::vector<double> build_wavelet(const Json& w, Index nt, double dt_s) {
@@ -185,34 +179,77 @@ void read_observed(const Json& data, Problem& p) {
   p.mask = std::move(m.values);
 }
 
+void build_survey(const Json& survey, Problem& p) {
+  const Extent extent{p.grid.x0_m, p.grid.x_end_m(), p.grid.z0_m, p.grid.z_end_m()};
+  const auto sources = build_positions(survey.at("sources"), p.grid, extent, "source");
+  const auto receivers = build_positions(survey.at("receivers"), p.grid, extent, "receiver");
+  p.survey = Survey::fixed_spread(sources, receivers, survey.at("nt"), survey.at("dt_s"));
+  p.survey.check(p.grid);
+  p.wavelet = build_wavelet(survey.at("wavelet"), p.survey.nt, p.survey.dt_s);
+}
+
 }  // namespace
+
+// Names the first position outside the grid in the words of a user.
+std::vector<Position> build_positions(const Json& section, const Grid2& grid, const Extent& e, const char* what) {
+  const auto positions = positions_of(section, grid);
+  const double tz = 1e-6 * grid.dz_m, tx = 1e-6 * grid.dx_m;
+  for (std::size_t k = 0; k < positions.size(); ++k) {
+    const Position& p = positions[k];
+    const bool in_x = p.x_m >= e.x0_m - tx && p.x_m <= e.x1_m + tx, in_z = p.z_m >= e.z0_m - tz && p.z_m <= e.z1_m + tz;
+    if (in_x && in_z) continue;
+    char text[256];
+    std::snprintf(text, sizeof text,
+                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.",
+                  what, k, in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? e.z0_m : e.x0_m, in_x ? e.z1_m : e.x1_m);
+    throw Error(ErrorCode::data, text);
+  }
+  return positions;
+}
+
+std::vector<Index> Problem::data_shape() const {
+  if (!waves()) return {travel.data()};
+  return {survey.shot_count(), survey.max_receivers(), survey.nt};
+}
+
+std::vector<Point3> Problem::source_points() const {
+  if (!waves()) return travel.sources;
+  std::vector<Point3> points;
+  for (const Shot& shot : survey.shots) {
+    for (const Position& p : shot.sources) points.push_back({p.x_m, p.z_m, 0});
+  }
+  return points;
+}
 
 Problem build_problem(const Config& config, bool read_data) {
   const Json& c = config.json();
   Problem p;
+  const std::string physics = c.at("physics").at("type");
+  p.physics = physics == "acoustic"       ? PhysicsType::acoustic
+              : physics == "straight-ray" ? PhysicsType::straight_ray
+                                          : PhysicsType::eikonal;
+  p.property = &property_of(c);
   p.grid = build_grid(c.at("grid"));
-  const Json& survey = c.at("survey");
-  const auto sources = build_positions(survey.at("sources"), p.grid);
-  const auto receivers = build_positions(survey.at("receivers"), p.grid);
-  check_positions(sources, p.grid, "source");
-  check_positions(receivers, p.grid, "receiver");
-  p.survey = Survey::fixed_spread(sources, receivers, survey.at("nt"), survey.at("dt_s"));
-  p.survey.check(p.grid);
-  p.wavelet = build_wavelet(survey.at("wavelet"), p.survey.nt, p.survey.dt_s);
+  if (p.physics == PhysicsType::straight_ray) {  // the config gives the corner of the first cell
+    p.grid.z0_m += 0.5 * p.grid.dz_m;
+    p.grid.x0_m += 0.5 * p.grid.dx_m;
+  }
+  if (p.waves()) build_survey(c.at("survey"), p);
   const auto given = [&](const char* key) { return c.contains(key) && c.at(key).is_object(); };
   if (given("true_model")) p.true_model = build_model(config, c.at("true_model"), "/true_model", p.grid, nullptr);
   const std::vector<double>* known = p.true_model.empty() ? nullptr : &p.true_model;
   if (given("start_model")) p.start = build_model(config, c.at("start_model"), "/start_model", p.grid, known);
   if (c.at("task") == "forward" && given("model"))
     p.true_model = build_model(config, c.at("model"), "/model", p.grid, known);
-  p.wave = build_wave_options(config, p);
-  if (c.at("task") == "invert") {
-    const Json& data = c.at("data");
-    if (data.at("type") == "synthetic" && p.true_model.empty()) {
-      throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
-    }
-    if (data.at("type") == "file" && read_data) read_observed(data, p);
+  if (c.at("task") == "invert" && c.at("data").at("type") == "synthetic" && p.true_model.empty()) {
+    throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
   }
+  if (!p.waves()) {
+    build_travel(config, p);
+    return p;
+  }
+  p.wave = build_wave_options(config, p);
+  if (c.at("task") == "invert" && c.at("data").at("type") == "file" && read_data) read_observed(c.at("data"), p);
   return p;
 }
 
@@ -221,10 +258,11 @@ Problem observation_problem(const Config& config, const Problem& problem) {
   const Index r = data.at("refine");
   Problem p = problem;
   p.observed_source = "simulated in true_model with the solver of the inversion";
-  if (!data.at("order").is_null()) p.wave.order = data.at("order");
-  if (r == 1 && p.wave.order == problem.wave.order) return p;
+  if (!data.at("order").is_null()) p.wave.order = p.eikonal.order = data.at("order");
+  const int order = p.waves() ? p.wave.order : p.eikonal.order;
+  if (r == 1 && order == (p.waves() ? problem.wave.order : problem.eikonal.order)) return p;
   p.observed_source =
-      "simulated in true_model on a grid " + std::to_string(r) + " times finer, order " + std::to_string(p.wave.order);
+      "simulated in true_model on a grid " + std::to_string(r) + " times finer, order " + std::to_string(order);
   const Grid2& g = problem.grid;
   p.grid.nz = (g.nz - 1) * r + 1;
   p.grid.nx = (g.nx - 1) * r + 1;
@@ -233,54 +271,48 @@ Problem observation_problem(const Config& config, const Problem& problem) {
   for (int& width : p.wave.pml) width *= static_cast<int>(r);
   const NodeSpan rows{0, static_cast<double>(g.nz - 1)}, columns{0, static_cast<double>(g.nx - 1)};
   p.true_model = resample(problem.true_model, g.nz, g.nx, rows, columns, p.grid);
+  if (!p.eikonal.air.empty()) {
+    const std::vector<double> coarse(problem.eikonal.air.begin(), problem.eikonal.air.end());
+    const auto fine = resample(coarse, g.nz, g.nx, rows, columns, p.grid);
+    p.eikonal.air.resize(fine.size());
+    for (std::size_t i = 0; i < fine.size(); ++i) p.eikonal.air[i] = fine[i] >= 1 ? 1 : 0;
+  }
   return p;
 }
 
 Index shots_per_batch(const Config& config, const Problem& problem) {
   const Json& c = config.json();
-  const Index all = problem.survey.shot_count();
+  const Index all = problem.shots();
   Index batch = 0;
-  if (c.contains("optimizer") && c.at("optimizer").is_object()) batch = c.at("optimizer").at("batch_shots");
+  if (c.contains("optimizer") && c.at("optimizer").is_object() && c.at("optimizer").contains("batch_shots")) {
+    batch = c.at("optimizer").at("batch_shots");
+  }
   return batch > 0 ? std::min(batch, all) : all;
 }
 
-template <class T>
-std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
-                             const std::vector<double>& wavelet, Index batch) {
-  const AcousticWave<T> wave(s, problem.grid, problem.survey, problem.wave, batch);
-  const Buffer<T> vp = to_device(s, std::vector<T>(model.begin(), model.end()));
-  const Buffer<T> w = to_device(s, std::vector<T>(wavelet.begin(), wavelet.end()));
-  const Index per_shot = problem.survey.max_receivers() * problem.survey.nt, all = problem.survey.shot_count();
-  const Buffer<T> data(s, batch * per_shot);
-  WaveState<T> state;
-  std::vector<double> records;
-  records.reserve(static_cast<std::size_t>(all * per_shot));
-  for (Index first = 0; first < all; first += batch) {
-    std::vector<Index> shots(static_cast<std::size_t>(batch));
-    std::iota(shots.begin(), shots.end(), first);
-    for (Index& shot : shots) shot = std::min(shot, all - 1);  // the last batch repeats the last shot
-    wave.forward(s, shots, vp.data(), w.data(), data.data(), false, state);
-    const auto host = to_host(s, data.data(), std::min(batch, all - first) * per_shot);
-    records.insert(records.end(), host.begin(), host.end());
-  }
-  return records;
+namespace {
+
+double noise_std(const Json& noise, const std::vector<double>& data) {
+  if (!noise.at("std").is_null()) return noise.at("std");
+  double sum = 0;
+  for (const double d : data) sum += d * d;
+  return noise.at("relative").get<double>() * std::sqrt(sum / static_cast<double>(data.size()));
 }
+
+}  // namespace
 
 void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data) {
   if (noise.is_null() || data.empty()) return;
-  double std = noise.at("std").is_null() ? 0 : noise.at("std").get<double>();
-  if (!noise.at("relative").is_null()) {
-    double sum = 0;
-    for (const double d : data) sum += d * d;
-    std = noise.at("relative").get<double>() * std::sqrt(sum / static_cast<double>(data.size()));
-  }
+  const double std = noise_std(noise, data);
   const Random random(noise.at("seed").is_null() ? seed : noise.at("seed").get<std::uint64_t>(), RandomPurpose::noise);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] += std * random.normal(i);
 }
 
-template std::vector<double> simulate<float>(Stream&, const Problem&, const std::vector<double>&,
-                                             const std::vector<double>&, Index);
-template std::vector<double> simulate<double>(Stream&, const Problem&, const std::vector<double>&,
-                                              const std::vector<double>&, Index);
+void add_noise(const Json& noise, std::uint64_t seed, Problem& problem) {
+  if (noise.is_null()) return;
+  const double std = noise_std(noise, problem.observed);
+  if (std > 0) problem.std.assign(problem.observed.size(), std);
+  add_noise(noise, seed, problem.observed);
+}
 
 }  // namespace terrane

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a config describes, as values: grid, survey, wavelet, wave options, models, observed data. Built once; the
+// What a config describes, as values: grid, survey, options of the physics, models, observed data. Built once; the
 // inversion and the simulation read it.
 #pragma once
 
@@ -9,41 +9,73 @@
 #include "engine/config.hpp"
 #include "engine/filter.hpp"
 #include "engine/models.hpp"
+#include "engine/property.hpp"
 #include "kernels/runtime/log.hpp"
 #include "kernels/runtime/stream.hpp"
+#include "physics/eikonal/eikonal.hpp"
+#include "physics/straight_ray/straight_ray.hpp"
 #include "physics/survey.hpp"
+#include "physics/travel_survey.hpp"
 #include "physics/wave/wave_plan.hpp"
 
 namespace terrane {
 
+enum class PhysicsType { acoustic, straight_ray, eikonal };
+
 struct Problem {
-  Grid2 grid;
+  PhysicsType physics = PhysicsType::acoustic;
+  const PropertyInfo* property = nullptr;
+  Grid2 grid;  // nodes, or centres of the cells of straight rays
+  // Waves.
   Survey survey;
   WaveOptions wave;
-  std::vector<double> wavelet;            // (nt), at survey.dt_s, before any band
+  std::vector<double> wavelet;  // (nt), at survey.dt_s, before any band
+  // Travel times.
+  TravelSurvey travel;
+  StraightRayOptions rays;
+  EikonalOptions eikonal;
+
   std::vector<double> true_model, start;  // (nz, nx); may be empty
-  std::vector<double> observed;           // (shots, receivers, nt); empty until data are read or simulated
-  std::vector<double> mask;               // (shots, receivers) or (shots, receivers, nt) weights; empty: 1
+  std::vector<double> observed;           // (shots, receivers, nt) or (pairs); empty until read or simulated
+  std::vector<double> mask;               // (shots, receivers) or as `observed`: weights; empty: 1
+  std::vector<double> std;                // standard deviation of each datum; empty: not known
   std::string observed_source;            // "simulated in true_model ..." or the file
+  std::vector<std::string> notes;         // what reading the data has changed, for the log
+
+  bool waves() const { return physics == PhysicsType::acoustic; }
+  Index shots() const { return waves() ? survey.shot_count() : 1; }  // what a batch is drawn from
+  Index trace_samples() const { return waves() ? survey.nt : 1; }
+  std::vector<Index> data_shape() const;
+  std::vector<Point3> source_points() const;
 };
 
 // Reads models, survey and wavelet; data files too, when `read_data`. Input errors are Error{data} with the file, setup
 // errors Error{config}.
 Problem build_problem(const Config& config, bool read_data);
 
+// Positions of a resolved section; Error{data} naming the first one outside [x0, x1] x [z0, z1] as `what`.
+struct Extent {
+  double x0_m, x1_m, z0_m, z1_m;
+};
+std::vector<Position> build_positions(const Json& section, const Grid2& grid, const Extent& extent, const char* what);
+
 // What synthetic data are simulated in: the problem itself, or with "refine" and "order" of the data section the same
 // survey over the true model, bilinear on a finer grid, with another stencil.
 Problem observation_problem(const Config& config, const Problem& problem);
 
-// Records of `model` for all shots, (shots, receivers, nt), on the stream's device, `batch` shots at a time.
-template <class T>
-std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
-                             const std::vector<double>& wavelet, Index batch);
-
-// Adds noise per the resolved section (null: none). Draws are keyed by (seed, sample index).
+// Adds noise per the resolved section (null: none) and notes its standard deviation. Draws are keyed by (seed, sample
+// index).
+void add_noise(const Json& noise, std::uint64_t seed, Problem& problem);
 void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data);
 
 // Shots that fit the budget of one forward or gradient run at a time: the whole survey unless batch_shots says less.
 Index shots_per_batch(const Config& config, const Problem& problem);
+
+// --- travel_problem.cpp ---
+// Survey, options and data of a travel-time config, into `problem` (whose grid, property and models are set). Data are
+// read always: they say which pairs there are.
+void build_travel(const Config& config, Problem& problem);
+// The resolved grid section for a file of picks: its sensors with a margin, about three nodes between neighbours.
+Json grid_for_picks(const Json& config);
 
 }  // namespace terrane

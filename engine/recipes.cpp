@@ -326,6 +326,7 @@ const std::vector<std::string>& recipe_names() {
         }
       }
     }
+    for (const std::string& name : travel_recipe_names()) all.push_back(name);
     return all;
   }();
   return names;
@@ -351,6 +352,7 @@ Recipe make_recipe(const std::string& name) {
                 "there is no recipe \"" + name + "\"" + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
   const auto parts = parts_of(name);
+  if (parts.size() == 2) return travel_recipe(name);
   const ModelRow& model = *find_row(std::begin(model_rows), std::end(model_rows), parts[1]);
   const MethodRow& method = *find_row(std::begin(method_rows), std::end(method_rows), parts[2]);
   const bool ring = parts[0] == "ust";
@@ -358,6 +360,7 @@ Recipe make_recipe(const std::string& name) {
 
   Recipe r;
   r.name = name;
+  r.study = parts[0];
   r.model = parts[1];
   r.method = parts[2];
   r.start = parts[3];

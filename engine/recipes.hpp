@@ -7,9 +7,13 @@
 // 2603.22362). The published slices, iterations, batches and starts are not given exactly; ours are stated in the
 // description of each recipe. Errors are in (km/s)^2 and km/s, SSIM by the convention of the report ("minmax").
 //
+// Studies nfs-inv (cross-hole travel times, arXiv 2503.17503) and fields (measured travel times): recipes_travel.cpp,
+// named "<study>/<case>". Their rows are compared by the metrics of engine/reproduce.hpp.
+//
 // Study ust: a breast phantom in a ring of transducers, sound speed from a water start. Nothing is published for it.
 #pragma once
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -26,8 +30,13 @@ struct Recipe {
   std::string model, method, start;  // parts of the name
   std::string title;                 // "IG-FWI, constant start"
   nlohmann::ordered_json config;     // a config file of task invert
-  Published published;
+  Published published{std::nan(""), std::nan(""), std::nan("")};
   std::string source;  // of the published numbers
+  std::string study;   // "cr-fwi", "ust", "nfs-inv", "fields"
+  // Of travel times: published metrics, limits that a row must keep (metric -> [least, most]), and what seeds other
+  // than 0 merge into the config.
+  nlohmann::ordered_json reference, limits, other_seeds;
+  bool travel() const { return study == "nfs-inv" || study == "fields"; }
 };
 
 // All names, in the order of the tables.
@@ -36,5 +45,9 @@ const std::vector<std::string>& recipe_names();
 std::vector<std::string> match_recipes(const std::string& pattern);
 // Error{config} for an unknown name, with the nearest known one.
 Recipe make_recipe(const std::string& name);
+
+// recipes_travel.cpp
+std::vector<std::string> travel_recipe_names();
+Recipe travel_recipe(const std::string& name);
 
 }  // namespace terrane

@@ -94,6 +94,19 @@ double unit_factor(Quantity quantity, std::string_view name) {
   return 0.0;
 }
 
+std::vector<Quantity> Key::quantities() const {
+  std::vector<Quantity> all;
+  if (quantity != Quantity::none) all.push_back(quantity);
+  all.insert(all.end(), also.begin(), also.end());
+  return all;
+}
+
+std::vector<std::string> Key::names() const {
+  std::vector<std::string> all = {resolved_name()};
+  for (const Quantity q : also) all.push_back(std::string(name) + std::string(suffix_of(q)));
+  return all;
+}
+
 const Key* Component::find(std::string_view name) const {
   for (const Key& key : keys) {
     if (key.name == name) return &key;

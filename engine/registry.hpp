@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one table of everything that a config may say: a row per component, a row per key. Pure data. From it come the
 // checks, resolved.json, the JSON Schema, the reference page, the comments of `terrane init` and shell completion.
-// To add a component: one row in registry_tables.cpp, and a branch on its "type" where the engine builds the slot.
+// To add a component: one row in registry_modelling, _fields or _inverse.cpp, and a branch on its "type" where the engine builds the slot.
 #pragma once
 
 #include <limits>
@@ -53,6 +53,7 @@ enum class KeyKind {
   edges,      // a number or {"top", "bottom", "left", "right"}; resolved to the object
   component,  // an object of `slot`; the type name alone stands for its defaults; `words` are other accepted strings
   component_list,  // a list of them
+  pairs,           // a list of [integer, integer]
   groups,          // {"<parameter group>": {"lr": number}}
   free             // anything
 };
@@ -74,10 +75,13 @@ struct Key {
   std::string_view later = {};              // words that a later version brings: a message of their own
   std::string_view allowed = {};            // of an integer: the only values, space separated
   std::string_view slot = {};
-  // Also accepted; the key then resolves to the plain name (e.g. the rate lr_mps of a grid resolves to lr).
-  Quantity also = Quantity::none;
+  // Also accepted. With a quantity of its own the key resolves to the name that was given (value_mps or value_s_per_m);
+  // without, to the plain name (e.g. the rate lr_mps of a grid resolves to lr).
+  std::vector<Quantity> also = {};
 
   std::string resolved_name() const { return std::string(name) + std::string(suffix_of(quantity)); }
+  std::vector<Quantity> quantities() const;  // that it may be given in, its own first; empty: a plain number
+  std::vector<std::string> names() const;    // resolved_name() and the other spellings
   bool required() const { return fallback.empty(); }
 };
 
@@ -119,8 +123,11 @@ std::string join_words(const std::vector<std::string>& parts, std::string_view s
 // The candidate nearest to `word` (insertions, deletions, replacements, swaps), or empty if none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
-// Rows, one function a file section (registry_tables.cpp, registry_inverse.cpp).
+// Rows, one function a file (registry_tables.cpp, registry_modelling.cpp, registry_inverse.cpp, registry_fields.cpp);
+// problem_rows contains the modelling rows, inverse_rows those of the representation.
 std::vector<Component> problem_rows();
+std::vector<Component> modelling_rows();
 std::vector<Component> inverse_rows();
+std::vector<Component> representation_rows();
 
 }  // namespace terrane

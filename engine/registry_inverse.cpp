@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows of the inversion: fields, output maps, misfits, regularizers, optimizers, stages.
+// Rows of the inversion: misfits, regularizers, optimizers, stages.
 #include "engine/registry.hpp"
 
 namespace terrane {
@@ -8,310 +8,22 @@ namespace {
 using Q = Quantity;
 using K = KeyKind;
 
-// Keys that every field has. `transform` is the default output map.
-std::vector<Key> field_keys(std::vector<Key> own, std::string_view transform) {
-  std::vector<Key> keys = {{.name = "property",
-                            .kind = K::choice,
-                            .fallback = "\"vp\"",
-                            .help = "what the field stands for",
-                            .words = "vp",
-                            .later = "vs density slowness conductivity resistivity"}};
-  keys.insert(keys.end(), own.begin(), own.end());
-  keys.push_back({.name = "transform",
-                  .kind = K::component,
-                  .fallback = transform,
-                  .help = "from the output of the field to the model",
-                  .slot = "transform"});
-  keys.push_back({.name = "prefit",
-                  .kind = K::component,
-                  .fallback = "null",
-                  .help = "fit the field to the start model before the inversion",
-                  .example = "{\"iterations\": 500}",
-                  .slot = "prefit"});
-  keys.push_back({.name = "seed",
-                  .kind = K::seed,
-                  .fallback = "null",
-                  .help = "of the initial weights; null: the seed of the config",
-                  .example = "1"});
-  return keys;
-}
-
-std::vector<Key> network_keys(std::string_view width, std::string_view layers, std::vector<Key> own) {
-  std::vector<Key> keys = {
-      {.name = "width", .kind = K::integer, .fallback = width, .help = "neurons per layer", .min = 1, .max = 65536},
-      {.name = "layers",
-       .kind = K::integer,
-       .fallback = layers,
-       .help = "activated layers; the linear output comes on top",
-       .min = 1,
-       .max = 23},
-      {.name = "coordinates",
-       .kind = K::choice,
-       .fallback = "\"per-axis\"",
-       .help = "scaling to [-1, 1]: each axis by itself, or all by the longest",
-       .words = "per-axis isotropic",
-       .later = "metres"}};
-  keys.insert(keys.end(), own.begin(), own.end());
-  return field_keys(keys, "{\"type\": \"perturb\"}");
-}
-
-std::vector<Component> field_rows() {
-  const Key activation{.name = "activation",
-                       .kind = K::component,
-                       .fallback = "{\"type\": \"relu\"}",
-                       .help = "of the hidden layers",
-                       .example = "\"gelu\"",
-                       .slot = "activation"};
-  const Key hidden{.name = "hidden",
-                   .kind = K::integers,
-                   .fallback = "null",
-                   .help = "width of every hidden layer; replaces width and layers",
-                   .example = "[128, 256, 128]",
-                   .min = 1,
-                   .max = 65536};
-  const Key frequencies{.name = "frequencies",
-                        .kind = K::integer,
-                        .fallback = "64",
-                        .help = "random frequencies, two features each",
-                        .min = 1,
-                        .max = 65536};
-  const Key sigma{.name = "sigma",
-                  .fallback = "10",
-                  .help = "standard deviation of the frequencies, cycles per axis",
-                  .min = 0,
-                  .min_open = true};
-  const Key cycles{.name = "cycles",
-                   .kind = K::numbers,
-                   .fallback = "null",
-                   .help = "these cycles along each axis instead of random frequencies",
-                   .example = "[1, 2, 4]",
-                   .min = 0};
-  const Key omega_30{
-      .name = "omega_0", .fallback = "30", .help = "frequency factor of the sines", .min = 0, .min_open = true};
-  const std::vector<Key> table_keys = {
-      {.name = "preset",
-       .kind = K::choice,
-       .fallback = "\"params\"",
-       .help = "params: coarsest level of 10 nodes, as the published parameter counts; text: 50, as the published text",
-       .words = "params text"},
-      {.name = "base_resolution",
-       .fallback = "null",
-       .help = "nodes per axis of the coarsest level; null: that of the preset",
-       .example = "16",
-       .min = 2,
-       .max = 65536},
-      {.name = "growth",
-       .fallback = "null",
-       .help = "resolution of a level / that of the one below; null: 1.05",
-       .example = "1.3",
-       .min = 1,
-       .max = 16},
-      {.name = "levels", .kind = K::integer, .fallback = "16", .help = "number of grids", .min = 1, .max = 32},
-      {.name = "features", .kind = K::integer, .fallback = "2", .help = "values per node", .min = 1, .max = 8},
-      {.name = "interpolation",
-       .kind = K::choice,
-       .fallback = "\"linear\"",
-       .help = "between the nodes of a level",
-       .words = "linear smoothstep"},
-      {.name = "offset",
-       .kind = K::choice,
-       .fallback = "\"vertex\"",
-       .help = "vertex: nodes on the edges; tcnn: levels staggered by half a cell",
-       .words = "vertex tcnn"},
-      {.name = "aspect",
-       .kind = K::choice,
-       .fallback = "\"equal\"",
-       .help = "equal: as many nodes along every axis; match: square cells",
-       .words = "equal match"},
-      {.name = "init", .fallback = "0.1", .help = "initial values lie within plus and minus this", .min = 0}};
-  std::vector<Key> hash_keys = table_keys;
-  hash_keys.push_back({.name = "table_log2",
-                       .kind = K::integer,
-                       .fallback = "19",
-                       .help = "log2 of the largest number of entries of a level",
-                       .min = 3,
-                       .max = 28});
-  const auto fusion_keys = [&](const std::vector<Key>& own) {
-    std::vector<Key> keys = {{.name = "encoder",
-                              .kind = K::component,
-                              .fallback = "{\"type\": \"dense-grid\"}",
-                              .help = "the grid",
-                              .slot = "encoder"},
-                             activation,
-                             hidden,
-                             {.name = "normalize",
-                              .kind = K::boolean,
-                              .fallback = "true",
-                              .help = "scale the features of grid and branch to unit RMS at the start"},
-                             {.name = "head_scale",
-                              .fallback = "0.3",
-                              .help = "initial weights of the last layer, relative to 1 / sqrt(inputs)",
-                              .min = 0}};
-    keys.insert(keys.end(), own.begin(), own.end());
-    return network_keys("64", "2", keys);
-  };
-  const std::vector<Key> branch_keys = {
-      omega_30,
-      {.name = "alpha", .fallback = "0.5", .help = "share of one branch", .min = 0, .max = 1},
-      {.name = "alpha_on",
-       .kind = K::choice,
-       .fallback = "\"grid\"",
-       .help = "the branch that alpha belongs to; the other has 1 - alpha",
-       .words = "grid inr"},
-      {.name = "branch_width", .kind = K::integer, .fallback = "128", .help = "features", .min = 1, .max = 65536},
-      {.name = "branch_layers", .kind = K::integer, .fallback = "2", .help = "layers of sines", .min = 1, .max = 20}};
-  std::vector<Key> with_branch = branch_keys;
-  with_branch.push_back({.name = "branch",
-                         .kind = K::choice,
-                         .fallback = "\"siren\"",
-                         .help = "beside the grid: nothing, a network of sines, or networks of each axis",
-                         .words = "none siren low-rank"});
-  return {
-      {"field", "grid", "one value per node", field_keys({}, "{\"type\": \"identity\"}")},
-      {"field", "mlp", "fully connected network",
-       network_keys("128", "4",
-                    {hidden,
-                     activation,
-                     {.name = "encoder",
-                      .kind = K::component,
-                      .fallback = "{\"type\": \"identity\"}",
-                      .help = "from coordinates to features",
-                      .slot = "encoder"}})},
-      {"field", "siren", "network of sines",
-       network_keys("128", "4",
-                    {{.name = "omega_0",
-                      .fallback = "30",
-                      .help = "frequency factor of the first layer",
-                      .min = 0,
-                      .min_open = true},
-                     {.name = "omega_hidden",
-                      .fallback = "=omega_0",
-                      .help = "frequency factor of the other layers",
-                      .min = 0,
-                      .min_open = true},
-                     {.name = "final_init",
-                      .kind = K::choice,
-                      .fallback = "\"siren\"",
-                      .help = "initial size of the last layer: siren (small) or framework (larger)",
-                      .words = "siren framework"}})},
-      {"field", "fourier", "frozen random Fourier features and a network",
-       network_keys("128", "3", {frequencies, sigma, cycles, activation})},
-      {"field", "wire", "complex Gabor network (WIRE)",
-       network_keys(
-           "200", "4",
-           {{.name = "omega_0", .fallback = "5", .help = "frequency factor of every layer", .min = 0, .min_open = true},
-            {.name = "scale_0", .fallback = "5", .help = "factor of the Gaussian of every layer", .min = 0}})},
-      {"field", "low-rank", "networks of z and of x joined by a core matrix",
-       network_keys("128", "2",
-                    {omega_30,
-                     {.name = "ranks",
-                      .kind = K::integers,
-                      .fallback = "null",
-                      .help = "ranks of z and of x; null: half of the nodes of each axis",
-                      .example = "[47, 144]",
-                      .min = 1},
-                     {.name = "core_std",
-                      .fallback = "null",
-                      .help = "standard deviation of the initial core; null: output of RMS 0.01",
-                      .example = "1e-3",
-                      .min = 0}})},
-      {"field", "mpe", "multi-resolution grid and a network", fusion_keys({})},
-      {"field", "ig", "multi-resolution grid and sine features, joined by a network", fusion_keys(branch_keys)},
-      {"field", "lrg", "multi-resolution grid and low-rank features, joined by a network", fusion_keys(branch_keys)},
-      {"field", "fusion", "multi-resolution grid and a branch, joined by a network", fusion_keys(with_branch)},
-      {"encoder", "dense-grid", "features interpolated from grids of several resolutions", table_keys},
-      {"encoder", "hash-grid", "likewise, large levels share table entries by a hash", hash_keys},
-      {"encoder", "identity", "coordinates as they are", {}},
-      {"encoder", "fourier", "cos and sin of random frequencies", {frequencies, sigma, cycles}},
-      {"activation", "relu", "max(0, x)", {}},
-      {"activation",
-       "leaky-relu",
-       "x, or slope * x below 0",
-       {{.name = "slope", .fallback = "0.01", .help = "slope below 0", .example = "0.2", .min = 0, .max = 1}}},
-      {"activation", "tanh", "tanh x", {}},
-      {"activation", "gelu", "x * Phi(x)", {}},
-      {"activation",
-       "sine",
-       "sin(omega * x)",
-       {{.name = "omega", .fallback = "1", .help = "frequency factor", .min = 0, .min_open = true}}},
-      {"prefit",
-       "",
-       "fit of the field to the start model",
-       {{.name = "iterations", .kind = K::integer, .fallback = "500", .help = "Adam steps", .min = 1},
-        {.name = "lr", .fallback = "1e-4", .help = "rate", .min = 0, .min_open = true}}},
-  };
-}
-
-std::vector<Component> transform_rows() {
-  const Key low{
-      .name = "min", .help = "smallest value", .example = "1400", .quantity = Q::velocity, .min = 0, .min_open = true};
-  const Key high{
-      .name = "max", .help = "largest value", .example = "4600", .quantity = Q::velocity, .min = 0, .min_open = true};
-  const Key around{.name = "around",
-                   .kind = K::choice,
-                   .fallback = "\"start_model\"",
-                   .help = "the model at output 0",
-                   .words = "start_model"};
-  const Key scale{.name = "scale", .fallback = "1", .help = "s"};
-  return {
-      {"transform", "identity", "m = F; a grid starts from the start model", {}},
-      {"transform",
-       "perturb",
-       "m = start model + scale * F",
-       {{.name = "scale",
-         .fallback = "1000",
-         .help = "change of the model per unit of output",
-         .quantity = Q::velocity,
-         .min = 0,
-         .min_open = true},
-        around}},
-      {"transform",
-       "bounded",
-       "m = min + (max - min) * sigmoid(F); with around it is bounded-perturb",
-       {low,
-        high,
-        {.name = "around",
-         .kind = K::choice,
-         .fallback = "null",
-         .help = "start_model: the model at output 0",
-         .example = "\"start_model\"",
-         .words = "start_model"}}},
-      {"transform",
-       "bounded-perturb",
-       "m = min + (max - min) * sigmoid(logit((start model - min) / (max - min)) + scale * F)",
-       {low, high, around, scale}},
-      {"transform", "log-bounded", "log m between log min and log max by sigmoid(F)", {low, high}},
-      {"transform", "exp", "m = start model * exp(scale * F)", {around, scale}},
-      {"transform",
-       "affine",
-       "m = center + scale * F",
-       {{.name = "center", .help = "value at output 0", .example = "3000", .quantity = Q::velocity},
-        {.name = "scale",
-         .fallback = "1000",
-         .help = "change of the model per unit of output",
-         .quantity = Q::velocity,
-         .min = 0,
-         .min_open = true}}},
-      {"transform",
-       "scaled-sigmoid",
-       "m = scale * sigmoid(F)",
-       {{.name = "scale", .fallback = "-8", .help = "s, in the unit of the property"}}},
-      {"transform",
-       "scaled-tanh",
-       "m = scale * tanh(F)",
-       {{.name = "scale", .fallback = "10", .help = "s, in the unit of the property"}}},
-  };
-}
-
 std::vector<Component> misfit_rows() {
   const Key normalize{.name = "normalize",
                       .kind = K::choice,
                       .fallback = "\"survey\"",
-                      .help = "divide by the energy of the observed data: not at all, as a whole, trace by trace",
-                      .words = "none survey trace"};
+                      .help =
+                          "divide by the energy of the observed data: not at all, as a whole, trace by trace; std: "
+                          "by the standard deviation of each datum",
+                      .words = "none survey trace std"};
   const Key weight{.name = "weight", .help = "factor of this term", .example = "1e-6", .min = 0};
+  const Key factor{.name = "weight", .fallback = "1", .help = "factor of the misfit", .min = 0, .min_open = true};
   return {
-      {"misfit", "l2", "sum of squares / 2", {normalize}},
+      {"misfit", "l2", "sum of squares / 2", {normalize, factor}},
+      {"misfit",
+       "chi2",
+       "mean of squares of residual / standard deviation; needs the standard deviation of the data",
+       {factor}},
       {"misfit", "l1", "sum of absolute values", {normalize}},
       {"misfit",
        "huber",
@@ -341,7 +53,32 @@ std::vector<Component> misfit_rows() {
       {"regularizer",
        "tv",
        "weight * total variation, sqrt(|gradient|^2 + epsilon^2)",
-       {weight, {.name = "epsilon", .fallback = "1e-3", .help = "rounds the corner at 0", .min = 0, .min_open = true}}},
+       {weight,
+        {.name = "epsilon", .fallback = "1e-3", .help = "rounds the corner at 0", .min = 0, .min_open = true},
+        {.name = "anisotropic",
+         .kind = K::boolean,
+         .fallback = "false",
+         .help = "the axes by themselves, sqrt(d_z^2 + epsilon^2) + sqrt(d_x^2 + epsilon^2)"}}},
+      {"regularizer",
+       "sparse",
+       "gauss-newton only: norms of the change from the start and of its differences by reweighting, epsilon cooled",
+       {weight,
+        {.name = "norms",
+         .kind = K::numbers,
+         .fallback = "[0, 1, 1]",
+         .help = "exponents of values, vertical and horizontal differences",
+         .min = 0,
+         .max = 2},
+        {.name = "weights",
+         .kind = K::numbers,
+         .fallback = "[0.01, 1, 1]",
+         .help = "relative weights of the three",
+         .min = 0},
+        {.name = "epsilon", .fallback = "1e-3", .help = "least epsilon, in penalty units", .min = 0, .min_open = true},
+        {.name = "reference_in_smoothness",
+         .kind = K::boolean,
+         .fallback = "true",
+         .help = "differences of the change from the start instead of the model"}}},
   };
 }
 
@@ -366,6 +103,15 @@ std::vector<Key> optimizer_keys(Key lr, std::vector<Key> own) {
                   .example = "1.0",
                   .min = 0,
                   .min_open = true});
+  keys.push_back({.name = "average",
+                  .fallback = "null",
+                  .help =
+                      "share of the old mean in a running mean of the parameters, which then makes the result; null: "
+                      "the last parameters",
+                  .example = "0.99",
+                  .min = 0,
+                  .max = 1,
+                  .max_open = true});
   keys.push_back({.name = "groups",
                   .kind = K::groups,
                   .fallback = "{}",
@@ -390,7 +136,7 @@ std::vector<Component> optimizer_rows() {
          .example = "1e-4",
          .min = 0,
          .min_open = true,
-         .also = Q::velocity};
+         .also = {Q::velocity}};
   Key lr_sgd = lr;
   lr_sgd.fallback = {};
   lr_sgd.help = "rate; for a grid with the identity map in m/s per unit of gradient (lr_mps)";
@@ -424,6 +170,58 @@ std::vector<Component> optimizer_rows() {
              .fallback = "\"wolfe\"",
              .help = "how the step is found",
              .words = "wolfe backtracking"}})},
+      {"optimizer",
+       "gauss-newton",
+       "Gauss-Newton steps by conjugate gradients; regularizers become norms (IRLS); needs the misfit chi2",
+       {{.name = "beta",
+         .fallback = "null",
+         .help = "factor of all regularizers; null: 1",
+         .example = "0.5",
+         .min = 0,
+         .min_open = true},
+        {.name = "beta_ratio",
+         .fallback = "null",
+         .help = "instead of beta: share of the ratio of the largest eigenvalues of data and regularizers",
+         .example = "100",
+         .min = 0,
+         .min_open = true},
+        {.name = "beta_cooling",
+         .fallback = "1",
+         .help = "beta is divided by this until stop.chi2 is reached",
+         .example = "2",
+         .min = 1},
+        {.name = "beta_every", .kind = K::integer, .fallback = "1", .help = "steps between divisions", .min = 1},
+        {.name = "hold",
+         .kind = K::boolean,
+         .fallback = "false",
+         .help = "go on at stop.chi2, beta adjusted to stay there, until the norms settle"},
+        {.name = "eps_cooling",
+         .fallback = "1.2",
+         .help = "sparse norms: epsilon is divided by this at each step",
+         .min = 1,
+         .min_open = true},
+        {.name = "cg_iterations",
+         .kind = K::integer,
+         .fallback = "400",
+         .help = "conjugate gradients in a step, at most",
+         .min = 1},
+        {.name = "cg_tolerance",
+         .fallback = "1e-5",
+         .help = "residual / gradient at which they stop",
+         .min = 0,
+         .max = 1,
+         .min_open = true},
+        {.name = "step_tolerance",
+         .fallback = "0",
+         .help = "stop when a step is shorter than this part of the parameters",
+         .min = 0},
+        {.name = "iterations",
+         .kind = K::integer,
+         .fallback = "null",
+         .help = "steps when there are no stages; null: 30",
+         .example = "20",
+         .min = 1,
+         .max = 1e9}}},
       {"schedule", "constant", "the rate stays", {}},
       {"schedule",
        "cosine",
@@ -473,14 +271,16 @@ std::vector<Component> optimizer_rows() {
          .help = "smallest value",
          .example = "1400",
          .quantity = Q::velocity,
-         .min = 0},
+         .min = 0,
+         .also = {Q::slowness}},
         {.name = "max",
          .fallback = "null",
          .help = "largest value",
          .example = "5000",
          .quantity = Q::velocity,
          .min = 0,
-         .min_open = true}}},
+         .min_open = true,
+         .also = {Q::slowness}}}},
       {"stage",
        "",
        "one step of the inversion",
@@ -530,6 +330,12 @@ std::vector<Component> optimizer_rows() {
          .help = "iterations without a better misfit",
          .example = "150",
          .min = 1},
+        {.name = "chi2",
+         .fallback = "null",
+         .help = "mean of (residual / standard deviation)^2 that is good enough (discrepancy)",
+         .example = "1.0",
+         .min = 0,
+         .min_open = true},
         {.name = "misfit_relative",
          .fallback = "null",
          .help = "misfit / initial misfit that is good enough",
@@ -548,7 +354,7 @@ std::vector<Component> optimizer_rows() {
 
 std::vector<Component> inverse_rows() {
   std::vector<Component> rows;
-  for (const auto& part : {field_rows(), transform_rows(), misfit_rows(), optimizer_rows()}) {
+  for (const auto& part : {representation_rows(), misfit_rows(), optimizer_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows of the problem: tasks, root, grid, physics, survey, models, data.
+// Tasks, and the rows of the root and of what every task has.
 #include "engine/registry.hpp"
 
 namespace terrane {
@@ -61,7 +61,12 @@ Component root_row() {
            .fallback = "{}",
            .help = "report.html and figures",
            .slot = "report"},
-          {.name = "grid", .kind = K::component, .help = "nodes of the model, z down", .slot = "grid"},
+          {.name = "grid",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "nodes of the model, z down; may be left out for a file of travel times: chosen from its sensors",
+           .example = "{\"nz\": 70, \"nx\": 70, \"dz_m\": 10, \"dx_m\": 10}",
+           .slot = "grid"},
           {.name = "physics", .kind = K::component, .help = "what turns the model into data", .slot = "physics"},
           {.name = "survey",
            .kind = K::component,
@@ -123,6 +128,12 @@ Component root_row() {
            .help = "a disc in which the model errors are given as well",
            .example = "{\"x_m\": 0.1, \"z_m\": 0.1, \"radius_m\": 0.07}",
            .slot = "disc"},
+          {.name = "score_body",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "a body above a threshold whose overlap, mean and axis are given as well",
+           .example = "{\"threshold_s_per_m\": 0.003}",
+           .slot = "body"},
           {.name = "recipe",
            .kind = K::string,
            .help = "published cases, study/model/method/case; * stands for any part, or for the rest",
@@ -222,325 +233,12 @@ std::vector<Component> common_rows() {
   };
 }
 
-std::vector<Component> physics_rows() {
-  return {
-      {"physics",
-       "acoustic",
-       "2-D acoustic waves of constant density: p_tt / v^2 - laplacian p = s(t) delta(x - x_s)",
-       {{.name = "order",
-         .kind = K::integer,
-         .fallback = "8",
-         .help = "order of the finite differences in space",
-         .allowed = "2 4 6 8"},
-        {.name = "boundary",
-         .kind = K::component,
-         .fallback = "{\"type\": \"cpml\"}",
-         .help = "what happens at the edges",
-         .slot = "boundary"},
-        {.name = "storage",
-         .kind = K::choice,
-         .fallback = "\"auto\"",
-         .help =
-             "how wave fields are kept for the gradient: all, every-k steps (approximate), checkpoint (recomputes), "
-             "auto (by the memory budget)",
-         .words = "auto all every-k checkpoint",
-         .later = "ring host disk boundary"},
-        {.name = "storage_every", .kind = K::integer, .fallback = "2", .help = "k of every-k", .min = 1},
-        {.name = "vmax",
-         .fallback = "null",
-         .help = "velocity that the time step must stand; null: from models and bounds, with 5 % to spare",
-         .example = "4700",
-         .quantity = Q::velocity,
-         .min = 0,
-         .min_open = true},
-        {.name = "substeps",
-         .kind = K::integer,
-         .fallback = "\"auto\"",
-         .help = "solver steps per sample of the data; auto: the smallest stable number",
-         .example = "2",
-         .min = 1,
-         .words = "auto"}}},
-      {"boundary",
-       "cpml",
-       "absorbing layer (convolutional PML)",
-       {{.name = "width_cells",
-         .kind = K::edges,
-         .fallback = "20",
-         .help = "cells, one number or per edge; 0: rigid wall",
-         .example = "{\"top\": 0, \"bottom\": 20, \"left\": 20, \"right\": 20}",
-         .min = 0,
-         .max = 1000},
-        {.name = "free_surface",
-         .kind = K::boolean,
-         .fallback = "false",
-         .help = "p = 0 on the first row; no layer on top"},
-        {.name = "reflection",
-         .fallback = "1e-3",
-         .help = "design reflection at normal incidence",
-         .min = 0,
-         .max = 1,
-         .min_open = true,
-         .max_open = true},
-        {.name = "frequency",
-         .fallback = "null",
-         .help = "of the frequency shift; null: that of the wavelet",
-         .example = "15",
-         .quantity = Q::frequency,
-         .min = 0}}},
-  };
-}
-
-std::vector<Component> survey_rows() {
-  const Key x{.name = "x",
-              .kind = K::span,
-              .help = "position along the line, a number or [first, last]",
-              .example = "[0, 690]",
-              .quantity = Q::length};
-  const Key z{
-      .name = "z", .kind = K::span, .help = "depth, a number or [first, last]", .example = "10", .quantity = Q::length};
-  return {
-      {"survey",
-       "",
-       "times, wavelet, sources, receivers",
-       {{.name = "dt",
-         .help = "sampling of the data; the solver takes smaller steps if it must",
-         .example = "0.001",
-         .quantity = Q::time,
-         .min = 0,
-         .min_open = true},
-        {.name = "nt", .kind = K::integer, .help = "samples per trace", .example = "1000", .min = 1, .max = 1e9},
-        {.name = "wavelet", .kind = K::component, .help = "signal of the source", .slot = "wavelet"},
-        {.name = "sources", .kind = K::component, .help = "one shot each", .slot = "positions"},
-        {.name = "receivers", .kind = K::component, .help = "every receiver records every shot", .slot = "positions"}}},
-      {"wavelet",
-       "ricker",
-       "(1 - 2 a^2) exp(-a^2), a = pi f (t - delay)",
-       {{.name = "frequency",
-         .help = "peak frequency",
-         .example = "15",
-         .quantity = Q::frequency,
-         .min = 0,
-         .min_open = true},
-        {.name = "delay", .fallback = "null", .help = "time of the peak; null: 1.5 / frequency", .quantity = Q::time},
-        {.name = "amplitude", .fallback = "1", .help = "height of the peak"}}},
-      {"wavelet",
-       "file",
-       "samples at the sampling of the data",
-       {{.name = "path", .kind = K::path, .help = ".npy of one dimension", .example = "\"wavelet.npy\""},
-        {.name = "amplitude", .fallback = "1", .help = "factor"}}},
-      {"positions",
-       "line",
-       "evenly along a straight line, both ends included",
-       {x, z, {.name = "count", .kind = K::integer, .help = "how many", .example = "70", .min = 1, .max = 1e7}}},
-      {"positions",
-       "points",
-       "one by one; a single number is repeated",
-       {{.name = "x",
-         .kind = K::axis,
-         .help = "positions along the line",
-         .example = "[0, 120.5, 300]",
-         .quantity = Q::length},
-        {.name = "z", .kind = K::axis, .help = "depths", .example = "10", .quantity = Q::length}}},
-      {"positions",
-       "ring",
-       "evenly around a circle, the first at the angle, clockwise with z down",
-       {{.name = "center_x", .help = "centre along the line", .example = "0.1", .quantity = Q::length},
-        {.name = "center_z", .help = "depth of the centre", .example = "0.1", .quantity = Q::length},
-        {.name = "radius",
-         .help = "of the circle",
-         .example = "0.09",
-         .quantity = Q::length,
-         .min = 0,
-         .min_open = true},
-        {.name = "angle", .fallback = "0", .help = "of the first element, from the x axis", .quantity = Q::angle},
-        {.name = "count", .kind = K::integer, .help = "how many", .example = "128", .min = 1, .max = 1e7}}},
-      {"positions",
-       "grid-row",
-       "at every node of the grid along x",
-       {{.name = "z", .help = "depth", .example = "10", .quantity = Q::length},
-        {.name = "step", .kind = K::integer, .fallback = "1", .help = "every how many nodes", .min = 1}}},
-  };
-}
-
-Key value_key(std::string_view name, std::string_view help, std::string_view example) {
-  return {.name = name, .help = help, .example = example, .quantity = Q::velocity, .min = 0, .min_open = true};
-}
-
-Key optional_value(std::string_view name, std::string_view fallback, std::string_view help) {
-  return {.name = name, .fallback = fallback, .help = help, .quantity = Q::velocity, .min = 0, .min_open = true};
-}
-
-std::vector<Component> model_rows() {
-  const Key of{.name = "of",
-               .kind = K::component,
-               .fallback = "\"true_model\"",
-               .help = "true_model, or a model of its own",
-               .words = "true_model",
-               .slot = "model"};
-  const Key water{.name = "water_depth",
-                  .fallback = "0",
-                  .help = "thickness of the water layer that keeps its value",
-                  .quantity = Q::length,
-                  .min = 0};
-  const Key water_value = optional_value("water", "1500", "velocity of the water layer");
-  return {
-      {"model",
-       "file",
-       "values at the nodes from a file",
-       {{.name = "path",
-         .kind = K::path,
-         .help = ".npy of shape (nz, nx), or of any shape with file_rows or file_columns",
-         .example = "\"model.npy\""},
-        {.name = "file_rows",
-         .kind = K::numbers,
-         .fallback = "null",
-         .help =
-             "first and last row of the file that the grid covers, may be fractions; values in between are bilinear",
-         .example = "[0, 93.5]",
-         .min = 0},
-        {.name = "file_columns",
-         .kind = K::numbers,
-         .fallback = "null",
-         .help = "first and last column, likewise",
-         .example = "[375, 624.5]",
-         .min = 0},
-        {.name = "property",
-         .kind = K::choice,
-         .fallback = "\"vp\"",
-         .help = "what the values are, in SI units",
-         .words = "vp",
-         .later = "vs density slowness conductivity resistivity"}}},
-      {"model", "constant", "one value", {value_key("value", "the value", "2500")}},
-      {"model",
-       "gradient",
-       "linear from the first to the last row",
-       {value_key("top", "value at the first row", "1500"), value_key("bottom", "value at the last row", "4000"), water,
-        water_value}},
-      {"model",
-       "linear",
-       "top + gradient * (z - z0)",
-       {value_key("top", "value at the first row", "1500"),
-        {.name = "gradient_per_s", .help = "increase with depth, (m/s)/m", .example = "1.9"},
-        water,
-        water_value}},
-      {"model",
-       "smooth",
-       "Gaussian blur of another model, edges repeated",
-       {of, {.name = "sigma", .help = "standard deviation", .example = "100", .quantity = Q::length, .min = 0}, water}},
-      {"model", "best-constant", "mean of another model below the water", {of, water}},
-      {"model", "best-linear", "least-squares line in depth of another model below the water", {of, water}},
-      {"model",
-       "blocks",
-       "rectangles in a background; later ones lie on top",
-       {value_key("background", "value elsewhere", "2000"),
-        {.name = "blocks",
-         .kind = K::component_list,
-         .fallback = "[]",
-         .help = "the rectangles",
-         .example = "[{\"x_m\": [200, 400], \"z_m\": [300, 450], \"value_mps\": 3200}]",
-         .slot = "block"}}},
-      {"model",
-       "generated",
-       "built-in geology, no file needed",
-       {{.name = "family",
-         .kind = K::choice,
-         .fallback = "\"layered-faulted\"",
-         .help = "kind of geology",
-         .words = "layered-faulted breast",
-         .later = "flat-vel-a curve-vel-a flat-fault-a curve-fault-a curve-fault-b style-a style-b"},
-        {.name = "index", .kind = K::integer, .fallback = "0", .help = "which model of the family", .min = 0},
-        {.name = "seed",
-         .kind = K::seed,
-         .fallback = "null",
-         .help = "of the family; null: the seed of the config",
-         .example = "1"},
-        optional_value("min", "1500", "smallest velocity"),
-        optional_value("max", "4500", "largest velocity"),
-        water}},
-      {"disc",
-       "",
-       "a disc, its edge included",
-       {{.name = "x", .help = "centre along the line", .example = "0.1", .quantity = Q::length},
-        {.name = "z", .help = "depth of the centre", .example = "0.1", .quantity = Q::length},
-        {.name = "radius", .help = "radius", .example = "0.07", .quantity = Q::length, .min = 0, .min_open = true}}},
-      {"block",
-       "",
-       "one rectangle, its edges included",
-       {{.name = "x", .kind = K::span, .help = "from, to", .example = "[200, 400]", .quantity = Q::length},
-        {.name = "z", .kind = K::span, .help = "from, to", .example = "[300, 450]", .quantity = Q::length},
-        value_key("value", "the value", "3200")}},
-  };
-}
-
-std::vector<Component> data_rows() {
-  const Key lowpass{.name = "lowpass",
-                    .fallback = "null",
-                    .help = "cut-off; also applied to the wavelet",
-                    .example = "20",
-                    .quantity = Q::frequency,
-                    .min = 0,
-                    .min_open = true};
-  const Key highpass{.name = "highpass",
-                     .fallback = "null",
-                     .help = "cut-off; also applied to the wavelet",
-                     .example = "3",
-                     .quantity = Q::frequency,
-                     .min = 0,
-                     .min_open = true};
-  return {
-      {"data",
-       "synthetic",
-       "simulated in true_model with the solver of the inversion",
-       {{.name = "noise", .kind = K::component, .fallback = "null", .help = "added to the data", .slot = "noise"},
-        {.name = "refine",
-         .kind = K::integer,
-         .fallback = "1",
-         .help =
-             "simulated on a grid this many times finer, so that the data do not come from the inversion's own grid",
-         .min = 1,
-         .max = 8},
-        {.name = "order",
-         .kind = K::integer,
-         .fallback = "null",
-         .help = "order of the finite differences that make the data; null: that of physics",
-         .example = "4",
-         .allowed = "2 4 6 8"},
-        highpass,
-        lowpass}},
-      {"data",
-       "file",
-       "recorded data",
-       {{.name = "path", .kind = K::path, .help = ".npy of shape (shot, receiver, time)", .example = "\"data.npy\""},
-        {.name = "mask",
-         .kind = K::path,
-         .fallback = "null",
-         .help = ".npy of the same shape, or (shot, receiver): weights from 0 to 1",
-         .example = "\"mask.npy\""},
-        highpass,
-        lowpass}},
-      {"noise",
-       "gaussian",
-       "white noise; give relative or std",
-       {{.name = "relative",
-         .fallback = "null",
-         .help = "standard deviation as a share of the RMS of the data",
-         .example = "0.02",
-         .min = 0},
-        {.name = "std",
-         .fallback = "null",
-         .help = "standard deviation in units of the data",
-         .example = "1e-3",
-         .min = 0},
-        {.name = "seed", .kind = K::seed, .fallback = "null", .help = "null: the seed of the config", .example = "1"}}},
-  };
-}
-
 }  // namespace
 
 const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
-      {"invert", "recovers a model from data", "grid physics data field misfit optimizer survey",
-       "start_model true_model regularizers gradient bounds stages stop score_region"},
+      {"invert", "recovers a model from data", "physics data field misfit optimizer",
+       "grid survey start_model true_model regularizers gradient bounds stages stop score_region score_body"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
       {"reproduce", "runs published cases and compares with the published errors", "recipe",
        "tolerance seeds settings"},
@@ -558,10 +256,9 @@ std::string_view foreign_sections() {
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "field") return "decoder";
-  if (slot == "physics") return "straight-ray eikonal dc-2.5d dc-3d elastic";
-  if (slot == "misfit") return "chi2";
+  if (slot == "physics") return "dc-2.5d dc-3d elastic";
   if (slot == "regularizer") return "reference denoiser";
-  if (slot == "optimizer") return "adamw muon gauss-newton";
+  if (slot == "optimizer") return "adamw muon";
   if (slot == "schedule") return "plateau";
   if (slot == "data") return "generated openfwi";
   return {};
@@ -569,7 +266,7 @@ std::string_view later_types(std::string_view slot) {
 
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
-  for (const auto& part : {common_rows(), physics_rows(), survey_rows(), model_rows(), data_rows()}) {
+  for (const auto& part : {common_rows(), modelling_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -125,12 +125,17 @@ std::string lead(const ReportInput& in) {
   std::string text;
   const ModelScore s = score(in);
   if (!in.model.shape.empty()) {
-    const double width = in.dx_m * static_cast<double>(in.model.shape[1]) / 1000;
-    const double depth = in.dz_m * static_cast<double>(in.model.shape[0]) / 1000;
-    text += "A " + format("%.3g", width) + " km wide and " + format("%.3g", depth) + " km deep section of " +
-            in.property + " was recovered on a grid of " + std::to_string(in.model.shape[0]) + " × " +
-            std::to_string(in.model.shape[1]) + " nodes" +
-            (in.shots > 0 ? " from " + std::to_string(in.shots) + (in.shots == 1 ? " shot" : " shots") : "") + ". ";
+    const double width = in.dx_m * static_cast<double>(in.model.shape[1]);
+    const double depth = in.dz_m * static_cast<double>(in.model.shape[0]), longest = std::max(width, depth);
+    const auto [factor, unit] = longest >= 2000 ? std::pair{1e-3, " km"}
+                                : longest < 1   ? std::pair{1e3, " mm"}
+                                                : std::pair{1.0, " m"};
+    text += "A " + format("%.3g", width * factor) + unit + " wide and " + format("%.3g", depth * factor) + unit +
+            " deep section of " + in.property + " was recovered on a grid of " + std::to_string(in.model.shape[0]) +
+            " × " + std::to_string(in.model.shape[1]) + " nodes" +
+            (in.shots > 0 ? " from " + std::to_string(in.shots) + (in.shots == 1 ? " shot" : " shots") : "") +
+            (in.times_observed.empty() ? "" : " from " + std::to_string(in.times_observed.size()) + " travel times") +
+            ". ";
   }
   if (s.known && std::isfinite(s.start_rmse)) {
     const double change = 100 * (s.rmse / s.start_rmse - 1);
@@ -171,6 +176,10 @@ std::string tiles(const ReportInput& in) {
     out += tile(format("%.3g %%", 100 * m.final / m.initial),
                 std::string("of the first misfit is left") + (several_stages(in) ? " (stages differ in data)" : ""));
   }
+  const Json chi2 = value_at(in.result, {"data_error", "chi2"}),
+             residual = value_at(in.result, {"data_error", "rms_s"});
+  if (chi2.is_number()) out += tile(format("%.3f", chi2.get<double>()), "χ² per datum (1: fits to the errors)");
+  if (residual.is_number()) out += tile(format("%.3g ms", 1e3 * residual.get<double>()), "RMS residual");
   const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {
     out +=

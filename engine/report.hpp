@@ -2,9 +2,9 @@
 // The report of a run: one HTML page without scripts or network, and the figures as PNG files.
 //
 // Everything is rebuilt from the output directory: model.npy + model.json, start_model.npy, true_model.npy,
-// data_observed*.npy, data_predicted*.npy, gradient_first.npy, progress.jsonl, result.json, resolved.json. Only what
-// exists is shown. Models (z, x) in SI; data (shot, receiver, time). No time stamps are added: equal inputs give equal
-// bytes.
+// data_observed*.npy, data_predicted*.npy, data_geometry.npy, coverage.npy, gradient_first.npy, progress.jsonl,
+// result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data (shot, receiver, time). No time
+// stamps are added: equal inputs give equal bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,8 +31,11 @@ struct ShotGather {
 
 struct ReportInput {
   std::string directory, name;
-  NdArray<float> true_model, start_model, model;  // (z, x); no shape: absent
-  NdArray<float> gradient_first;                  // (z, x), of the misfit by the property
+  NdArray<float> true_model, start_model, model;       // (z, x); no shape: absent
+  NdArray<float> gradient_first;                       // (z, x), of the misfit by the property
+  NdArray<float> coverage;                             // (z, x), length of rays, travel times only
+  NdArray<float> geometry;                             // (datum, 4): source x, z, receiver x, z in m, travel times only
+  std::vector<float> times_observed, times_predicted;  // (datum) in s, or empty
   double dz_m = 1, dx_m = 1, z0_m = 0, x0_m = 0;
   std::string property = "vp", unit = "m/s";
   std::vector<ShotGather> gathers;  // a few, spread over the line
@@ -55,6 +58,8 @@ struct Figure {
 ReportInput load_report_input(const std::string& directory);
 
 std::vector<Figure> make_figures(const ReportInput& input);
+// report_travel.cpp: pick curves and residuals.
+void add_travel_figures(const ReportInput& input, std::vector<Figure>& figures);
 
 std::string make_report(const ReportInput& input);
 // Several runs side by side: a table of results, the models, the misfit curves.

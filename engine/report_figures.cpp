@@ -39,14 +39,14 @@ double quantile(const std::vector<float>& values, double q, bool magnitude) {
   return static_cast<double>(v[static_cast<std::size_t>(k)]);
 }
 
-// Distances from 2 km on are drawn in km.
+// Distances from 2 km on are drawn in km, below 1 m in mm.
 struct Scale {
   double factor = 1;
   const char* unit = "m";
 };
 Scale length_scale(const ReportInput& in, const Map& m) {
   const double longest = std::max(in.dx_m * static_cast<double>(m.shape[1]), in.dz_m * static_cast<double>(m.shape[0]));
-  return longest >= 2000 ? Scale{1e-3, "km"} : Scale{};
+  return longest >= 2000 ? Scale{1e-3, "km"} : longest < 1 ? Scale{1e3, "mm"} : Scale{};
 }
 
 std::string with_unit(const std::string& text, const std::string& unit) { return text + " (" + unit + ")"; }
@@ -126,6 +126,36 @@ Drawing panel_grid(const ModelPage& page, std::vector<ImagePanel> panels, const 
   return d;
 }
 
+// The recovered model where rays come: NaN where the coverage is below 2 % of its median.
+Map covered_part(const ReportInput& in) {
+  Map m = in.model;
+  if (!has(in.coverage) || !has(m)) return m;
+  std::vector<float> lit;
+  for (const float c : in.coverage.values) {
+    if (c > 0) lit.push_back(c);
+  }
+  const double least = 0.02 * quantile(lit, 0.5, false);
+  for (std::size_t i = 0; i < m.values.size(); ++i) {
+    if (!(static_cast<double>(in.coverage.values[i]) > least)) m.values[i] = std::numeric_limits<float>::quiet_NaN();
+  }
+  return m;
+}
+
+void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
+  if (!has(in.coverage)) return;
+  Map shown = in.coverage;
+  const double top = quantile(shown.values, 0.995, false);
+  if (!(top > 0)) return;
+  for (float& v : shown.values) {
+    v = v > 0 ? static_cast<float>(std::log10(static_cast<double>(v) / top)) : std::numeric_limits<float>::quiet_NaN();
+  }
+  figures.push_back(
+      {"coverage.png", "Ray coverage",
+       "Length of all rays in each cell at the recovered model, relative to its 99.5th percentile. Gray: "
+       "no ray.",
+       panel_grid(page, {page.panel("Ray coverage", shown, Colormap::viridis, -2.5, 0)}, "log10 of relative length")});
+}
+
 void add_models(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
   // One scale for all three: that of the true model, else of the recovered and start models.
   double lo = std::numeric_limits<double>::infinity(), hi = -lo;
@@ -139,16 +169,20 @@ void add_models(const ReportInput& in, const ModelPage& page, std::vector<Figure
   std::vector<ImagePanel> panels;
   if (has(in.true_model)) panels.push_back(page.panel("True model", in.true_model, Colormap::viridis, lo, hi));
   if (has(in.start_model)) panels.push_back(page.panel("Start model", in.start_model, Colormap::viridis, lo, hi));
-  if (has(in.model)) panels.push_back(page.panel("Recovered model", in.model, Colormap::viridis, lo, hi));
+  const Map shown = covered_part(in);
+  if (has(in.model)) panels.push_back(page.panel("Recovered model", shown, Colormap::viridis, lo, hi));
   if (panels.empty()) return;
+  const bool travel = has(in.coverage);
+  if (travel && has(in.model)) panels.back().contours = nice_ticks(lo + 0.03 * (hi - lo), hi - 0.03 * (hi - lo), 6);
   // Two columns: the recovered model stands beside the true one.
   if (panels.size() == 3 && page.aspect() < 0.42) std::swap(panels[1], panels[2]);
   panels.front().marks = page.sources();
   const bool marked = !panels.front().marks.empty();
-  figures.push_back(
-      {"models.png", "Models",
-       "All panels share one colour scale." + page.exaggeration() + (marked ? " Red triangles: sources." : ""),
-       panel_grid(page, panels, in.property + " (" + in.unit + ")")});
+  figures.push_back({"models.png", "Models",
+                     "All panels share one colour scale." + page.exaggeration() +
+                         (marked ? " Red triangles: sources." : "") +
+                         (travel ? " White lines: equal values of the recovered model; gray: no ray comes there." : ""),
+                     panel_grid(page, panels, in.property + " (" + in.unit + ")")});
 }
 
 void add_differences(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
@@ -363,10 +397,13 @@ std::vector<Figure> make_figures(const ReportInput& input) {
     add_profiles(input, page, figures);
     add_misfit(input, figures);
     add_gathers(input, figures);
+    add_travel_figures(input, figures);
+    add_coverage(input, page, figures);
     add_gradient(input, page, figures);
   } else {
     add_misfit(input, figures);
     add_gathers(input, figures);
+    add_travel_figures(input, figures);
   }
   return figures;
 }

@@ -92,7 +92,8 @@ std::vector<ProgressPoint> read_progress(const std::string& path) {
     p.iteration = static_cast<Index>(number(row, "iteration", 0));
     p.stage = static_cast<Index>(number(row, "stage", 0));
     p.phi = number(row, "phi", number(row, "phi_data"));
-    p.model_error = number(row, "model_rmse_mps", number(child(row, "model_error"), "rmse_mps"));
+    p.model_error =
+        number(row, "model_rmse_mps", number(row, "model_rmse_s_per_m", number(child(row, "model_error"), "rmse_mps")));
     p.elapsed_s = number(row, "elapsed_s", 0);
     // A resumed run repeats iterations after its checkpoint: the later line counts.
     while (!points.empty() && points.back().iteration >= p.iteration) points.pop_back();
@@ -179,6 +180,43 @@ void read_gathers(Loader& loader, ReportInput& in) {
   }
 }
 
+// One value a datum, with the geometry beside it.
+void read_times(Loader& loader, ReportInput& in) {
+  in.geometry = loader.map("data_geometry.npy");
+  if (in.geometry.shape.empty() || in.geometry.shape[1] != 4) {
+    in.geometry = {};
+    return;
+  }
+  const auto times = [&](const char* name) {
+    std::vector<float> t;
+    loader.attempt(name, [&] {
+      t = read_npy<float>(loader.path(name)).values;
+      if (static_cast<Index>(t.size()) == in.geometry.shape[0]) return;
+      t.clear();
+      throw Error(ErrorCode::data, "it has another number of data than data_geometry.npy", name);
+    });
+    return t;
+  };
+  in.times_observed = times("data_observed.npy");
+  in.times_predicted = times("data_predicted.npy");
+  for (Index i = 0; i < in.geometry.shape[0]; ++i) {
+    const auto k = static_cast<std::size_t>(4 * i);
+    const Point p{static_cast<double>(in.geometry.values[k]), static_cast<double>(in.geometry.values[k + 1])};
+    const auto same = [&](const Point& q) { return q.x == p.x && q.y == p.y; };
+    if (in.sources.empty() || std::none_of(in.sources.begin(), in.sources.end(), same)) in.sources.push_back(p);
+  }
+}
+
+// Slowness is shown in s/km.
+void use_display_unit(ReportInput& in) {
+  if (in.unit != "s/m") return;
+  in.unit = "s/km";
+  for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.model}) {
+    for (float& v : m->values) v *= 1000;
+  }
+  for (ProgressPoint& p : in.progress) p.model_error *= 1000;
+}
+
 void read_geometry(const Json& sidecar, ReportInput& in) {
   const Json& grid = child(in.resolved, "grid");
   const auto pair = [&](const char* key, std::size_t i, double fallback) {
@@ -209,6 +247,7 @@ void drop_mismatched(ReportInput& in, std::vector<std::string>& notes) {
   check(in.true_model, "true_model.npy");
   check(in.start_model, "start_model.npy");
   check(in.gradient_first, "gradient_first.npy");
+  check(in.coverage, "coverage.npy");
 }
 
 }  // namespace
@@ -227,9 +266,15 @@ ReportInput load_report_input(const std::string& directory) {
   read_geometry(loader.json("model.json"), in);
   const Json& survey = child(in.resolved, "survey");
   in.dt_s = number(survey, "dt_s", 0);
-  in.sources = read_sources(child(survey, "sources"));
-  read_gathers(loader, in);
+  in.coverage = loader.map("coverage.npy");
+  if (fs::exists(loader.path("data_geometry.npy"))) {
+    read_times(loader, in);
+  } else {
+    in.sources = read_sources(child(survey, "sources"));
+    read_gathers(loader, in);
+  }
   in.progress = read_progress(directory + "/progress.jsonl");
+  use_display_unit(in);
   const Json& name = child(in.resolved.is_object() ? in.resolved : in.result, "name");
   in.name = name.is_string() ? name.get<std::string>() : fs::path(directory).lexically_normal().filename().string();
   if (in.model.shape.empty() && in.gathers.empty() && !in.result.is_object()) {

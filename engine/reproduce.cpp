@@ -33,6 +33,45 @@ double median(std::vector<double> v) {
   return n % 2 == 1 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 
+double deviation(const std::vector<double>& v, double mean) {
+  double sum = 0;
+  for (const double x : v) sum += (x - mean) * (x - mean);
+  return v.size() > 1 ? std::sqrt(sum / static_cast<double>(v.size() - 1)) : 0;
+}
+
+// Mean, standard deviation, median and range of every metric over the seeds; the medians against the limits.
+Json travel_summary(const Json& table, const std::string& name) {
+  Json metrics = Json::object(), limits;
+  int seeds = 0, ended = 0;
+  for (const Json& row : table) {
+    if (row.at("recipe") != name) continue;
+    ++seeds;
+    ended += row.at("status") == "ok" ? 1 : 0;
+    limits = row.at("limits");
+    for (const auto& [key, value] : row.at("metrics").items()) {
+      if (value.is_number()) metrics[key].push_back(value);
+    }
+  }
+  Json statistics = Json::object();
+  bool reached = ended == seeds;
+  for (const auto& [key, values] : metrics.items()) {
+    const auto v = values.get<std::vector<double>>();
+    double mean = 0;
+    for (const double x : v) mean += x / static_cast<double>(v.size());
+    statistics[key] = {{"mean", mean},
+                       {"std", deviation(v, mean)},
+                       {"median", median(v)},
+                       {"least", *std::min_element(v.begin(), v.end())},
+                       {"most", *std::max_element(v.begin(), v.end())}};
+  }
+  for (const auto& [key, limit] : limits.items()) {
+    const Json m = value_at(statistics, {key.c_str(), "median"});
+    reached = reached && m.is_number() && m >= limit[0] && m <= limit[1];
+  }
+  return {{"recipe", name},        {"seeds", seeds},   {"ended", ended},
+          {"metrics", statistics}, {"limits", limits}, {"reached", limits.empty() ? Json(nullptr) : Json(reached)}};
+}
+
 // "reached" of every case: the median over its seeds against the published error.
 Json summary_of(const Json& table, double tolerance) {
   Json cases = Json::array();
@@ -42,6 +81,10 @@ Json summary_of(const Json& table, double tolerance) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   for (const std::string& name : names) {
+    if (make_recipe(name).travel()) {
+      cases.push_back(travel_summary(table, name));
+      continue;
+    }
     std::vector<double> mse;
     Json published, constant;
     int seeds = 0;
@@ -87,6 +130,7 @@ std::vector<TableRow> table_rows(const Config& config, const std::string& direct
 Config row_config(const TableRow& row, const Json& settings) {
   Json c = row.recipe.config;
   c["seed"] = row.seed;
+  if (row.seed != 0 && !row.recipe.other_seeds.is_null()) c.merge_patch(row.recipe.other_seeds);
   for (const auto& [key, value] : settings.items()) {
     // Another type takes other keys, so the section is replaced.
     const bool replaces = value.is_object() && value.contains("type") && c.contains(key) && c.at(key).is_object() &&
@@ -119,6 +163,9 @@ Json table_json(const std::vector<TableRow>& rows, double tolerance) {
                      {"ssim_minmax", value_at(error, {"ssim", "minmax"})},
                      {"mae_km_s", mae.is_number() ? Json(mae.get<double>() / 1000) : Json(nullptr)},
                      {"region", value_at(error, {"region"})},
+                     {"metrics", row.recipe.travel() ? travel_metrics(r) : Json::object()},
+                     {"reference", row.recipe.reference.is_null() ? Json::object() : row.recipe.reference},
+                     {"limits", row.recipe.limits.is_null() ? Json::object() : row.recipe.limits},
                      {"published",
                       {{"mse_km2_s2", number_or_null(p.mse_km2_s2)},
                        {"ssim", number_or_null(p.ssim)},
@@ -141,6 +188,26 @@ Json table_json(const std::vector<TableRow>& rows, double tolerance) {
   return table;
 }
 
+Json travel_metrics(const Json& r) {
+  const auto scaled = [](const Json& v, double factor) {
+    return v.is_number() ? Json(v.get<double>() * factor) : Json(nullptr);
+  };
+  const Json error = value_at(r, {"model_error"});
+  const Json slowness = value_at(error, {"rmse_s_per_m"});
+  const Json body = value_at(error, {"body"});
+  const Json mean = value_at(body, {"mean_s_per_m"});
+  return {{"rmse", slowness.is_number() ? scaled(slowness, 1e3) : value_at(error, {"rmse_mps"})},
+          {"relative_l2", value_at(error, {"relative_l2"})},
+          {"chi2", value_at(r, {"data_error", "chi2"})},
+          {"clean_chi2", value_at(r, {"data_error", "clean_chi2"})},
+          {"rms_ms", scaled(value_at(r, {"data_error", "rms_s"}), 1e3)},
+          {"iou", value_at(body, {"iou"})},
+          {"body_mean", mean.is_number() ? scaled(mean, 1e3) : value_at(body, {"mean_mps"})},
+          {"axis_deg", value_at(body, {"axis_deg"})},
+          {"region_correlation", value_at(error, {"region", "correlation"})},
+          {"constant_rmse", scaled(value_at(r, {"baselines", "best-constant", "rmse_s_per_m"}), 1e3)}};
+}
+
 std::string table_csv(const Json& table) {
   const char* const columns[] = {"recipe",
                                  "seed",
@@ -157,14 +224,19 @@ std::string table_csv(const Json& table) {
                                  "wall_s"};
   std::string text;
   for (const char* c : columns) text += std::string(c) + ",";
-  text += "published_mse_km2_s2,published_ssim,published_mae_km_s\n";
+  const Json names = travel_metrics(nullptr);
+  text += "published_mse_km2_s2,published_ssim,published_mae_km_s";
+  for (const auto& [name, value] : names.items()) text += "," + name;
+  text += "\n";
   const auto cell = [](const Json& v) {
     return v.is_null() ? std::string() : v.is_string() ? v.get<std::string>() : v.dump();
   };
   for (const Json& row : table) {
     for (const char* c : columns) text += cell(row.at(c)) + ",";
     const Json& p = row.at("published");
-    text += cell(p.at("mse_km2_s2")) + "," + cell(p.at("ssim")) + "," + cell(p.at("mae_km_s")) + "\n";
+    text += cell(p.at("mse_km2_s2")) + "," + cell(p.at("ssim")) + "," + cell(p.at("mae_km_s"));
+    for (const auto& [name, value] : names.items()) text += "," + cell(value_at(row.at("metrics"), {name.c_str()}));
+    text += "\n";
   }
   return text;
 }

@@ -3,6 +3,9 @@
 // rows/, and compared with the published numbers. Rows that have ended with the same config are kept, so a table may be
 // stopped and continued, or grown by another call.
 //
+// Rows of travel times are compared by metrics: rmse (m/s, or s/km of slowness), chi2, clean_chi2 (against the data
+// without noise), iou, body_mean, axis_deg, rms_ms, region_correlation; mean and standard deviation over the seeds.
+//
 // Written beside the rows: table.json (one object a row), table.csv, table.html (models, profiles, numbers),
 // result.json. exit_code 1: a row failed, or its error exceeds the published one by more than the tolerance.
 #pragma once
@@ -34,6 +37,8 @@ Forecast forecast_table(const Config& config, const RunOptions& options);
 // One object a row: errors reached and published, start and trivial errors, time, config hash.
 nlohmann::ordered_json table_json(const std::vector<TableRow>& rows, double tolerance);
 std::string table_csv(const nlohmann::ordered_json& table);
+// Metrics of a result.json, null where it has none, in the order of the table.
+nlohmann::ordered_json travel_metrics(const nlohmann::ordered_json& result);
 // table_page.cpp
 std::string table_page(const std::string& title, const std::vector<TableRow>& rows,
                        const nlohmann::ordered_json& table);

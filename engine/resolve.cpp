@@ -20,12 +20,19 @@ std::string article(std::string_view noun) {
 std::string takes(const Component& row) {
   std::vector<std::string> names;
   for (const Key& key : row.keys) {
-    names.push_back(key.resolved_name());
-    if (key.also != Quantity::none) names.push_back(std::string(key.name) + std::string(suffix_of(key.also)));
+    const std::vector<std::string> spellings = key.names();
+    names.insert(names.end(), spellings.begin(), spellings.end());
   }
   std::sort(names.begin(), names.end());
   const std::string owner = row.type.empty() ? std::string(row.slot) : std::string(row.type);
   return names.empty() ? "  (" + owner + " takes no keys)" : "  (" + owner + " takes: " + join_words(names, " ") + ")";
+}
+
+// "a velocity", "a velocity or a slowness".
+std::string kinds_of(const Key& key) {
+  std::string text;
+  for (const Quantity q : key.quantities()) text += (text.empty() ? "" : " or ") + article(name_of(q));
+  return text;
 }
 
 std::vector<std::string> types_of(std::string_view slot) {
@@ -256,12 +263,24 @@ Json Resolver::component_list(const JsonNode& node, const Key& key, const std::s
   return out;
 }
 
+Json Resolver::pairs(const JsonNode& node, const Key& key, const std::string& pointer) {
+  if (!node.is_array()) return mismatch(node, "a list of pairs, [[0, 0], [0, 1]]", pointer);
+  Json out = Json::array();
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const std::string at = pointer_join(pointer, std::to_string(i));
+    const JsonNode& pair = node.items[i];
+    if (!pair.is_array() || pair.items.size() != 2) return mismatch(pair, "a pair of whole numbers, [0, 1]", at);
+    out.push_back({integer(pair.items[0], key, at), integer(pair.items[1], key, at)});
+  }
+  return out;
+}
+
 Json Resolver::groups(const JsonNode& node, const std::string& pointer) {
   if (!node.is_object()) return mismatch(node, "an object, {\"network\": {\"lr\": 1e-4}}", pointer);
   static const Component row{"group",
                              "",
                              "one parameter group",
-                             {{.name = "lr", .help = "rate of the group", .min = 0, .also = Quantity::velocity}}};
+                             {{.name = "lr", .help = "rate of the group", .min = 0, .also = {Quantity::velocity}}}};
   Json out = Json::object();
   for (const JsonMember& member : node.members) {
     const std::string at = pointer_join(pointer, member.key);
@@ -301,6 +320,8 @@ Json Resolver::value(const JsonNode& node, const Key& key, double factor, const 
       return component(node, key, pointer);
     case KeyKind::component_list:
       return component_list(node, key, pointer);
+    case KeyKind::pairs:
+      return pairs(node, key, pointer);
     case KeyKind::groups:
       return groups(node, pointer);
     case KeyKind::free:
@@ -310,21 +331,28 @@ Json Resolver::value(const JsonNode& node, const Key& key, double factor, const 
 }
 
 void Resolver::with_unit(const Key& key, const std::string& pointer, Found& found) {
-  const Quantity quantity = key.quantity != Quantity::none ? key.quantity : key.also;
+  const std::vector<Quantity> quantities = key.quantities();
   const JsonMember* value = found.node->find("value");
   const JsonMember* unit = found.node->find("unit");
   found.bad = true;
   if (value == nullptr || unit == nullptr || found.node->members.size() != 2 || !unit->node.is_string()) {
     issue(found.node->place, pointer,
           "a quantity with a unit has exactly \"value\" and \"unit\", e.g. {\"value\": 1, \"unit\": " +
-              quote(si_unit(quantity)) + "}");
+              quote(si_unit(quantities[0])) + "}");
     return;
   }
-  std::string name = unit->node.value.get<std::string>();
-  found.factor = unit_factor(quantity, name);
+  const std::string name = unit->node.value.get<std::string>();
+  std::vector<std::string> units;
+  found.factor = 0;
+  for (const Quantity q : quantities) {
+    units.push_back(units_of(q));
+    if (found.factor != 0.0) continue;
+    found.factor = unit_factor(q, name);
+    if (key.quantity != Quantity::none) found.name = std::string(key.name) + std::string(suffix_of(q));
+  }
   if (found.factor == 0.0) {
     issue(unit->node.place, pointer_join(pointer, "unit"),
-          quote(name) + " is no unit of " + article(name_of(quantity)) + ": write one of " + units_of(quantity));
+          quote(name) + " is no unit of " + kinds_of(key) + ": write one of " + join_words(units));
     return;
   }
   found.node = &value->node;
@@ -335,34 +363,42 @@ Resolver::Found Resolver::find(const JsonNode& node, const Key& key, const std::
                                std::set<std::string>& used) {
   const std::string plain(key.name);
   const bool suffixed = key.quantity != Quantity::none;
-  const Quantity quantity = suffixed ? key.quantity : key.also;
   Found found;
-  const JsonMember* bare = node.find(plain);
-  const JsonMember* si = quantity == Quantity::none ? nullptr : node.find(plain + std::string(suffix_of(quantity)));
-  if (bare != nullptr) used.insert(bare->key);
-  if (si != nullptr) used.insert(si->key);
-  if (bare != nullptr && si != nullptr) {
-    // What was said later (--set over config over parent) wins; within one text it is a contradiction.
-    const int bare_rank = bare->key_place.source->rank, si_rank = si->key_place.source->rank;
-    if (bare_rank == si_rank) {
-      issue(bare->key_place, pointer_join(pointer, plain),
-            "both " + quote(plain) + " and " + quote(si->key) + " are given: delete one of them");
-      found.bad = true;
-      return found;
+  found.name = key.resolved_name();
+  std::vector<std::string> spellings = {plain};
+  for (const Quantity q : key.quantities()) spellings.push_back(plain + std::string(suffix_of(q)));
+  for (const std::string& spelling : spellings) {
+    const JsonMember* member = node.find(spelling);
+    if (member == nullptr || used.count(spelling) > 0) continue;
+    used.insert(spelling);
+    if (found.member != nullptr) {
+      // What was said later (--set over config over parent) wins; within one text it is a contradiction.
+      const int rank = member->key_place.source->rank, other = found.member->key_place.source->rank;
+      if (rank == other) {
+        const bool bare_first = found.member->key == plain;
+        const JsonMember* first = bare_first ? found.member : member;
+        issue(first->key_place, pointer_join(pointer, first->key),
+              "both " + quote(found.member->key) + " and " + quote(member->key) + " are given: delete one of them");
+        found.bad = true;
+        return found;
+      }
+      if (rank < other) continue;
     }
-    (bare_rank < si_rank ? bare : si) = nullptr;
+    found.member = member;
   }
-  found.member = bare != nullptr ? bare : si;
   if (found.member == nullptr) return found;
   found.node = &found.member->node;
-  const bool unit_object = found.member == bare && quantity != Quantity::none && found.node->is_object();
-  if (unit_object) {
+  const bool bare = found.member->key == plain;
+  if (!bare && suffixed) found.name = found.member->key;
+  if (bare && !key.quantities().empty() && found.node->is_object()) {
     with_unit(key, pointer_join(pointer, plain), found);
-  } else if (found.member == bare && suffixed) {
+  } else if (bare && suffixed) {
     const std::string text = found.node->is_number() || found.node->is_array() ? found.node->plain().dump() : "1";
-    issue(bare->key_place, pointer_join(pointer, plain),
-          article(name_of(quantity)) + " needs its unit: write " + quote(key.resolved_name()) + ": " + text + " or " +
-              quote(plain) + ": {\"value\": " + text + ", \"unit\": " + quote(si_unit(quantity)) + "}");
+    std::string forms;
+    for (const std::string& name : key.names()) forms += (forms.empty() ? "" : " or ") + quote(name) + ": " + text;
+    issue(found.member->key_place, pointer_join(pointer, plain),
+          kinds_of(key) + " needs its unit: write " + forms + " or " + quote(plain) + ": {\"value\": " + text +
+              ", \"unit\": " + quote(si_unit(key.quantity)) + "}");
     found.bad = true;
   }
   return found;
@@ -392,7 +428,7 @@ Json Resolver::object(const JsonNode& node, const Component& row, const std::str
   const std::set<std::string> meant = strays(node, row, pointer, used);
   for (std::size_t i = 0; i < row.keys.size(); ++i) {
     const Key& key = row.keys[i];
-    const std::string name = key.resolved_name();
+    const std::string& name = found[i].name;
     const std::string at = pointer_join(pointer, name);
     if (found[i].bad) {
       out[name] = nullptr;
@@ -414,7 +450,9 @@ std::set<std::string> Resolver::strays(const JsonNode& node, const Component& ro
                                        const std::set<std::string>& used) {
   std::set<std::string> meant;
   std::vector<std::string> names;
-  for (const Key& key : row.keys) names.push_back(key.resolved_name());
+  for (const Key& key : row.keys) {
+    for (const std::string& name : key.names()) names.push_back(name);
+  }
   for (const JsonMember& member : node.members) {
     if (used.count(member.key) > 0 || explain_suffix(member, row, pointer, meant)) continue;
     const std::string near = nearest(member.key, names);
@@ -443,8 +481,7 @@ bool Resolver::explain_suffix(const JsonMember& member, const Component& row, co
     const auto unit = units.find(lower);
     const double factor = unit != units.end() ? unit_factor(key.quantity, unit->second) : 0.0;
     if (!other && unit == units.end()) continue;
-    std::string message =
-        "unknown key: " + article(name_of(key.quantity)) + " is written " + quote(key.resolved_name());
+    std::string message = "unknown key: " + kinds_of(key) + " is written " + quote(join_words(key.names(), "\" or \""));
     if (factor > 0.0 && member.node.is_number()) {
       message += ": " + Json(member.node.value.get<double>() * factor).dump() + " or " + quote(key.name) +
                  ": {\"value\": " + member.node.value.dump() + ", \"unit\": " + quote(unit->second) + "}";
@@ -458,8 +495,10 @@ bool Resolver::explain_suffix(const JsonMember& member, const Component& row, co
 
 std::string Resolver::elsewhere(const std::string& name) const {
   const auto has = [&](const Component& row) {
-    return std::any_of(row.keys.begin(), row.keys.end(),
-                       [&](const Key& key) { return key.resolved_name() == name || key.name == name; });
+    return std::any_of(row.keys.begin(), row.keys.end(), [&](const Key& key) {
+      const std::vector<std::string> names = key.names();
+      return key.name == name || std::find(names.begin(), names.end(), name) != names.end();
+    });
   };
   for (const auto& [pointer, row] : visited_) {
     if (has(*row)) return "it belongs in " + (pointer.empty() ? "the top level" : pointer);
@@ -475,7 +514,7 @@ void Resolver::report_strays() {
   for (const Stray& stray : strays_) {
     std::vector<std::string> names;
     for (const Key& key : stray.row->keys) {
-      names.push_back(key.resolved_name());
+      for (const std::string& name : key.names()) names.push_back(name);
       names.emplace_back(key.name);
     }
     const std::string near = nearest(stray.member.key, names);
@@ -486,9 +525,9 @@ void Resolver::report_strays() {
     if (!other.empty()) {
       message += (source.rank < 0 ? "; " : " here; ") + other;
     } else if (!near.empty()) {
-      const auto key = std::find_if(stray.row->keys.begin(), stray.row->keys.end(),
-                                    [&](const Key& k) { return k.name == near || k.resolved_name() == near; });
-      message += "; did you mean " + quote(key->resolved_name()) + "?";
+      const auto key =
+          std::find_if(stray.row->keys.begin(), stray.row->keys.end(), [&](const Key& k) { return k.name == near; });
+      message += "; did you mean " + quote(key != stray.row->keys.end() ? key->resolved_name() : near) + "?";
     }
     if (other.empty()) message += takes(*stray.row);
     issue(stray.member.key_place, pointer_join(stray.parent, stray.member.key), message);

@@ -38,6 +38,7 @@ class Resolver {
   struct Found {
     const JsonMember* member = nullptr;
     const JsonNode* node = nullptr;
+    std::string name;  // of the resolved key
     double factor = 1.0;
     bool bad = false;  // reported already
   };
@@ -58,6 +59,7 @@ class Resolver {
   Json path(const JsonNode& node, const std::string& pointer);
   Json component(const JsonNode& node, const Key& key, const std::string& pointer);
   Json component_list(const JsonNode& node, const Key& key, const std::string& pointer);
+  Json pairs(const JsonNode& node, const Key& key, const std::string& pointer);
   Json groups(const JsonNode& node, const std::string& pointer);
   bool in_range(double number, const JsonNode& node, const Key& key, const std::string& pointer);
   Json mismatch(const JsonNode& node, const std::string& wanted, const std::string& pointer);

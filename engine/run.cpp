@@ -15,6 +15,7 @@
 #include "engine/output.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
+#include "engine/simulation.hpp"
 #include "engine/version.hpp"
 #include "kernels/kernels.hpp"
 
@@ -32,9 +33,9 @@ Json phase_seconds(const Trace& trace, double io_s) {
     if (starts("mlp") || starts("gabor") || starts("multigrid") || starts("outer_product") || starts("copy_columns") ||
         starts("gemm") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
       field += entry.seconds;
-    } else if (name == "wave_forward") {
+    } else if (name == "wave_forward" || name == "ray_apply" || name == "eikonal_solve") {
       forward += entry.seconds;
-    } else if (name == "wave_adjoint") {
+    } else if (name == "wave_adjoint" || name == "ray_adjoint" || name == "eikonal_adjoint") {
       adjoint += entry.seconds;
     } else if (starts("adam") || starts("momentum")) {
       optimizer += entry.seconds;
@@ -99,11 +100,16 @@ class Runner {
   // What can only be wrong in the config is found before anything but the log is written.
   void check_setup() {
     const Json& c = config_.json();
-    make_wave_plan(problem_.grid, problem_.survey, problem_.wave, shots_per_batch(config_, problem_), sizeof(T));
+    if (problem_.waves()) {
+      make_wave_plan(problem_.grid, problem_.survey, problem_.wave, shots_per_batch(config_, problem_), sizeof(T));
+    } else {
+      const Simulation<T> checked(*s_, problem_, {}, 1, false);
+    }
     if (c.at("task") != "invert") return;
     const auto field = Field<T>::make(c.at("field"), problem_.grid, c.at("seed").template get<std::uint64_t>());
     for (const Json& stage : c.at("stages")) {
       const Json& optimizer = stage.at("optimizer").is_null() ? c.at("optimizer") : stage.at("optimizer");
+      if (optimizer.at("type") == "gauss-newton") continue;
       make_optimizer<T>(*s_, optimizer, field.groups(), field.parameters(), 1.0);
     }
   }
@@ -124,24 +130,36 @@ class Runner {
   }
   bool stopped() const { return options_.stop_signal != nullptr && options_.stop_signal->load() != 0; }
 
-  std::vector<Index> data_shape() const {
-    return {problem_.survey.shot_count(), problem_.survey.max_receivers(), problem_.survey.nt};
+  std::vector<Index> data_shape() const { return problem_.data_shape(); }
+  // Source x, z, receiver x, z of each datum, metres.
+  void write_geometry() const {
+    if (problem_.waves()) return;
+    std::vector<double> rows;
+    for (const TravelPair& p : problem_.travel.pairs) {
+      const Point3& a = problem_.travel.sources[static_cast<std::size_t>(p.source)];
+      const Point3& b = problem_.travel.receivers[static_cast<std::size_t>(p.receiver)];
+      rows.insert(rows.end(), {a.x_m, a.z_m, b.x_m, b.z_m});
+    }
+    out_.write_data("data_geometry.npy", rows, {problem_.travel.data(), 4});
   }
   void simulate_task() {
     const std::vector<double>& model = problem_.true_model;
     if (model.empty())
       throw Error(ErrorCode::config, "task forward needs a model (or a true_model)", config_.place("/model"));
-    say("simulating " + std::to_string(problem_.survey.shot_count()) + " shots");
+    say("simulating " + (problem_.waves() ? std::to_string(problem_.shots()) + " shots"
+                                          : std::to_string(problem_.travel.data()) + " travel times"));
     auto data = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
     const Json& c = config_.json();
     if (c.contains("noise")) add_noise(c.at("noise"), c.at("seed").get<std::uint64_t>(), data);
-    out_.write_model("model", model, problem_.grid);
+    out_.write_model("model", model, problem_);
     out_.write_data("data_predicted.npy", data, data_shape());
-    description_ = make_wave_plan(problem_.grid, problem_.survey, problem_.wave, 1, sizeof(T)).describe();
+    write_geometry();
+    description_ = Simulation<T>(*s_, problem_, problem_.wavelet, 1, false).describe();
     finish("ok", ErrorCode{0}, "");
   }
 
   void invert_task() {
+    for (const std::string& note : problem_.notes) log_.info(note);
     observe();
     inversion_ = std::make_unique<Inversion<T>>(*s_, config_, problem_, log_);
     description_ = inversion_->describe();
@@ -171,12 +189,13 @@ class Runner {
       problem_.observed = simulate<T>(*s_, observation, observation.true_model, observation.wavelet,
                                       shots_per_batch(config_, problem_));
       problem_.observed_source = observation.observed_source;
-      add_noise(c.at("data").at("noise"), c.at("seed").get<std::uint64_t>(), problem_.observed);
+      add_noise(c.at("data").at("noise"), c.at("seed").get<std::uint64_t>(), problem_);
     }
     if (continuing_ && fs::exists(out_.file("data_observed.npy"))) return;
     out_.write_data("data_observed.npy", problem_.observed, data_shape());
-    out_.write_model("start_model", problem_.start, problem_.grid);
-    if (!problem_.true_model.empty()) out_.write_model("true_model", problem_.true_model, problem_.grid);
+    write_geometry();
+    if (!problem_.start.empty()) out_.write_model("start_model", problem_.start, problem_);
+    if (!problem_.true_model.empty()) out_.write_model("true_model", problem_.true_model, problem_);
   }
 
   void loop() {
@@ -209,7 +228,7 @@ class Runner {
   bool keeps(Index iteration) const { return std::find(kept_.begin(), kept_.end(), iteration) != kept_.end(); }
   void note_model_error(Index iteration) {
     if (problem_.true_model.empty()) return;
-    model_error_at_[std::to_string(iteration)] = model_errors(inversion_->model(), problem_.true_model, problem_.grid);
+    model_error_at_[std::to_string(iteration)] = model_errors(inversion_->model(), problem_);
   }
   void save() {
     const double start = now_s();
@@ -228,14 +247,14 @@ class Runner {
               {"phi", number_or_null(r.phi)},
               {"phi_data", number_or_null(r.phi_data)},
               {"phi_model", model_terms},
-              {"chi2", nullptr},
+              {"chi2", number_or_null(r.chi2)},
               {"grad_norm", number_or_null(r.gradient_norm)},
               {"step_norm", number_or_null(r.step_norm)},
               {"lr", number_or_null(learning_rate() * r.rate_factor)},
               {"evaluations", r.evaluations}};
     if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
       const auto model = inversion_->model();
-      line["model_rmse_mps"] =
+      line["model_rmse" + problem_.property->suffix()] =
           number_or_null(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
     }
     line["time_s"] = r.seconds;
@@ -253,7 +272,7 @@ class Runner {
     options_.progress(event);
   }
   double learning_rate() const {
-    const Json& lr = config_.json().at("optimizer").at("lr");
+    const Json lr = value_at(config_.json(), {"optimizer", "lr"});
     return lr.is_null() ? std::numeric_limits<double>::quiet_NaN() : lr.get<double>();
   }
   void stop_by_signal() {
@@ -270,12 +289,12 @@ class Runner {
   void write_results() {
     const double start = now_s();
     say("writing the results");
-    const auto model = inversion_->model();
-    out_.write_model("model", model, problem_.grid);
+    const auto model = inversion_->result_model();
+    out_.write_model("model", model, problem_);
     if (!inversion_->first_gradient().empty()) {
       out_.write_data("gradient_first.npy", inversion_->first_gradient(), {problem_.grid.nz, problem_.grid.nx});
     }
-    const auto theta = inversion_->parameters();
+    const auto theta = inversion_->result_parameters();
     StringMap metadata = inversion_->field().metadata();
     metadata["config_sha256"] = config_.sha256();
     if (inversion_->field().type() == FieldType::fusion) {
@@ -289,15 +308,46 @@ class Runner {
       tensors["frequencies"] = Tensor({static_cast<Index>(f.size()) / 2, 2}, f);
     }
     write_safetensors(out_.file("weights.safetensors"), tensors, metadata);
-    out_.write_data("data_predicted.npy",
-                    simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_)),
-                    data_shape());
+    const auto predicted = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
+    out_.write_data("data_predicted.npy", predicted, data_shape());
+    data_error_ = data_errors(predicted);
+    if (!problem_.waves()) {
+      out_.write_data("coverage.npy", ray_coverage<T>(*s_, problem_, model), {problem_.grid.nz, problem_.grid.nx});
+    }
     if (!problem_.true_model.empty()) {
-      model_error_ = model_errors(model, problem_.true_model, problem_.grid);
+      model_error_ = model_errors(model, problem_);
       region_errors(model);
+      const Json& body = config_.json().at("score_body");
+      if (!body.is_null()) {
+        model_error_["body"] = body_errors(model, property_value(body, "threshold", *problem_.property), problem_);
+      }
       baselines_ = baselines();
     }
     io_s_ += now_s() - start;
+  }
+  // chi2 of the result, of the same data without noise where they are known, RMS of the residual.
+  Json data_errors(const std::vector<double>& predicted) {
+    if (problem_.waves()) return nullptr;
+    const std::vector<double>& d = problem_.observed;
+    const auto mean_square = [&](const std::vector<double>& target) {
+      double sum = 0, n = 0;
+      for (std::size_t i = 0; i < d.size(); ++i) {
+        const double w = problem_.mask.empty() ? 1 : problem_.mask[i];
+        const double r = w * (predicted[i] - target[i]) / (problem_.std.empty() ? 1 : problem_.std[i]);
+        sum += r * r;
+        n += w > 0 ? 1 : 0;
+      }
+      return sum / n;
+    };
+    double square = 0;
+    for (std::size_t i = 0; i < d.size(); ++i) square += (predicted[i] - d[i]) * (predicted[i] - d[i]);
+    Json errors{{"data", d.size()},
+                {"rms_s", number_or_null(std::sqrt(square / static_cast<double>(d.size())))},
+                {"chi2", problem_.std.empty() ? Json(nullptr) : number_or_null(mean_square(d))}};
+    if (!problem_.std.empty() && !problem_.true_model.empty()) {
+      errors["clean_chi2"] = number_or_null(mean_square(simulate<T>(*s_, problem_, problem_.true_model, {}, 1)));
+    }
+    return errors;
   }
   // Errors inside the disc of score_region, of the model and of its start.
   void region_errors(const std::vector<double>& model) {
@@ -312,23 +362,39 @@ class Runner {
       const double x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m - x0;
       if (x * x + z * z > r * r) continue;
       const auto i = static_cast<std::size_t>(k);
-      const double e = model[i] - problem_.true_model[i], s = problem_.start[i] - problem_.true_model[i];
+      const double e = model[i] - problem_.true_model[i];
+      const double s = problem_.start.empty() ? std::nan("") : problem_.start[i] - problem_.true_model[i];
       sum += e * e, start += s * s, absolute += std::abs(e), ++n;
     }
     const auto mean = [n](double x) { return number_or_null(x / static_cast<double>(n)); };
     const auto root = [n](double x) { return number_or_null(std::sqrt(x / static_cast<double>(n))); };
+    const std::string unit = problem_.property->suffix();
     model_error_["region"] = {
-        {"nodes", n}, {"rmse_mps", root(sum)}, {"mae_mps", mean(absolute)}, {"start_rmse_mps", root(start)}};
+        {"nodes", n}, {"rmse" + unit, root(sum)}, {"mae" + unit, mean(absolute)}, {"start_rmse" + unit, root(start)}};
+    if (n > 1) model_error_["region"]["correlation"] = number_or_null(region_correlation(model));
+  }
+  double region_correlation(const std::vector<double>& model) const {
+    const Json& disc = config_.json().at("score_region");
+    const Grid2& g = problem_.grid;
+    const double x0 = disc.at("x_m"), z0 = disc.at("z_m"), r = disc.at("radius_m");
+    double n = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
+    for (Index k = 0; k < g.cells(); ++k) {
+      const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m - z0;
+      const double x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m - x0;
+      if (x * x + z * z > r * r) continue;
+      const double u = model[static_cast<std::size_t>(k)], v = problem_.true_model[static_cast<std::size_t>(k)];
+      n += 1, a += u, b += v, aa += u * u, bb += v * v, ab += u * v;
+    }
+    return (n * ab - a * b) / std::sqrt((n * aa - a * a) * (n * bb - b * b));
   }
   // What a method must beat: the start model and the best models of one and two numbers.
   Json baselines() const {
     Json fit{{"of", "true_model"}, {"water_depth_m", 0.0}};
     Json b;
-    b["start_model"] = model_errors(problem_.start, problem_.true_model, problem_.grid);
+    if (!problem_.start.empty()) b["start_model"] = model_errors(problem_.start, problem_);
     for (const char* type : {"best-constant", "best-linear"}) {
       fit["type"] = type;
-      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_.true_model,
-                             problem_.grid);
+      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_);
     }
     return b;
   }
@@ -339,7 +405,7 @@ class Runner {
             {"final", number_or_null(last_phi_)},
             {"best", number_or_null(inversion_->best_phi())},
             {"best_iteration", inversion_->best_iteration()},
-            {"chi2", nullptr},
+            {"chi2", data_error_.is_null() ? Json(nullptr) : data_error_.at("chi2")},
             {"history", "progress.jsonl"}};
   }
   Json inputs_section() const {
@@ -368,6 +434,7 @@ class Runner {
     if (!message.empty()) r["error"] = message;
     r["iterations"] = inversion_ ? Json(inversion_->iteration()) : Json(nullptr);
     r["misfit"] = misfit_section();
+    if (!data_error_.is_null()) r["data_error"] = data_error_;
     r["model_error"] = model_error_;
     if (!model_error_at_.empty()) r["model_error_at"] = model_error_at_;
     r["baselines"] = baselines_;
@@ -404,12 +471,11 @@ class Runner {
   }
   Json memory_section() const {
     const bool gpu = options_.device.kind == DeviceKind::cuda;
-    return {
-        {"host_peak_bytes", peak_resident_bytes()},
-        {"device_peak_bytes", gpu && s_ ? s_->arena()->stats().peak_bytes : 0},
-        {"arrays_peak_bytes", s_ ? s_->arena()->stats().peak_bytes : 0},
-        {"forecast_bytes", forecast_bytes_ > 0 ? Json(forecast_bytes_) : Json(nullptr)},
-        {"storage", inversion_ ? Json(std::string(to_string(inversion_->wave_plan().storage.policy))) : Json(nullptr)}};
+    return {{"host_peak_bytes", peak_resident_bytes()},
+            {"device_peak_bytes", gpu && s_ ? s_->arena()->stats().peak_bytes : 0},
+            {"arrays_peak_bytes", s_ ? s_->arena()->stats().peak_bytes : 0},
+            {"forecast_bytes", forecast_bytes_ > 0 ? Json(forecast_bytes_) : Json(nullptr)},
+            {"storage", inversion_ && problem_.waves() ? Json(inversion_->storage()) : Json(nullptr)}};
   }
   Json device_section() const {
     std::string name;
@@ -443,7 +509,7 @@ class Runner {
   std::string stop_reason_, description_;
   double last_phi_ = std::numeric_limits<double>::quiet_NaN();
   Index last_checkpoint_ = -1, forecast_bytes_ = 0;
-  Json model_error_, baselines_, model_error_at_ = Json::object(), resumed_at_ = Json::array(), result_;
+  Json model_error_, data_error_, baselines_, model_error_at_ = Json::object(), resumed_at_ = Json::array(), result_;
 };
 
 std::string precision_of(const Config& config) {

@@ -84,6 +84,8 @@ Json bare_schema(const Key& key) {
       return slot_schema(key);
     case KeyKind::component_list:
       return list_of(slot_schema(key));
+    case KeyKind::pairs:
+      return list_of(list_of({{"type", "integer"}}));
     case KeyKind::groups:
       return {{"type", "object"},
               {"additionalProperties",
@@ -119,9 +121,10 @@ Json key_schema(const Key& key) {
   return schema;
 }
 
-Json with_unit_schema(const Key& key, Quantity quantity) {
+Json with_unit_schema(const Key& key) {
   Json units = Json::array();
-  std::string list = units_of(quantity);
+  std::string list;
+  for (const Quantity q : key.quantities()) list += (list.empty() ? "" : ", ") + units_of(q);
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t comma = std::min(list.find(", ", at), list.size());
     units.push_back(list.substr(at, comma - at));
@@ -148,11 +151,9 @@ Json component_schema(const Component& row) {
   }
   for (const Key& key : row.keys) {
     properties[key.resolved_name()] = key_schema(key);
-    const Quantity quantity = key.quantity != Quantity::none ? key.quantity : key.also;
-    if (key.quantity != Quantity::none) properties[std::string(key.name)] = with_unit_schema(key, quantity);
-    if (key.also != Quantity::none)
-      properties[std::string(key.name) + std::string(suffix_of(key.also))] = key_schema(key);
-    const bool single = quantity == Quantity::none;
+    if (key.quantity != Quantity::none) properties[std::string(key.name)] = with_unit_schema(key);
+    for (const std::string& name : key.names()) properties[name] = key_schema(key);
+    const bool single = key.quantities().empty();
     if (key.required() && single && row.slot != "config") required.push_back(key.name);
   }
   schema["properties"] = properties;

@@ -29,6 +29,11 @@ struct Loaded {
 };
 
 std::string model_title(const Loaded& l) {
+  if (l.row->recipe.travel()) {
+    const Json& m = l.numbers->at("metrics");
+    return l.row->recipe.method + (l.row->seed != 0 ? ", seed " + std::to_string(l.row->seed) : "") + ": " +
+           digits(m.at("rmse").is_null() ? m.at("chi2") : m.at("rmse"), "%.3f");
+  }
   const std::string mse = digits(l.numbers->at("mse_km2_s2"), "%.3f");
   return l.row->recipe.method + ", " + l.row->recipe.start +
          (l.row->seed != 0 ? ", seed " + std::to_string(l.row->seed) : "") + ": " + mse;
@@ -41,7 +46,11 @@ Drawing models_figure(const std::vector<const Loaded*>& rows) {
   const auto [lo, hi] = std::minmax_element(truth.values.begin(), truth.values.end());
   const Index nz = truth.shape[0], nx = truth.shape[1];
   const double aspect =
-      std::clamp(static_cast<double>(nz) * first.dz_m / (static_cast<double>(nx) * first.dx_m), 0.2, 1.0);
+      std::clamp(static_cast<double>(nz) * first.dz_m / (static_cast<double>(nx) * first.dx_m), 0.2, 1.3);
+  const double longest = std::max(static_cast<double>(nz) * first.dz_m, static_cast<double>(nx) * first.dx_m);
+  const auto [scale, unit] = longest >= 2000 ? std::pair{1e-3, "km"}
+                             : longest < 1   ? std::pair{1e3, "mm"}
+                                             : std::pair{1.0, "m"};
   constexpr double left = 56, gap = 22, bar = 92, width = 300, top = 26;
   const double height = width * aspect, step = height + 62;
   const auto count = static_cast<int>(rows.size()) + 1;
@@ -55,16 +64,16 @@ Drawing models_figure(const std::vector<const Loaded*>& rows) {
     p.rows = nz;
     p.columns = nx;
     p.values = values.data();
-    p.x = {"", first.x0_m / 1e3, (first.x0_m + first.dx_m * static_cast<double>(nx - 1)) / 1e3};
-    p.y = {k % 3 == 0 ? "Depth (km)" : "", first.z0_m / 1e3,
-           (first.z0_m + first.dz_m * static_cast<double>(nz - 1)) / 1e3};
+    p.x = {"", first.x0_m * scale, (first.x0_m + first.dx_m * static_cast<double>(nx - 1)) * scale};
+    p.y = {k % 3 == 0 ? "Depth (" + std::string(unit) + ")" : "", first.z0_m * scale,
+           (first.z0_m + first.dz_m * static_cast<double>(nz - 1)) * scale};
     p.y_labels = k % 3 == 0;
     p.lo = static_cast<double>(*lo);
     p.hi = static_cast<double>(*hi);
     draw_image_panel(d, {left + (k % 3) * (width + gap), top + (k / 3) * step, width, height}, p);
   }
   draw_color_bar(d, {left + 3 * width + 2 * gap + 16, top, 12, height}, Colormap::viridis, static_cast<double>(*lo),
-                 static_cast<double>(*hi), "vp (m/s)");
+                 static_cast<double>(*hi), first.property + " (" + first.unit + ")");
   return d;
 }
 
@@ -108,6 +117,7 @@ Drawing profiles_figure(const std::vector<const Loaded*>& rows) {
 }
 
 std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
+  if (std::all_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.recipe.travel(); })) return "";
   bool region = false;
   for (const Json& n : table) region = region || !n.at("region").is_null();
   std::string body =
@@ -126,6 +136,7 @@ std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
   };
   for (std::size_t k = 0; k < rows.size(); ++k) {
     const Recipe& r = rows[k].recipe;
+    if (r.travel()) continue;
     const Json& n = table[k];
     const Json& p = n.at("published");
     const Json &first = n.at("misfit_initial"), &last = n.at("misfit_final");
@@ -145,6 +156,71 @@ std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
             cell(digits(n.at("wall_s"), "%.0f")) + "</tr>\n";
   }
   return body + "</table></div>\n";
+}
+
+struct MetricColumn {
+  const char* key;
+  const char* title;
+  const char* pattern;
+};
+constexpr MetricColumn metric_columns[] = {{"rmse", "RMSE", "%.4f"},
+                                           {"chi2", "χ²", "%.4f"},
+                                           {"clean_chi2", "χ² of clean data", "%.4f"},
+                                           {"rms_ms", "RMS (ms)", "%.3g"},
+                                           {"iou", "IoU", "%.3f"},
+                                           {"body_mean", "mean in body", "%.3f"},
+                                           {"axis_deg", "axis (°)", "%.2f"},
+                                           {"region_correlation", "correlation", "%.3f"},
+                                           {"constant_rmse", "best constant", "%.4f"}};
+
+// One line a run, then mean and standard deviation of its seeds, then the published numbers.
+std::string travel_table(const std::vector<TableRow>& rows, const Json& table) {
+  std::string head, body;
+  for (const MetricColumn& c : metric_columns) head += "<th class=\"n\">" + std::string(c.title) + "</th>";
+  const auto cells = [](const auto& value) {
+    std::string text;
+    for (const MetricColumn& c : metric_columns) text += "<td class=\"n\">" + value(c) + "</td>";
+    return text;
+  };
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const Recipe& r = rows[k].recipe;
+    if (!r.travel()) continue;
+    const Json& n = table[k];
+    body += "<tr><td>" + html_escape(r.name) + "</td><td>" + html_escape(r.title) + "</td><td class=\"n\">" +
+            std::to_string(rows[k].seed) + "</td><td>" + html_escape(n.at("status").get<std::string>()) + "</td>" +
+            cells([&](const MetricColumn& c) { return digits(n.at("metrics").at(c.key), c.pattern); }) +
+            "<td class=\"n\">" + digits(n.at("iterations"), "%.0f") + "</td><td class=\"n\">" +
+            digits(n.at("wall_s"), "%.0f") + "</td></tr>\n";
+    if (k + 1 < rows.size() && rows[k + 1].recipe.name == r.name) continue;
+    const auto mean_of = [&](const MetricColumn& c) -> std::string {
+      std::vector<double> v;
+      for (const Json& row : table) {
+        if (row.at("recipe") == r.name && row.at("metrics").at(c.key).is_number())
+          v.push_back(row.at("metrics").at(c.key));
+      }
+      if (v.size() < 2) return "";
+      double mean = 0, square = 0;
+      for (const double x : v) mean += x / static_cast<double>(v.size());
+      for (const double x : v) square += (x - mean) * (x - mean) / static_cast<double>(v.size() - 1);
+      return digits(Json(mean), c.pattern) + " ± " + digits(Json(std::sqrt(square)), "%.2g");
+    };
+    if (k > 0 && rows[k - 1].recipe.name == r.name) {
+      body += "<tr><td></td><td><b>mean ± standard deviation</b></td><td></td><td></td>" + cells(mean_of) +
+              "<td></td><td></td></tr>\n";
+    }
+    if (r.reference.is_null() || r.reference.empty()) continue;
+    body += "<tr class=\"soft\"><td></td><td>published (" + html_escape(r.source) + ")</td><td></td><td></td>" +
+            cells([&](const MetricColumn& c) {
+              return r.reference.contains(c.key) ? digits(r.reference.at(c.key), c.pattern) : std::string();
+            }) +
+            "<td></td><td></td></tr>\n";
+  }
+  if (body.empty()) return "";
+  return "<div style=\"overflow-x:auto\"><table style=\"margin-top:14px\"><caption>Slowness in s/km, velocity in m/s. "
+         "χ² "
+         "is per datum; \"clean\" compares with the data before noise. A single seed is not a finding.</caption>\n"
+         "<tr><th>recipe</th><th>row</th><th class=\"n\">seed</th><th>status</th>" +
+         head + "<th class=\"n\">iterations</th><th class=\"n\">time (s)</th></tr>\n" + body + "</table></div>\n";
 }
 
 }  // namespace
@@ -167,7 +243,7 @@ std::string table_page(const std::string& title, const std::vector<TableRow>& ro
                      " rows have ended. A bold error is at or below the published one. Observed data come from the "
                      "solver of the inversion unless the row says otherwise. A method that does not beat the best "
                      "constant or the best linear model has recovered nothing that a well would not tell.</p>\n" +
-                     number_table(rows, table);
+                     number_table(rows, table) + travel_table(rows, table);
   std::map<std::string, std::vector<const Loaded*>> models;
   std::vector<std::string> order;
   for (const Loaded& l : loaded) {
@@ -177,8 +253,9 @@ std::string table_page(const std::string& title, const std::vector<TableRow>& ro
   for (const std::string& model : order) {
     const auto& all = models[model];
     body += "<h2>" + html_escape(model) + "</h2>\n<figure>" + models_figure(all).svg("recovered models of " + model) +
-            "<figcaption>Recovered models on the colour scale of the true one; the number is the MSE in "
-            "(km/s)<sup>2</sup>.</figcaption></figure>\n";
+            "<figcaption>Recovered models on the colour scale of the true one; the number is the " +
+            (all[0]->row->recipe.travel() ? "RMSE." : "MSE in (km/s)<sup>2</sup>.") + "</figcaption></figure>\n";
+    if (all[0]->row->recipe.travel()) continue;
     std::vector<std::string> starts;
     for (const Loaded* l : all) {
       if (std::find(starts.begin(), starts.end(), l->row->recipe.start) == starts.end()) {

@@ -4,13 +4,17 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <span>
 
 #include "engine/checkpoint.hpp"
+#include "engine/io/bert.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/io/npz.hpp"
+#include "engine/io/picks.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/safetensors.hpp"
 #include "kernels/runtime/error.hpp"
@@ -22,6 +26,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr Index scan_limit_bytes = Index{2} << 30;
+constexpr Index text_limit_bytes = Index{1} << 30;
 
 struct Statistics {
   double min = 0, max = 0, mean = 0, rms = 0;
@@ -190,6 +195,90 @@ Json safetensors(const std::string& path, bool verbose) {
   return out;
 }
 
+Json npz(const std::string& path, bool verbose) {
+  const std::vector<NpzEntry> entries = npz_info(path);
+  const TensorMap tensors = read_npz_tensors(path);
+  Json out = {{"format", "npz"}, {"arrays", Json::array()}}, suspicious = Json::array();
+  Index count = 0;
+  for (const NpzEntry& e : entries) {
+    count += e.info.count;
+    Json row = {{"name", e.name}, {"dtype", e.info.dtype()}, {"shape", e.info.shape}};
+    std::visit(
+        [&]<class T>(const std::vector<T>& v) {
+          const Statistics s = statistics(std::span<const T>(v));
+          if (s.nan > 0 || s.inf > 0) common_suspicions(s, "array " + e.name, suspicious);
+          if (verbose) row["values"] = to_json(s);
+        },
+        tensors.at(e.name).values);
+    if (verbose) row["compression"] = e.deflated ? "deflate" : "none";
+    out["arrays"].push_back(row);
+  }
+  out["value_count"] = count;
+  if (entries.empty()) suspicious.push_back("the archive is empty");
+  out["suspicious"] = suspicious;
+  return out;
+}
+
+Json range(const std::vector<double>& values) {
+  const Statistics s = statistics(std::span<const double>(values));
+  return s.finite == 0 ? Json(nullptr) : Json({s.min, s.max});
+}
+
+Json axis_ranges(const PointList& list) {
+  Json ranges = Json::object();
+  for (const std::string& axis : list.axes) {
+    std::vector<double> values;
+    for (const auto& p : list.position_m) values.push_back(p[static_cast<std::size_t>(axis[0] - 'x')]);
+    ranges[axis] = range(values);
+  }
+  return ranges;
+}
+
+void pick_facts(const SensorTable& table, const std::string& path, Json& out, Json& suspicious) {
+  try {
+    const PickFile picks = picks_of(table, path);
+    out["sources"] = picks.survey.sources.size();
+    out["receivers"] = picks.survey.receivers.size();
+    out["picks"] = picks.time_s.size();
+    out["time_s"] = range(picks.time_s);
+    out["std_s"] = range(picks.std_s);
+    const double velocity = median_velocity_mps(picks);
+    out["median_velocity_mps"] = finite_or_null(velocity);
+    out["notes"] = picks.notes;
+    // No soil is this slow, no solid this fast (radar waves are); a wrong prefix of a unit is a factor 1000.
+    if (!(velocity >= 50 && velocity <= 2e4)) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.3g", velocity);
+      suspicious.push_back(std::string("distance over time is ") + text +
+                           " m/s: look at the units of the times and positions");
+    }
+  } catch (const Error& e) {
+    suspicious.push_back(e.message());
+  }
+}
+
+// The unified-data container: picks if it has times, any other data else.
+Json sensor_table(const std::string& path, const std::string& bytes, bool verbose) {
+  const SensorTable table = parse_sensor_table(bytes, path);
+  const bool picks = table.find("t") >= 0 && table.find("s") >= 0 && table.find("g") >= 0;
+  Json out = {{"format", picks ? "sgt" : "bert"},
+              {"sensors", table.sensors.position_m.size()},
+              {"positions_m", axis_ranges(table.sensors)},
+              {"data", table.data},
+              {"columns", table.columns}};
+  Json suspicious = Json::array();
+  if (table.data == 0) suspicious.push_back("the file holds sensors, but no data");
+  if (!table.topography.position_m.empty()) out["topography_points"] = table.topography.position_m.size();
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    const Statistics s = statistics(std::span<const double>(table.values[c]));
+    if (s.nan > 0 || s.inf > 0) common_suspicions(s, "column " + table.columns[c], suspicious);
+    if (verbose) out["values"][table.columns[c]] = to_json(s);
+  }
+  if (picks) pick_facts(table, path, out, suspicious);
+  out["suspicious"] = suspicious;
+  return out;
+}
+
 Json png(const std::string& path) {
   const PngInfo info = png_info(path);
   Json out = {{"format", "png"}, {"height", info.height}, {"width", info.width}, {"bit_depth", info.bit_depth}};
@@ -290,16 +379,24 @@ Json by_content(const std::string& path, bool verbose) {
   if (start.rfind("\x93NUMPY", 0) == 0) return npy(path, verbose);
   if (start.rfind("\x89PNG", 0) == 0) return png(path);
   if (start.size() > 9 && start[8] == '{' && start[7] == '\0' && start[6] == '\0') return safetensors(path, verbose);
-  if (start.rfind("PK\x03\x04", 0) == 0 || start.rfind("\x80\x02", 0) == 0) {
-    throw Error(ErrorCode::data, "this is an archive or a pickle, which is not read; save arrays with numpy.save",
-                path);
+  if (start.rfind("PK\x03\x04", 0) == 0 || start.rfind("PK\x05\x06", 0) == 0) return npz(path, verbose);
+  if (start.rfind("\x80\x02", 0) == 0) {
+    throw Error(ErrorCode::data, "this is a pickle, which is not read; save arrays with numpy.save", path);
   }
   const std::size_t first = start.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   if (first != std::string::npos && (start[first] == '{' || start[first] == '[' || start[first] == '/') &&
       size < (Index{64} << 20)) {
     return json(path, read_file(path));
   }
-  throw Error(ErrorCode::data, "unknown format (NPY, safetensors, PNG, JSON and run directories are known)", path);
+  if (first != std::string::npos && (start[first] == '#' || (start[first] >= '0' && start[first] <= '9')) &&
+      size < text_limit_bytes) {
+    const std::string bytes = read_file(path);
+    if (looks_like_sensor_table(bytes)) return sensor_table(path, bytes, verbose);
+  }
+  throw Error(ErrorCode::data,
+              "unknown format (NPY, NPZ, safetensors, PNG, picks and other lists of sensors and data, JSON and run "
+              "directories are known)",
+              path);
 }
 
 }  // namespace

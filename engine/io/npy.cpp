@@ -19,6 +19,7 @@ namespace {
 
 constexpr char magic[] = "\x93NUMPY";
 constexpr Index largest_header = 1 << 20;
+constexpr std::size_t start_bytes = 12;  // magic, version, length of the header
 
 // Parser of the header's Python literal: a dictionary of strings, booleans and one tuple of integers.
 class HeaderParser {
@@ -148,6 +149,44 @@ void check_size(NpyInfo& info, Index file_size, const std::string& path) {
   throw Error(ErrorCode::data, what + (file_size < expected ? "; it is truncated, copy it again" : ""), path);
 }
 
+// Bytes before the first value, from the first start_bytes bytes of an array of `size` bytes.
+Index header_end(std::string_view start, Index size, const std::string& path) {
+  if (start.size() < 10) {
+    throw Error(ErrorCode::data, "expected an NPY header, file ends at byte " + std::to_string(size), path);
+  }
+  if (start.substr(0, 6) != magic) {
+    throw Error(ErrorCode::data, "this is not an NPY file (bytes 0 to 5 are not \\x93NUMPY)", path);
+  }
+  const int version = static_cast<unsigned char>(start[6]);
+  if (version < 1 || version > 3) {
+    throw Error(ErrorCode::data, "NPY version " + std::to_string(version) + " is not read (1, 2 and 3 are)",
+                path + ": byte 6");
+  }
+  const std::size_t length_bytes = version == 1 ? 2 : 4;
+  Index length = 0;
+  for (std::size_t i = std::min(8 + length_bytes, start.size()); i-- > 8;) {
+    length = length * 256 + static_cast<unsigned char>(start[i]);
+  }
+  const Index end = 8 + static_cast<Index>(length_bytes) + length;
+  if (length > largest_header || end > size) {
+    throw Error(ErrorCode::data,
+                "the header needs " + std::to_string(end) + " bytes, file ends at byte " + std::to_string(size) +
+                    "; it is damaged, copy it again",
+                path);
+  }
+  return end;
+}
+
+// `header`: everything before the first value.
+NpyInfo parse_header(std::string_view header, Index size, const std::string& path) {
+  NpyInfo info;
+  info.data_offset = static_cast<Index>(header.size());
+  const std::size_t begin = header[6] == 1 ? 10 : 12;
+  HeaderParser(header.substr(begin), static_cast<Index>(begin), path).parse(info);
+  check_size(info, size, path);
+  return info;
+}
+
 template <class S>
 S load(const char* p, bool swap) {
   char bytes[sizeof(S)];
@@ -176,7 +215,7 @@ bool convert(S from, T& to) {
 
 // Converts raw values of dtype `info`, of which the first is number `first` of the file.
 template <class T, class S>
-void convert_all(const std::string& raw, const NpyInfo& info, Index first, const std::string& path, T* out) {
+void convert_all(std::string_view raw, const NpyInfo& info, Index first, const std::string& path, T* out) {
   const auto count = static_cast<Index>(raw.size() / sizeof(S));
   for (Index i = 0; i < count; ++i) {
     if (convert(load<S>(raw.data() + i * static_cast<Index>(sizeof(S)), info.big_endian), out[i])) continue;
@@ -187,7 +226,7 @@ void convert_all(const std::string& raw, const NpyInfo& info, Index first, const
 }
 
 template <class T>
-void decode(const std::string& raw, const NpyInfo& info, Index first, const std::string& path, T* out) {
+void decode(std::string_view raw, const NpyInfo& info, Index first, const std::string& path, T* out) {
   const auto as = [&]<class S>(S) { convert_all<T, S>(raw, info, first, path, out); };
   switch (info.kind) {
     case 'f':
@@ -203,12 +242,16 @@ void decode(const std::string& raw, const NpyInfo& info, Index first, const std:
   }
 }
 
+template <class T>
+void check_kind(const NpyInfo& info, const std::string& path) {
+  if (!std::is_integral_v<T> || info.kind != 'f') return;
+  throw Error(ErrorCode::data, "expected integers, found dtype " + info.dtype() + "; convert it", path);
+}
+
 // Values [first, first + count) in file order, through a buffer of 1 MiB.
 template <class T>
 std::vector<T> read_values(const std::string& path, const NpyInfo& info, Index first, Index count) {
-  if (std::is_integral_v<T> && info.kind == 'f') {
-    throw Error(ErrorCode::data, "expected integers, found dtype " + info.dtype() + "; convert it", path);
-  }
+  check_kind<T>(info, path);
   std::ifstream file(path, std::ios::binary);
   file.seekg(info.data_offset + first * info.item_bytes);
   std::vector<T> values(static_cast<std::size_t>(count));
@@ -261,38 +304,31 @@ NpyInfo npy_info(const std::string& path) {
   const Index size = file_bytes(path);
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ErrorCode::data, "cannot open the file; check its permissions", path);
-  char start[12] = {};
-  file.read(start, sizeof start);
-  if (file.gcount() < 10) {
-    throw Error(ErrorCode::data, "expected an NPY header, file ends at byte " + std::to_string(size), path);
-  }
-  if (std::memcmp(start, magic, 6) != 0) {
-    throw Error(ErrorCode::data, "this is not an NPY file (bytes 0 to 5 are not \\x93NUMPY)", path);
-  }
-  const int version = static_cast<unsigned char>(start[6]);
-  if (version < 1 || version > 3) {
-    throw Error(ErrorCode::data, "NPY version " + std::to_string(version) + " is not read (1, 2 and 3 are)",
-                path + ": byte 6");
-  }
-  Index length = 0;
-  const int length_bytes = version == 1 ? 2 : 4;
-  for (int i = length_bytes - 1; i >= 0; --i) length = length * 256 + static_cast<unsigned char>(start[8 + i]);
-  NpyInfo info;
-  info.data_offset = 8 + length_bytes + length;
-  if (length > largest_header || info.data_offset > size) {
-    throw Error(ErrorCode::data,
-                "the header needs " + std::to_string(info.data_offset) + " bytes, file ends at byte " +
-                    std::to_string(size) + "; it is damaged, copy it again",
-                path);
-  }
-  std::string header(static_cast<std::size_t>(length), '\0');
+  std::string header(start_bytes, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(start_bytes));
+  header.resize(static_cast<std::size_t>(file.gcount()));
+  const Index end = header_end(header, size, path);
+  header.resize(static_cast<std::size_t>(end));
   file.clear();
-  file.seekg(8 + length_bytes);
-  file.read(header.data(), static_cast<std::streamsize>(length));
-  if (file.gcount() != length) throw Error(ErrorCode::data, "cannot read the header", path);
-  HeaderParser(header, 8 + length_bytes, path).parse(info);
-  check_size(info, size, path);
-  return info;
+  file.seekg(0);
+  file.read(header.data(), static_cast<std::streamsize>(end));
+  if (file.gcount() != end) throw Error(ErrorCode::data, "cannot read the header", path);
+  return parse_header(header, size, path);
+}
+
+NpyInfo npy_info_of(std::string_view bytes, const std::string& where) {
+  const auto size = static_cast<Index>(bytes.size());
+  return parse_header(bytes.substr(0, static_cast<std::size_t>(header_end(bytes, size, where))), size, where);
+}
+
+template <class T>
+NdArray<T> parse_npy(std::string_view bytes, const std::string& where) {
+  const NpyInfo info = npy_info_of(bytes, where);
+  check_kind<T>(info, where);
+  NdArray<T> a{info.shape, std::vector<T>(static_cast<std::size_t>(info.count))};
+  decode(bytes.substr(static_cast<std::size_t>(info.data_offset)), info, 0, where, a.values.data());
+  if (info.fortran_order && info.shape.size() > 1) a.values = fortran_to_c(a.values, info.shape);
+  return a;
 }
 
 template <class T>
@@ -350,6 +386,10 @@ template NdArray<float> read_npy(const std::string&);
 template NdArray<double> read_npy(const std::string&);
 template NdArray<std::int64_t> read_npy(const std::string&);
 template NdArray<std::uint64_t> read_npy(const std::string&);
+template NdArray<float> parse_npy(std::string_view, const std::string&);
+template NdArray<double> parse_npy(std::string_view, const std::string&);
+template NdArray<std::int64_t> parse_npy(std::string_view, const std::string&);
+template NdArray<std::uint64_t> parse_npy(std::string_view, const std::string&);
 template NdArray<float> read_npy_part(const std::string&, Index, Index);
 template NdArray<double> read_npy_part(const std::string&, Index, Index);
 template void write_npy(const std::string&, const std::vector<Index>&, const float*);

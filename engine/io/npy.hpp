@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/runtime/hd.hpp"
@@ -34,11 +35,17 @@ struct NpyInfo {
 
 // Reads and checks the header and the file size, not the values.
 NpyInfo npy_info(const std::string& path);
+// The same for an array in memory, header and values; `where` names it in errors.
+NpyInfo npy_info_of(std::string_view bytes, const std::string& where);
 
 // T: float, double, int64_t, uint64_t. Integers that T cannot hold exactly, and floats read as integers, are refused
 // for integer T; for floating T values are rounded to nearest (a finite double beyond the float range is refused).
 template <class T>
 NdArray<T> read_npy(const std::string& path);
+
+// The same for an array in memory.
+template <class T>
+NdArray<T> parse_npy(std::string_view bytes, const std::string& where);
 
 // Entries [first, first + count) of the first axis only; T: float, double. A few shots of a large data set.
 template <class T>

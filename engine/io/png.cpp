@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engine/io/file.hpp"
+#include "engine/io/inflate.hpp"
 #include "kernels/runtime/error.hpp"
 
 #ifdef TERRANE_HAVE_PNG
@@ -22,23 +23,6 @@ void check(const Image& image) {
                   (image.channels == 3 || image.channels == 4) &&
                   static_cast<Index>(image.pixels.size()) == image.height * image.width * image.channels;
   if (!ok) throw Error(ErrorCode::failed, "an image must have 1 to 65535 rows and columns of 3 or 4 channels");
-}
-
-constexpr std::array<std::uint32_t, 256> crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t n = 0; n < 256; ++n) {
-    std::uint32_t c = n;
-    for (int k = 0; k < 8; ++k) c = (c & 1) != 0 ? 0xedb88320u ^ (c >> 1) : c >> 1;
-    table[n] = c;
-  }
-  return table;
-}
-
-std::uint32_t crc32(std::string_view bytes) {
-  static constexpr std::array<std::uint32_t, 256> table = crc_table();
-  std::uint32_t c = 0xffffffffu;
-  for (const char b : bytes) c = table[(c ^ static_cast<std::uint8_t>(b)) & 255] ^ (c >> 8);
-  return ~c;
 }
 
 std::uint32_t adler32(std::string_view bytes) {

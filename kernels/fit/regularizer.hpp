@@ -4,6 +4,7 @@
 //   tikhonov order 0   phi = 1/2 sum (m - m_ref)^2
 //   tikhonov order 1   phi = 1/2 sum (a_z g_z^2 + a_x g_x^2)        of m - m_ref
 //   tv                 phi = sum (sqrt(a_z g_z^2 + a_x g_x^2 + eps^2) - eps)
+//   tv_axes            phi = sum (sqrt(a_z g_z^2 + eps^2) - eps + sqrt(a_x g_x^2 + eps^2) - eps)
 // multiplied by `scale`. Gradients gather from the two neighbours, so they are deterministic.
 #pragma once
 
@@ -12,7 +13,7 @@
 
 namespace terrane {
 
-enum class PenaltyKind : int { tikhonov0, tikhonov1, tv };
+enum class PenaltyKind : int { tikhonov0, tikhonov1, tv, tv_axes };
 
 template <class T>
 struct GridPenalty {
@@ -34,8 +35,9 @@ struct GridPenalty {
     if (kind == PenaltyKind::tikhonov0) return scale * T(0.5) * at(i) * at(i);
     T gz, gx;
     differences(i / nx, i % nx, &gz, &gx);
-    const T q = weight_z * gz * gz + weight_x * gx * gx;
-    return kind == PenaltyKind::tv ? scale * (square_root(q + epsilon * epsilon) - epsilon) : scale * T(0.5) * q;
+    const T qz = weight_z * gz * gz, qx = weight_x * gx * gx, q = qz + qx, e2 = epsilon * epsilon;
+    if (kind == PenaltyKind::tv_axes) return scale * (square_root(qz + e2) + square_root(qx + e2) - 2 * epsilon);
+    return kind == PenaltyKind::tv ? scale * (square_root(q + e2) - epsilon) : scale * T(0.5) * q;
   }
   // d value(node) / d gz and d gx at a node, for `axis` 0 (z) or 1 (x).
   TERRANE_HD T slope(Index z, Index x, int axis) const {
@@ -43,7 +45,9 @@ struct GridPenalty {
     differences(z, x, &gz, &gx);
     const T d = axis == 0 ? weight_z * gz : weight_x * gx;
     if (kind == PenaltyKind::tikhonov1) return scale * d;
-    const T root = square_root(weight_z * gz * gz + weight_x * gx * gx + epsilon * epsilon);
+    T q = weight_z * gz * gz + weight_x * gx * gx;
+    if (kind == PenaltyKind::tv_axes) q = axis == 0 ? weight_z * gz * gz : weight_x * gx * gx;
+    const T root = square_root(q + epsilon * epsilon);
     return root > 0 ? scale * d / root : T(0);
   }
   TERRANE_HD T gradient(Index i) const {

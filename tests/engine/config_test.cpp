@@ -92,9 +92,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"missing_key", "\"nz\": 70, ", "",
               "a.json:3:11: /grid: \"nz\" is missing (nodes in depth), e.g. \"nz\": 70"},
         Wrong{"enum_typo", "\"acoustic\"", "\"acustic\"",
-              "a.json:4:23: /physics/type: \"acustic\" is not one of acoustic; did you mean \"acoustic\"?"},
-        Wrong{"later_physics", "\"acoustic\"", "\"eikonal\"",
-              "a.json:4:23: /physics/type: \"eikonal\" arrives in a later version; this one has acoustic"},
+              "a.json:4:23: /physics/type: \"acustic\" is not one of acoustic, straight-ray, eikonal; did you mean "
+              "\"acoustic\"?"},
+        Wrong{"later_physics", "\"acoustic\"", "\"dc-3d\"",
+              "a.json:4:23: /physics/type: \"dc-3d\" arrives in a later version; this one has acoustic, straight-ray, "
+              "eikonal"},
         Wrong{"later_storage", "\"acoustic\"", "\"acoustic\", \"storage\": \"ring\"",
               "a.json:4:46: /physics/storage: \"ring\" arrives in a later version; this one has auto, all, every-k, "
               "checkpoint"},
@@ -102,10 +104,10 @@ INSTANTIATE_TEST_SUITE_P(
               "a.json:4:44: /physics/order: 3 is not one of 2, 4, 6, 8"},
         Wrong{"no_shots", "\"count\": 5", "\"count\": 0",
               "a.json:6:79: /survey/sources/count: 0 is out of range: it must be at least 1 and at most 10000000"},
-        Wrong{
-            "unknown_key", "\"lr\": 1e-4", "\"lrr\": 1e-4",
-            "a.json:13:33: /optimizer/lrr: unknown key; did you mean \"lr\"?  (adam takes: batch_shots betas clip_norm "
-            "epsilon groups iterations lr lr_mps schedule)"},
+        Wrong{"unknown_key", "\"lr\": 1e-4", "\"lrr\": 1e-4",
+              "a.json:13:33: /optimizer/lrr: unknown key; did you mean \"lr\"?  (adam takes: average batch_shots betas "
+              "clip_norm "
+              "epsilon groups iterations lr lr_mps schedule)"},
         Wrong{"key_of_another_section", "{\"type\": \"l2\"}", "{\"type\": \"l2\", \"omega_0\": 30}",
               "a.json:12:28: /misfit/omega_0: unknown key here; it belongs in /field"},
         Wrong{"key_of_another_type", "\"lr\": 1e-4", "\"lr\": 1e-4, \"momentum\": 0.9",

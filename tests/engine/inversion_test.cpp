@@ -8,6 +8,7 @@
 #include "analysis/metrics.hpp"
 #include "autodiff/check.hpp"
 #include "autodiff/ops/gradient_metric.hpp"
+#include "engine/simulation.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {

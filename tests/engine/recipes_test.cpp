@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 
 #include "engine/io/file.hpp"
@@ -15,11 +16,23 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+std::string data_file(const std::string& name) {
+  const char* given = std::getenv("TERRANE_DATA");
+  return (std::filesystem::path(given != nullptr ? given : TERRANE_TEST_DATA_DEFAULT) / name).string();
+}
+
 TEST(Recipes, EveryOneIsAValidConfig) {
-  EXPECT_EQ(recipe_names().size(), 15u * 10 + 4u * 15 * 3 + 4);
+  EXPECT_EQ(recipe_names().size(), 15u * 10 + 4u * 15 * 3 + 4 + travel_recipe_names().size());
   for (const std::string& name : recipe_names()) {
     const Recipe r = make_recipe(name);
     Json c = r.config;
+    if (r.travel()) {
+      const bool picks = !c.contains("survey");  // the sensors are in the file
+      if (picks && !std::filesystem::exists(data_file(c.at("data").at("path")))) continue;
+      if (picks) c["data"]["path"] = data_file(c.at("data").at("path"));
+      EXPECT_NO_THROW(Config::parse(c.dump(), name)) << name;
+      continue;
+    }
     // The data files of the study may be absent here.
     c["true_model"] = {{"type", "constant"}, {"value_mps", 2000}};
     if (c.at("start_model").at("type") == "file") c["start_model"] = c["true_model"];
@@ -42,7 +55,9 @@ TEST(Recipes, PublishedNumbersStandBesideTheirCase) {
 TEST(Recipes, StarsMatchParts) {
   EXPECT_EQ(match_recipes("cr-fwi/marmousi/*/constant").size(), 15u);
   EXPECT_EQ(match_recipes("cr-fwi/bp/*").size(), 45u);
-  EXPECT_EQ(match_recipes("cr-fwi/*").size() + match_recipes("ust/*").size(), recipe_names().size());
+  EXPECT_EQ(match_recipes("cr-fwi/*").size() + match_recipes("ust/*").size() + match_recipes("nfs-inv/*").size() +
+                match_recipes("fields/*").size(),
+            recipe_names().size());
   EXPECT_EQ(match_recipes("ust/*").size(), 4u);
   EXPECT_EQ(match_recipes("cr-fwi/marmousi/ig/linear").size(), 1u);
   EXPECT_TRUE(match_recipes("cr-fwi/marmousi/ig").empty());

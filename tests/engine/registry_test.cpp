@@ -67,14 +67,18 @@ std::string home_of(std::string_view slot) {
                                                                          {"bounds", "bounds"},
                                                                          {"stage", "stages.0"},
                                                                          {"stop", "stop"},
-                                                                         {"disc", "score_region"}};
+                                                                         {"disc", "score_region"},
+                                                                         {"body", "score_body"},
+                                                                         {"surface", "physics.surface"},
+                                                                         {"std", "data.std"},
+                                                                         {"weights", "field.initial_weights"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }
   return {};
 }
 
-Config with(const Component& row, const std::string& object) {
+Config with(const Component& row, std::string object) {
   std::vector<std::string> sets;
   std::string home = home_of(row.slot);
   if (row.slot == "regularizer" || row.slot == "stage") sets.push_back(home.substr(0, home.find('.')) + "=[]");
@@ -94,7 +98,24 @@ Config with(const Component& row, const std::string& object) {
   } else if (row.slot == "noise") {
     sets.push_back("data={\"type\": \"synthetic\"}");
   }
+  const bool travel = row.type == "straight-ray" || row.type == "eikonal" || row.slot == "surface" ||
+                      object.find("pairs") != std::string::npos;
+  if (travel) {
+    for (const char* key : {"dt_s", "nt", "wavelet"}) sets.push_back("survey." + std::string(key) + "=null");
+    sets.push_back("physics={\"type\": \"eikonal\"}");
+  }
+  if (row.type == "gauss-newton") sets.push_back("misfit=chi2");
+  if (row.type == "sparse") sets.push_back("misfit=chi2"), sets.push_back("optimizer=gauss-newton");
+  if (row.slot == "std") sets.push_back("data={\"type\": \"file\", \"path\": \"data.npy\"}");
+  if (row.slot == "weights") sets.push_back("field={\"type\": \"siren\"}");
   if (home.empty()) throw std::logic_error("no home for slot " + std::string(row.slot));
+  if (row.slot == "survey" && !travel) {  // what waves need is optional to the row
+    for (const char* member :
+         {R"("dt_s": 0.001)", R"("nt": 100)", R"("wavelet": {"type": "ricker", "frequency_hz": 15})"}) {
+      const std::string text = member, key = text.substr(0, text.find(':'));
+      if (object.find(key) == std::string::npos) object.insert(1, text + ", ");
+    }
+  }
   sets.push_back(home + "=" + object);
   return Config::parse(kBase, "registry", sets);
 }
@@ -217,7 +238,7 @@ TEST(Registry, CompletionWords) {
   std::set<std::string> paths;
   for (const CompletionWord& word : completion_words()) {
     EXPECT_TRUE(paths.insert(word.path).second) << word.path;
-    EXPECT_TRUE(word.path != "misfit.normalize" || word.values == "none survey trace") << word.values;
+    EXPECT_TRUE(word.path != "misfit.normalize" || word.values == "none survey trace std") << word.values;
   }
   for (const char* path :
        {"grid.nz", "field.transform.min_mps", "stages.0.iterations", "survey.wavelet.frequency_hz"}) {

@@ -128,7 +128,8 @@ struct MisfitCase {
                                            R"({"type": "huber", "delta": 0.5, "normalize": "survey"})",
                                            R"({"type": "envelope", "normalize": "survey"})",
                                            R"({"type": "global-correlation"})",
-                                           R"({"type": "weci", "center": 0.5, "width": 0.1, "normalize": "survey"})"};
+                                           R"({"type": "weci", "center": 0.5, "width": 0.1, "normalize": "survey"})",
+                                           R"({"type": "chi2", "weight": 3.0})"};
     auto c = start<T>(s);
     const Shape shape{2, 3, 50};
     const Var p = random_input(c, shape, 74), d = random_input(c, shape, 75, 1, 0, false);
@@ -142,12 +143,13 @@ struct PenaltyCase {
     static const char* const sections[] = {
         R"({"type": "tikhonov", "weight": 2.0, "order": 0, "weight_z": 1, "weight_x": 1})",
         R"({"type": "tikhonov", "weight": 2.0, "order": 1, "weight_z": 1, "weight_x": 0.5})",
-        R"({"type": "tv", "weight": 2.0, "epsilon": 0.1})"};
+        R"({"type": "tv", "weight": 2.0, "epsilon": 0.1})",
+        R"({"type": "tv", "weight": 2.0, "epsilon": 0.1, "anisotropic": true})"};
     auto c = start<T>(s);
-    const Grid2 grid = variant < 3 ? Grid2{9, 14, 10, 12.5} : Grid2{1, 1, 10, 10};
+    const Grid2 grid = variant < 4 ? Grid2{9, 14, 10, 12.5} : Grid2{1, 1, 10, 10};
     const Var m = random_input(c, {grid.nz, grid.nx}, 81, 300, 2500);
     const Var reference = random_input(c, {grid.nz, grid.nx}, 82, 300, 2500, false);
-    c.output = record_regularizer(*c.tape, Json::parse(sections[variant % 3]), grid, m, reference);
+    c.output = record_regularizer(*c.tape, Json::parse(sections[variant % 4]), grid, 1000, m, reference);
     return c;
   }
 };
@@ -269,13 +271,14 @@ std::vector<OpCase> make_cases() {
       row<PointMisfitCase>("point-misfit", {}, {"l2", "l2 weighted", "l1", "l1 weighted", "huber", "huber weighted"}),
       1e-4, "steps that cross no kink of huber"));
   cases.push_back(small_steps(
-      row<MisfitCase>(
-          "misfit",
-          {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation", "misfit/weci"},
-          {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation", "weci"}),
+      row<MisfitCase>("misfit",
+                      {"misfit/l2", "misfit/l1", "misfit/huber", "misfit/envelope", "misfit/global-correlation",
+                       "misfit/weci", "misfit/chi2"},
+                      {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation", "weci", "chi2"}),
       1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
   cases.push_back(row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv"},
-                                   {"tikhonov 0", "tikhonov 1", "tv", "one cell, 0", "one cell, 1", "one cell, tv"}));
+                                   {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "one cell, 0", "one cell, 1",
+                                    "one cell, tv", "one cell, tv by axes"}));
   cases.push_back(small_steps(
       row<MlpCase>(
           "mlp", {"activation/relu", "activation/leaky-relu", "activation/tanh", "activation/gelu", "activation/sine"},

@@ -102,8 +102,10 @@ std::vector<OpCase> travel_cases() {
   std::vector<OpCase> cases;
   cases.push_back(
       row<StraightRayCase>("straight-ray", {"length", "gaussian", "velocity", "velocity, sparse", "3-D", "one cell"}));
+  cases.back().covers = {"physics/straight-ray"};
   OpCase eikonal = row<EikonalCase>(
       "eikonal", {"order 1", "order 2, slowness", "order 2, air", "order 1, unfactored", "order 2, 3-D"});
+  eikonal.covers = {"physics/eikonal"};
   eikonal.taylor_step = 1e-5;
   eikonal.dot_float = 1e-5;
   eikonal.parity_float = 1e-4;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// One stage of an inversion: the data of its band and the recorded computation. Private to the inversion.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/inversion.hpp"
+#include "engine/simulation.hpp"
+
+namespace terrane {
+
+template <class T>
+struct Inversion<T>::Stage {
+  explicit Stage(Stream& s) : tape(s), sweep(tape) {}
+  Tape<T> tape;
+  Sweep<T> sweep;
+  std::unique_ptr<Simulation<T>> simulation;
+  std::vector<double> wavelet;       // of the band
+  std::vector<T> observed, weights;  // host, all shots; weights may be empty
+  std::vector<Index> shots;          // whose data the tape holds
+  Var theta, m0, model, predicted, target, weight, share, phi_data, phi;
+  std::vector<std::pair<std::string, Var>> penalties;
+  Json optimizer, misfit;
+  Index first_iteration = 0, iterations = 0;
+};
+
+}  // namespace terrane

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "engine/property.hpp"
+
+#include <algorithm>
+
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+using Json = nlohmann::ordered_json;
+
+const std::vector<PropertyInfo>& properties() {
+  static const std::vector<PropertyInfo> rows = {
+      {"vp", "velocity", Quantity::velocity, 1000, 1000, 5},
+      {"slowness", "slowness", Quantity::slowness, 1e-3, 1e-4, 1e-5},
+  };
+  return rows;
+}
+
+const PropertyInfo& property_info(std::string_view name) {
+  for (const PropertyInfo& p : properties()) {
+    if (name == p.name) return p;
+  }
+  throw Error(ErrorCode::config, "/field/property: \"" + std::string(name) + "\" is not built in this version");
+}
+
+const PropertyInfo& property_of(const Json& config) {
+  if (config.contains("field") && config.at("field").is_object()) {
+    return property_info(config.at("field").at("property").get<std::string>());
+  }
+  for (const char* section : {"model", "true_model", "start_model"}) {
+    if (!config.contains(section) || !config.at(section).is_object()) continue;
+    const Json& model = config.at(section);
+    if (model.contains("property")) return property_info(model.at("property").get<std::string>());
+    for (const PropertyInfo& p : properties()) {
+      for (const char* key : {"value", "background", "top"}) {
+        if (model.contains(key + p.suffix())) return p;
+      }
+    }
+  }
+  return properties().front();
+}
+
+double convert_property(double value, Quantity from, Quantity to) {
+  if (from == to) return value;
+  const auto reciprocal = [](Quantity q) { return q == Quantity::velocity || q == Quantity::slowness; };
+  if (reciprocal(from) && reciprocal(to)) return 1 / value;
+  throw Error(ErrorCode::config, "a " + std::string(name_of(from)) + " cannot be read as a " +
+                                     std::string(name_of(to)) + ": give the model in " + std::string(si_unit(to)));
+}
+
+PropertyValue property_value(const Json& object, const std::string& name) {
+  for (const PropertyInfo& p : properties()) {
+    const auto it = object.find(name + p.suffix());
+    if (it != object.end() && it->is_number()) return {it->get<double>(), p.quantity};
+  }
+  return {};
+}
+
+double property_value(const Json& object, const std::string& name, const PropertyInfo& property) {
+  const PropertyValue v = property_value(object, name);
+  if (v.quantity == Quantity::none) throw Error(ErrorCode::config, "\"" + name + property.suffix() + "\" is missing");
+  return convert_property(v.value, v.quantity, property.quantity);
+}
+
+}  // namespace terrane

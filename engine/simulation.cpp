@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "engine/simulation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/runtime/random.hpp"
+#include "physics/eikonal/eikonal_op.hpp"
+#include "physics/straight_ray/straight_ray_op.hpp"
+
+namespace terrane {
+
+template <class T>
+Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>& wavelet, Index batch, bool keep)
+    : batch_(batch), wavelet_(wavelet.begin(), wavelet.end()) {
+  if (p.physics == PhysicsType::straight_ray) {
+    operation_ =
+        std::make_shared<StraightRayOp<T>>(std::make_shared<StraightRays<T>>(s, Grid3::of(p.grid), p.travel, p.rays));
+  } else if (p.physics == PhysicsType::eikonal) {
+    operation_ =
+        std::make_shared<EikonalOp<T>>(std::make_shared<Eikonal<T>>(s, Grid3::of(p.grid), p.travel, p.eikonal), keep);
+  } else {
+    const auto wave = std::make_shared<AcousticWave<T>>(s, p.grid, p.survey, p.wave, batch);
+    plan_ = &wave->plan();
+    operation_ = std::make_shared<WaveOp<T>>(wave, selection_, keep);
+  }
+}
+
+template <class T>
+Var Simulation<T>::record(Tape<T>& tape, Var model) const {
+  if (plan_ == nullptr) return tape.apply(operation_, {model});
+  const Var wavelet = tape.input({static_cast<Index>(wavelet_.size())}, "wavelet", false);
+  tape.set(wavelet, wavelet_);
+  return tape.apply(operation_, {model, wavelet});
+}
+
+namespace {
+
+// All shots in batches; the last batch repeats the last shot. task(first, fresh shots of the batch)
+template <class T, class F>
+void for_each_batch(const Simulation<T>& simulation, Index all, const F& task) {
+  const Index batch = simulation.batch();
+  for (Index first = 0; first < all; first += batch) {
+    std::vector<Index> shots(static_cast<std::size_t>(batch));
+    std::iota(shots.begin(), shots.end(), first);
+    for (Index& shot : shots) shot = std::min(shot, all - 1);
+    simulation.select(shots);
+    task(first, std::min(batch, all - first));
+  }
+}
+
+}  // namespace
+
+template <class T>
+std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
+                             const std::vector<double>& wavelet, Index batch) {
+  const Simulation<T> simulation(s, problem, wavelet, batch, false);
+  Tape<T> tape(s);
+  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model", false);
+  tape.set(m, std::vector<T>(model.begin(), model.end()));
+  const Var data = simulation.record(tape, m);
+  const Index per_shot = tape.size(data) / batch;
+  std::vector<double> records;
+  records.reserve(static_cast<std::size_t>(problem.shots() * per_shot));
+  for_each_batch(simulation, problem.shots(), [&](Index, Index fresh) {
+    tape.forward();
+    const auto host = to_host(s, tape.data(data), fresh * per_shot);
+    records.insert(records.end(), host.begin(), host.end());
+  });
+  return records;
+}
+
+template <class T>
+std::vector<double> illumination(Stream& s, const Problem& problem, const std::vector<double>& model,
+                                 const std::vector<double>& wavelet, Index batch, std::uint64_t seed) {
+  constexpr std::uint32_t probes = 4;
+  const Simulation<T> simulation(s, problem, wavelet, batch);
+  Tape<T> tape(s);
+  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model");
+  tape.set(m, std::vector<T>(model.begin(), model.end()));
+  const Var data = simulation.record(tape, m);
+  Sweep<T> sweep(tape);
+  const Index per_shot = tape.size(data) / batch;
+  const Buffer<T> seeds(s, tape.size(data));
+  const Random random(seed, RandomPurpose::probe);
+  std::vector<double> light(model.size(), 0.0);
+  for_each_batch(simulation, problem.shots(), [&](Index first, Index fresh) {
+    tape.forward();
+    for (std::uint32_t probe = 0; probe < probes; ++probe) {
+      std::vector<T> signs(static_cast<std::size_t>(tape.size(data)), T(0));  // a repeated shot counts once
+      for (Index i = 0; i < fresh * per_shot; ++i) {
+        const auto bit = random.bits(static_cast<std::uint64_t>(first * per_shot + i), probe).v[0] & 1u;
+        signs[static_cast<std::size_t>(i)] = bit ? T(1) : T(-1);
+      }
+      copy(s, std::span<const T>(signs), seeds.data());
+      tape.backward(sweep, data, seeds.data());
+      const auto host = to_host(s, sweep.cotangent(m), tape.size(m));
+      for (std::size_t i = 0; i < host.size(); ++i) {
+        light[i] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
+      }
+    }
+  });
+  return light;
+}
+
+template <class T>
+std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::vector<double>& model) {
+  const Simulation<T> simulation(s, problem, {}, 1);
+  Tape<T> tape(s);
+  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model");
+  tape.set(m, std::vector<T>(model.begin(), model.end()));
+  const Var data = simulation.record(tape, m);
+  Sweep<T> sweep(tape);
+  const Buffer<T> ones = to_device(s, std::vector<T>(static_cast<std::size_t>(tape.size(data)), T(1)));
+  tape.forward();
+  tape.backward(sweep, data, ones.data());
+  const auto host = to_host(s, sweep.cotangent(m), tape.size(m));
+  std::vector<double> coverage(host.begin(), host.end());
+  if (problem.property->quantity == Quantity::velocity) {  // d s = -d v / v^2
+    for (std::size_t i = 0; i < coverage.size(); ++i) coverage[i] *= -model[i] * model[i];
+  }
+  for (double& c : coverage) c = std::abs(c);
+  return coverage;
+}
+
+template class Simulation<float>;
+template class Simulation<double>;
+template std::vector<double> simulate<float>(Stream&, const Problem&, const std::vector<double>&,
+                                             const std::vector<double>&, Index);
+template std::vector<double> simulate<double>(Stream&, const Problem&, const std::vector<double>&,
+                                              const std::vector<double>&, Index);
+template std::vector<double> illumination<float>(Stream&, const Problem&, const std::vector<double>&,
+                                                 const std::vector<double>&, Index, std::uint64_t);
+template std::vector<double> illumination<double>(Stream&, const Problem&, const std::vector<double>&,
+                                                  const std::vector<double>&, Index, std::uint64_t);
+template std::vector<double> ray_coverage<float>(Stream&, const Problem&, const std::vector<double>&);
+template std::vector<double> ray_coverage<double>(Stream&, const Problem&, const std::vector<double>&);
+
+}  // namespace terrane

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The physics of a problem as one operation on a tape: model (nz, nx) -> data of a batch of shots. The only place that
+// knows which operator belongs to which physics.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autodiff/tape.hpp"
+#include "engine/problem.hpp"
+#include "physics/forward_operator.hpp"
+#include "physics/wave/wave_op.hpp"
+
+namespace terrane {
+
+template <class T>
+class Simulation {
+ public:
+  // `wavelet` (nt): of waves, empty elsewhere. keep = false: forward only, no derivatives.
+  Simulation(Stream& s, const Problem& problem, const std::vector<double>& wavelet, Index batch, bool keep = true);
+
+  // Data of the batch: (batch, receivers, nt), or (pairs).
+  Var record(Tape<T>& tape, Var model) const;
+  // The shots of the next forward call, `batch` of them; nothing to choose for travel times.
+  void select(const std::vector<Index>& shots) const { selection_->shots = shots; }
+  Index batch() const { return batch_; }
+  const ForwardOperator<T>& operation() const { return *operation_; }
+  std::string describe() const { return operation_->describe(); }
+  // How wave fields are kept, "" for travel times.
+  std::string storage() const { return plan_ == nullptr ? "" : std::string(to_string(plan_->storage.policy)); }
+  const WavePlan* wave_plan() const { return plan_; }  // null for travel times
+
+ private:
+  Index batch_;
+  std::vector<T> wavelet_;
+  std::shared_ptr<ShotSelection> selection_ = std::make_shared<ShotSelection>();
+  std::shared_ptr<ForwardOperator<T>> operation_;
+  const WavePlan* plan_ = nullptr;  // of operation_
+};
+
+// Data of `model` for all shots, (shots, receivers, nt) or (pairs), on the stream's device, `batch` shots at a time.
+template <class T>
+std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
+                             const std::vector<double>& wavelet, Index batch);
+
+// diag(J^T J) at `model`, (nz, nx), estimated by random signs in the data (Hutchinson): what the survey lights up.
+template <class T>
+std::vector<double> illumination(Stream& s, const Problem& problem, const std::vector<double>& model,
+                                 const std::vector<double>& wavelet, Index batch, std::uint64_t seed);
+
+// Sum over all data of |d t / d slowness|, (nz, nx) in metres: how much ray crosses a cell. Travel times only.
+template <class T>
+std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::vector<double>& model);
+
+}  // namespace terrane

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "engine/weights.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+
+#include "engine/io/npz.hpp"
+#include "engine/io/safetensors.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::vector<double> values_of(const Tensor& t) {
+  return std::visit([](const auto& v) { return std::vector<double>(v.begin(), v.end()); }, t.values);
+}
+
+// Numbers inside names compare as numbers.
+bool natural_less(const std::string& a, const std::string& b) {
+  const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+  std::size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (digit(a[i]) && digit(b[j])) {
+      std::size_t ie = i, je = j;
+      while (ie < a.size() && digit(a[ie])) ++ie;
+      while (je < b.size() && digit(b[je])) ++je;
+      const std::string x = a.substr(i, ie - i), y = b.substr(j, je - j);
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+      i = ie, j = je;
+    } else if (a[i] != b[j]) {
+      return a[i] < b[j];
+    } else {
+      ++i, ++j;
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+std::string shape_of(const std::vector<Index>& shape) { return shape_text(shape); }
+
+}  // namespace
+
+std::vector<double> read_weights(const Json& section, const MlpShape& network, Index parameters) {
+  const std::string path = section.at("path");
+  const TensorMap tensors = ends_with(path, ".npz") ? read_npz_tensors(path) : read_safetensors(path).tensors;
+  const Json& columns = section.at("columns");
+  if (const auto theta = tensors.find("theta"); theta != tensors.end()) {
+    auto values = values_of(theta->second);
+    if (static_cast<Index>(values.size()) != parameters || !columns.is_null()) {
+      throw Error(ErrorCode::data,
+                  columns.is_null() ? "the file holds " + std::to_string(values.size()) + " parameters, the field " +
+                                          std::to_string(parameters) + ": the run had another field or grid"
+                                    : "\"columns\" belongs to files with one tensor per layer",
+                  path);
+    }
+    return values;
+  }
+  std::vector<std::string> layers;
+  for (const auto& [name, tensor] : tensors) {
+    if (ends_with(name, ".weight")) layers.push_back(name.substr(0, name.size() - 7));
+  }
+  std::sort(layers.begin(), layers.end(), natural_less);
+  if (network.layers == 0 || static_cast<int>(layers.size()) != network.layers || parameters != network.parameters()) {
+    throw Error(ErrorCode::data,
+                "the file holds the weights of " + std::to_string(layers.size()) + " layers, the network has " +
+                    std::to_string(network.layers),
+                path);
+  }
+  std::vector<double> theta;
+  theta.reserve(static_cast<std::size_t>(parameters));
+  for (int l = 0; l < network.layers; ++l) {
+    const MlpLayer& layer = network.layer[l];
+    const std::string& name = layers[static_cast<std::size_t>(l)];
+    const Tensor& weight = tensors.at(name + ".weight");
+    const auto bias = tensors.find(name + ".bias");
+    const std::vector<Index> want{layer.n_out, layer.n_in};
+    if (weight.shape != want || bias == tensors.end() || bias->second.shape != std::vector<Index>{layer.n_out}) {
+      throw Error(ErrorCode::data,
+                  "tensor " + name + ".weight has the shape " + shape_of(weight.shape) + ", the layer " +
+                      shape_of(want) + " (outputs, inputs) and a bias",
+                  path);
+    }
+    const auto w = values_of(weight), b = values_of(bias->second);
+    if (l == 0 && !columns.is_null()) {
+      auto order = columns.get<std::vector<Index>>();
+      auto sorted = order;
+      std::sort(sorted.begin(), sorted.end());
+      bool permutation = static_cast<Index>(order.size()) == layer.n_in;
+      for (std::size_t k = 0; permutation && k < sorted.size(); ++k) permutation = sorted[k] == static_cast<Index>(k);
+      if (!permutation) {
+        throw Error(ErrorCode::config, "/field/initial_weights/columns: must name each of the " +
+                                           std::to_string(layer.n_in) + " columns once, counted from 0");
+      }
+      for (Index o = 0; o < layer.n_out; ++o) {
+        for (const Index c : order) theta.push_back(w[static_cast<std::size_t>(o * layer.n_in + c)]);
+      }
+    } else {
+      theta.insert(theta.end(), w.begin(), w.end());
+    }
+    theta.insert(theta.end(), b.begin(), b.end());
+  }
+  return theta;
+}
+
+}  // namespace terrane
