@@ -2,9 +2,11 @@
 #include "engine/examples.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "engine/io/npy.hpp"
+#include "engine/io/picks.hpp"
 #include "engine/registry.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -38,6 +40,43 @@ constexpr const char* kForward = R"({
              "sources":   {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 5},
              "receivers": {"type": "line", "x_m": [0, 690], "z_m": 10, "count": 70}},
   "model": {"type": "generated", "family": "layered-faulted", "index": 3}
+})";
+
+constexpr const char* kTomography = R"({
+  "task": "invert", "name": "tomography", "seed": 0,
+  "grid": {"nz": 128, "nx": 64, "dz_m": 1, "dx_m": 1},
+  "physics": {"type": "straight-ray", "kernel": "line"},
+  "survey": {"sources":   {"type": "line", "x_m": 0,  "z_m": [0, 127], "count": 65},
+             "receivers": {"type": "line", "x_m": 63, "z_m": [0, 127], "count": 65}},
+  "true_model": {"type": "blocks", "background_s_per_m": 0.001,
+                 "blocks": [{"x_m": [23, 41], "z_m": [55, 73], "value_s_per_m": 0.005}]},
+  "data": {"type": "synthetic", "noise": {"type": "gaussian", "std_s": 0.006}},
+  "field": {"type": "ig", "property": "slowness",
+            "encoder": {"type": "dense-grid", "levels": 6, "growth": 1.6, "base_resolution": 8},
+            "transform": {"type": "log-bounded", "min_s_per_m": 2e-4, "max_s_per_m": 0.01}},
+  "misfit": {"type": "chi2"},
+  "regularizers": [{"type": "tv", "weight": 12, "epsilon": 0.01, "anisotropic": true}],
+  "optimizer": {"type": "adam", "lr": 3e-3, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}}
+})";
+
+// Between two boreholes, bent rays, data of the second order from a finer grid.
+constexpr const char* kDemoTomography = R"({
+  "task": "invert", "name": "demo-tomography", "seed": 0,
+  "description": "two bodies between boreholes recovered from first arrivals by sines and a grid",
+  "grid": {"nz": 81, "nx": 51, "dz_m": 1, "dx_m": 1},
+  "physics": {"type": "eikonal", "order": 2},
+  "survey": {"sources":   {"type": "line", "x_m": 1,  "z_m": [2, 78], "count": 16},
+             "receivers": {"type": "line", "x_m": 49, "z_m": [1, 79], "count": 40}},
+  "true_model": {"type": "blocks", "background_mps": 2000,
+                 "blocks": [{"x_m": [14, 28], "z_m": [18, 32], "value_mps": 1600},
+                            {"x_m": [26, 38], "z_m": [48, 66], "value_mps": 2500}]},
+  "data": {"type": "synthetic", "refine": 2, "noise": {"type": "gaussian", "std_s": 1e-4}},
+  "start_model": {"type": "constant", "value_mps": 2000},
+  "field": {"type": "ig", "encoder": {"type": "dense-grid", "levels": 6, "growth": 1.5, "base_resolution": 8},
+            "transform": {"type": "exp", "scale": 1}},
+  "misfit": {"type": "chi2"},
+  "regularizers": [{"type": "tv", "weight": 150, "epsilon": 0.01}],
+  "optimizer": {"type": "adam", "lr": 3e-3, "iterations": 200, "schedule": {"type": "cosine", "min_ratio": 0.01}}
 })";
 
 constexpr const char* kReproduce = R"({
@@ -79,13 +118,42 @@ void spread_over(Json& positions, const Json& grid) {
   positions["z_m"] = grid.at("dz_m");
 }
 
+// With a file of picks: bent rays from its sensors, the surface along them where they lie along a line.
+Json tomography_config(const TemplateInputs& inputs) {
+  Json config = Json::parse(kTomography);
+  if (!inputs.model_path.empty()) {
+    const NpyInfo info = header_of(inputs.model_path, 2, "(nz, nx)");
+    config["grid"]["nz"] = info.shape[0];
+    config["grid"]["nx"] = info.shape[1];
+    config["true_model"] = {{"type", "file"}, {"path", absolute(inputs.model_path)}, {"property", "vp"}};
+  }
+  if (inputs.data_path.empty()) return config;
+  const PickFile picks = read_picks(inputs.data_path);
+  double x0 = 1e300, x1 = -1e300, z0 = 1e300, z1 = -1e300;
+  for (const Point3& p : picks.sensors) {
+    x0 = std::min(x0, p.x_m), x1 = std::max(x1, p.x_m), z0 = std::min(z0, p.z_m), z1 = std::max(z1, p.z_m);
+  }
+  const bool line = z1 - z0 < 0.2 * (x1 - x0);
+  for (const char* key : {"grid", "survey", "true_model"}) config.erase(key);
+  config["physics"] = {{"type", "eikonal"}, {"order", 2}};
+  if (line) config["physics"]["surface"] = "sensors";
+  config["data"] = {{"type", "file"}, {"path", absolute(inputs.data_path)}};
+  if (picks.std_s.empty()) config["data"]["std"] = {{"relative", 0.02}, {"floor_s", 0.5e-3}};
+  const double v = std::round(median_velocity_mps(picks));
+  config["start_model"] = {{"type", "constant"}, {"value_mps", v}};
+  if (line) config["start_model"] = {{"type", "gradient"}, {"top_mps", 0.5 * v}, {"bottom_mps", 3 * v}};
+  config["field"]["property"] = "vp";
+  config["field"]["transform"] = {{"type", "exp"}, {"scale", 1}};
+  config["regularizers"][0]["weight"] = 0.1;
+  config["stop"] = {{"chi2", 1}};
+  return config;
+}
+
 }  // namespace
 
-std::vector<std::string> template_names() { return {"fwi", "forward", "reproduce"}; }
-std::vector<std::string> later_template_names() {
-  return {"tomography", "dc", "analyze", "compress", "train-generator", "generate"};
-}
-std::vector<std::string> demo_names() { return {"fwi"}; }
+std::vector<std::string> template_names() { return {"fwi", "tomography", "forward", "reproduce"}; }
+std::vector<std::string> later_template_names() { return {"dc", "analyze", "compress", "train-generator", "generate"}; }
+std::vector<std::string> demo_names() { return {"fwi", "tomography"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
   const std::vector<std::string> names = template_names(), later = later_template_names();
@@ -103,6 +171,7 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
     }
     return Json::parse(kReproduce);
   }
+  if (name == "tomography") return tomography_config(inputs);
   Json config = Json::parse(name == "fwi" ? kFwi : kForward);
   Json& survey = config["survey"];
   if (!inputs.model_path.empty()) {
@@ -130,7 +199,8 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
 
 Json demo_config(const std::string& name) {
   if (name == "fwi") return Json::parse(kDemoFwi);
-  const std::vector<std::string> later = {"tomography", "dc", "compress", "generate", "spectrum"};
+  if (name == "tomography") return Json::parse(kDemoTomography);
+  const std::vector<std::string> later = {"dc", "compress", "generate", "spectrum"};
   const bool known = std::find(later.begin(), later.end(), name) != later.end();
   throw Error(ErrorCode::config, "demo: \"" + name + "\"" +
                                      (known ? " arrives in a later version; this one has " : " is not one of ") +

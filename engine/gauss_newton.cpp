@@ -142,6 +142,9 @@ GaussNewton<T>::GaussNewton(LeastSquares<T> problem, ModelNorms norms, GaussNewt
     if (!std::isinf(s)) ++counted_;
   }
   require(counted_ > 0, ErrorCode::data, "there is no datum to fit", "Gauss-Newton");
+  // Parameters live in precision T: so must the bounds, or no parameter would lie on them.
+  o_.lower = static_cast<double>(static_cast<T>(o_.lower));
+  o_.upper = static_cast<double>(static_cast<T>(o_.upper));
   for (double& x : theta_) x = std::clamp(x, o_.lower, o_.upper);
   round_to<T>(theta_);
   Stream& s = *problem_.stream;

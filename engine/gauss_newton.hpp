@@ -102,7 +102,7 @@ struct GnReport {
 template <class T>
 class GaussNewton {
  public:
-  // theta: start (parameters); it is rounded to T and moved into the bounds.
+  // theta: start (parameters); it is rounded to T, like the bounds, and moved into them.
   GaussNewton(LeastSquares<T> problem, ModelNorms norms, GaussNewtonOptions options, std::vector<double> theta);
 
   GnReport step();

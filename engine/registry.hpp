@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The one table of everything that a config may say: a row per component, a row per key. Pure data. From it come the
 // checks, resolved.json, the JSON Schema, the reference page, the comments of `terrane init` and shell completion.
-// To add a component: one row in registry_modelling, _fields or _inverse.cpp, and a branch on its "type" where the engine builds the slot.
+// To add a component: one row in registry_modelling, _fields or _inverse.cpp, and a branch on its "type" where the
+// engine builds the slot.
 #pragma once
 
 #include <limits>

@@ -9,9 +9,8 @@
 
 #include "engine/api/support.hpp"
 #include "engine/config.hpp"
-#include "engine/problem.hpp"
+#include "engine/simulation.hpp"
 #include "kernels/runtime/buffer.hpp"
-#include "physics/wave/acoustic_wave.hpp"
 
 // What the handle points to; one implementation for each precision of the physics.
 struct terrane_forward {
@@ -35,67 +34,82 @@ StreamOptions stream_options(const terrane_forward_options& options, const Json&
   return s;
 }
 
+// The physics on a tape, with or without what derivatives need.
+template <class T>
+struct Recorded {
+  Recorded(Stream& s, const Problem& p, Index batch, bool keep)
+      : simulation(s, p, p.wavelet, batch, keep), tape(s), sweep(tape) {
+    model = tape.input({p.grid.nz, p.grid.nx}, "model", keep);
+    data = simulation.record(tape, model);
+  }
+  Simulation<T> simulation;
+  Tape<T> tape;
+  Sweep<T> sweep;
+  Var model, data;
+};
+
 template <class T>
 class Forward final : public terrane_forward {
  public:
   Forward(const Config& config, const Device& device, const terrane_forward_options& options, Log log)
       : log_(std::move(log)),
         stream_(device, stream_options(options, config.json())),
-        problem_(build_problem(config, false)),
-        wave_(stream_, problem_.grid, problem_.survey, checked(problem_.wave), shots_per_batch(config, problem_)),
-        wavelet_(to_device(stream_, std::vector<T>(problem_.wavelet.begin(), problem_.wavelet.end()))),
-        model_(stream_, problem_.grid.cells()),
-        other_model_(stream_, problem_.grid.cells()),
-        data_(stream_, batch() * trace_values()),
-        other_data_(stream_, batch() * trace_values()) {
-    log_.info("device " + device.name() + "; " + wave_.plan().describe());
+        problem_(checked(build_problem(config, false))),
+        batch_(shots_per_batch(config, problem_)),
+        derivatives_(stream_, problem_, batch_, true),
+        other_data_(stream_, derivatives_.tape.size(derivatives_.data)) {
+    log_.info("device " + device.name() + "; " + derivatives_.simulation.describe());
   }
 
   void info(terrane_forward_info& out) const override {
+    const WavePlan* plan = derivatives_.simulation.wave_plan();
     out.nz = problem_.grid.nz;
     out.nx = problem_.grid.nx;
-    out.shots = shots();
-    out.receivers = problem_.survey.max_receivers();
-    out.samples = problem_.survey.nt;
-    out.substeps = wave_.plan().substeps;
+    out.shots = problem_.shots();
+    out.receivers = problem_.waves() ? problem_.survey.max_receivers() : problem_.travel.data();
+    out.samples = problem_.trace_samples();
+    out.substeps = plan != nullptr ? plan->substeps : 0;
     out.dz_m = problem_.grid.dz_m;
     out.dx_m = problem_.grid.dx_m;
     out.dt_s = problem_.survey.dt_s;
     out.vmax_mps = problem_.wave.vmax_mps;
-    out.memory_bytes = wave_.memory_bytes(WaveUse::gradient);
+    out.memory_bytes = derivatives_.simulation.operation().memory_bytes();
   }
 
   void apply(const float* model, float* data) override {
-    upload(model, problem_.grid.cells(), model_);
-    each_batch([&](std::span<const Index> which, Index first, Index count) {
-      wave_.forward(stream_, which, model_.data(), wavelet_.data(), data_.data(), false, state_);
-      download(data_, count * trace_values(), data + first * trace_values());
+    if (plain_ == nullptr) plain_ = std::make_unique<Recorded<T>>(stream_, problem_, batch_, false);
+    Recorded<T>& r = *plain_;
+    r.tape.set(r.model, widened(model));
+    each_batch(r, [&](Index first, Index count) {
+      r.tape.forward();
+      download(r.tape.data(r.data), count * shot_values(), data + first * shot_values());
     });
   }
 
   void jvp(const float* model, const float* t_model, float* t_data) override {
-    upload(model, problem_.grid.cells(), model_);
-    upload(t_model, problem_.grid.cells(), other_model_);
-    each_batch([&](std::span<const Index> which, Index first, Index count) {
-      wave_.forward(stream_, which, model_.data(), wavelet_.data(), data_.data(), true, state_);
-      wave_.jvp(stream_, model_.data(), wavelet_.data(), state_, other_model_.data(), nullptr, other_data_.data());
-      download(other_data_, count * trace_values(), t_data + first * trace_values());
+    Recorded<T>& r = derivatives_;
+    r.tape.set(r.model, widened(model));
+    const Buffer<T> tangent = to_device(stream_, widened(t_model));
+    each_batch(r, [&](Index first, Index count) {
+      r.tape.forward();
+      r.tape.jvp(r.sweep, r.model, tangent.data());
+      download(r.sweep.tangent(r.data), count * shot_values(), t_data + first * shot_values());
     });
   }
 
   void vjp(const float* model, const float* d_data, float* d_model) override {
     gradient(model, d_model,
-             [&](Index first, std::span<T> d) { std::copy_n(d_data + first * trace_values(), d.size(), d.begin()); });
+             [&](Index first, std::span<T> d) { std::copy_n(d_data + first * shot_values(), d.size(), d.begin()); });
   }
 
   double misfit(const float* model, const float* observed, float* d_model, float* data) override {
     double sum = 0;
     gradient(model, d_model, [&](Index first, std::span<T> d) {
-      to_host(d.size());
+      const auto predicted = to_host(stream_, derivatives_.tape.data(derivatives_.data), static_cast<Index>(d.size()));
       for (std::size_t i = 0; i < d.size(); ++i) {
-        const std::size_t at = static_cast<std::size_t>(first * trace_values()) + i;
-        if (data != nullptr) data[at] = static_cast<float>(host_[i]);
-        d[i] = static_cast<T>(static_cast<double>(host_[i]) - static_cast<double>(observed[at]));
+        const std::size_t at = static_cast<std::size_t>(first * shot_values()) + i;
+        if (data != nullptr) data[at] = static_cast<float>(predicted[i]);
+        d[i] = static_cast<T>(static_cast<double>(predicted[i]) - static_cast<double>(observed[at]));
         sum += static_cast<double>(d[i]) * static_cast<double>(d[i]);
       }
     });
@@ -103,63 +117,57 @@ class Forward final : public terrane_forward {
   }
 
  private:
-  static const WaveOptions& checked(const WaveOptions& options) {
-    if (options.vmax_mps > 0) return options;
+  static Problem checked(Problem problem) {
+    if (!problem.waves() || problem.wave.vmax_mps > 0) return problem;
     throw Error(ErrorCode::config, "/physics: the largest velocity is not known: give \"vmax_mps\" or a model");
   }
-  Index shots() const { return problem_.survey.shot_count(); }
-  Index batch() const { return wave_.plan().shots; }
-  Index trace_values() const { return problem_.survey.max_receivers() * problem_.survey.nt; }  // of one shot
+  Index shot_values() const { return other_data_.size() / batch_; }
 
-  // body(shots of a batch, the first of them, how many are not repetitions that fill the last batch)
+  // body(first shot of a batch, how many are not repetitions that fill the last batch)
   template <class Body>
-  void each_batch(Body&& body) {
-    std::vector<Index> which(static_cast<std::size_t>(batch()));
-    for (Index first = 0; first < shots(); first += batch()) {
+  void each_batch(const Recorded<T>& r, Body&& body) {
+    const Index shots = problem_.shots();
+    std::vector<Index> which(static_cast<std::size_t>(batch_));
+    for (Index first = 0; first < shots; first += batch_) {
       std::iota(which.begin(), which.end(), first);
-      for (Index& shot : which) shot = std::min(shot, shots() - 1);
-      body(which, first, std::min(batch(), shots() - first));
+      for (Index& shot : which) shot = std::min(shot, shots - 1);
+      r.simulation.select(which);
+      body(first, std::min(batch_, shots - first));
     }
   }
 
-  // residual(first shot, values): fills the cotangent of a batch, after data_ holds its records.
+  // residual(first shot, values): fills the cotangent of a batch, after the tape holds its records.
   template <class Residual>
   void gradient(const float* model, float* d_model, Residual&& residual) {
-    upload(model, problem_.grid.cells(), model_);
-    std::vector<T> values(static_cast<std::size_t>(problem_.grid.cells()), T{0});
-    copy(stream_, std::span<const T>(values), other_model_.data());
-    each_batch([&](std::span<const Index> which, Index first, Index count) {
-      wave_.forward(stream_, which, model_.data(), wavelet_.data(), data_.data(), true, state_);
+    Recorded<T>& r = derivatives_;
+    r.tape.set(r.model, widened(model));
+    std::vector<double> sum(static_cast<std::size_t>(problem_.grid.cells()), 0.0);
+    each_batch(r, [&](Index first, Index count) {
+      r.tape.forward();
       // Repetitions in the last batch keep a zero cotangent.
-      values.assign(static_cast<std::size_t>(batch() * trace_values()), T{0});
-      residual(first, std::span<T>(values).first(static_cast<std::size_t>(count * trace_values())));
+      std::vector<T> values(static_cast<std::size_t>(other_data_.size()), T{0});
+      residual(first, std::span<T>(values).first(static_cast<std::size_t>(count * shot_values())));
       copy(stream_, std::span<const T>(values), other_data_.data());
-      wave_.vjp(stream_, model_.data(), wavelet_.data(), state_, other_data_.data(), other_model_.data(), nullptr);
+      r.tape.backward(r.sweep, r.data, other_data_.data());
+      const auto part = to_host(stream_, r.sweep.cotangent(r.model), r.tape.size(r.model));
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(part[i]);
     });
-    download(other_model_, problem_.grid.cells(), d_model);
+    for (std::size_t i = 0; i < sum.size(); ++i) d_model[i] = static_cast<float>(sum[i]);
   }
 
-  void upload(const float* values, Index n, const Buffer<T>& to) {
-    host_.assign(values, values + n);
-    copy(stream_, std::span<const T>(host_), to.data());
-  }
-  void to_host(std::size_t n) {
-    host_.resize(n);
-    copy_to_host(stream_, data_.data(), host_.data(), static_cast<Index>(n * sizeof(T)));
-  }
-  void download(const Buffer<T>& from, Index n, float* values) {
-    host_.resize(static_cast<std::size_t>(n));
-    copy_to_host(stream_, from.data(), host_.data(), n * static_cast<Index>(sizeof(T)));
-    for (std::size_t i = 0; i < host_.size(); ++i) values[i] = static_cast<float>(host_[i]);
+  std::vector<T> widened(const float* model) const { return std::vector<T>(model, model + problem_.grid.cells()); }
+  void download(const T* from, Index n, float* values) {
+    const auto host = to_host(stream_, from, n);
+    for (std::size_t i = 0; i < host.size(); ++i) values[i] = static_cast<float>(host[i]);
   }
 
   Log log_;
   Stream stream_;
   Problem problem_;
-  AcousticWave<T> wave_;
-  Buffer<T> wavelet_, model_, other_model_, data_, other_data_;
-  WaveState<T> state_;
-  std::vector<T> host_;
+  Index batch_;
+  Recorded<T> derivatives_;
+  std::unique_ptr<Recorded<T>> plain_;  // made by the first call that needs no derivatives
+  Buffer<T> other_data_;
 };
 
 terrane_forward* make_forward(const Config& config, const terrane_forward_options& options) {

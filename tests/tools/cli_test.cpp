@@ -188,7 +188,7 @@ TEST_F(Cli, ConfigErrorsCiteFileAndOption) {
 }
 
 TEST_F(Cli, InitTemplatesCheck) {
-  for (const std::string task : {"fwi", "forward"}) {
+  for (const std::string task : {"fwi", "tomography", "forward"}) {
     const Result init = terrane({"init", task, "-o", task + ".json"});
     EXPECT_EQ(init.code, 0) << init.err;
     const Result check = terrane({"check", task + ".json", "--json"});
