@@ -186,6 +186,13 @@ void draw_image_panel(Drawing& d, const Rect& area, const ImagePanel& panel) {
           colorize(panel.values, panel.rows, panel.columns, panel.map, panel.lo, panel.hi,
                    static_cast<Index>(area.height * pixels), static_cast<Index>(area.width * pixels)),
           panel.smooth);
+  for (const auto& path : panel.paths) {
+    std::vector<Point> points;
+    for (const Point& p : path)
+      points.push_back(
+          {x_at(panel.x, area, p.x), area.y + area.height * (p.y - panel.y.lo) / (panel.y.hi - panel.y.lo)});
+    d.line(points, Paint::of({255, 255, 255}, 0.75), 0.7);
+  }
   for (const double level : panel.contours) draw_contour(d, area, panel, level);
   Axis y = panel.y;
   y.reversed = true;

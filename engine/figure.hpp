@@ -26,8 +26,9 @@ struct ImagePanel {
   double lo = 0, hi = 1;  // colour range
   bool smooth = false;
   bool y_labels = true;
-  std::vector<Point> marks;      // small triangles at positions in axis units, for sources
-  std::vector<double> contours;  // values whose lines are drawn
+  std::vector<Point> marks;               // small triangles at positions in axis units, for sources
+  std::vector<std::vector<Point>> paths;  // lines in axis units
+  std::vector<double> contours;           // values whose lines are drawn
 };
 
 struct Series {

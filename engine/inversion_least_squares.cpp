@@ -103,7 +103,25 @@ void Inversion<T>::open_least_squares(const Json& regularizers) {
   for (std::size_t i = 0; i < problem_.mask.size() && i < std.size(); ++i) std[i] /= problem_.mask[i];  // 0: left out
   auto problem =
       least_squares(g.tape, g.theta, g.predicted, own ? g.theta : g.model, std::vector<double>(problem_.observed), std);
-  const ModelNorms norms(norm_options(regularizers, problem_, static_cast<double>(problem_.observed.size())));
+  ModelNormOptions norm = norm_options(regularizers, problem_, static_cast<double>(problem_.observed.size()));
+  const std::string weights = g.optimizer.at("cell_weights");
+  if (weights == "sensitivity") {
+    if (!own)
+      throw Error(ErrorCode::config, "/optimizer/cell_weights: sensitivity is for a grid with the identity map");
+    g.tape.forward();
+    std::vector<double> inverse_std(std.size());
+    for (std::size_t i = 0; i < std.size(); ++i) inverse_std[i] = 1 / std[i];
+    constexpr Index probes = 64;
+    const auto diagonal = normal_diagonal(s_, problem.data_map, inverse_std, probes, config_.json().at("seed"));
+    norm.cell_weights = sensitivity_weights(diagonal, {});
+  } else if (weights == "depth") {
+    const double all = static_cast<double>(problem_.grid.nz) * problem_.grid.dz_m;
+    const double z0 =
+        g.optimizer.at("depth_m").is_null() ? 0.1 * all : g.optimizer.at("depth_m").template get<double>();
+    norm.cell_weights =
+        depth_weights(problem_.grid.nz, problem_.grid.nx, problem_.grid.dz_m, z0, g.optimizer.at("depth_exponent"));
+  }
+  const ModelNorms norms(norm);
   GaussNewtonOptions options = step_options(g.optimizer, config_.json(), norms);
   options.linear =
       problem_.physics == PhysicsType::straight_ray && own && problem_.property->quantity == Quantity::slowness;

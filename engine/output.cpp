@@ -30,10 +30,11 @@ OutputDirectory::OutputDirectory(std::string path, bool overwrite, bool continui
   make_directories(path_);
   lock_.emplace(path_);
   if (continuing) return;
-  for (const char* name : {"resolved.json", "result.json", "progress.jsonl", "checkpoint", "report.html", "figures",
-                           "model.npy", "model.json", "start_model.npy", "start_model.json", "true_model.npy",
-                           "true_model.json", "data_observed.npy", "data_predicted.npy", "gradient_first.npy",
-                           "coverage.npy", "data_geometry.npy", "weights.safetensors", "log.txt"}) {
+  for (const char* name :
+       {"resolved.json",  "result.json",       "progress.jsonl",    "checkpoint",          "report.html",
+        "figures",        "model.npy",         "model.json",        "start_model.npy",     "start_model.json",
+        "true_model.npy", "true_model.json",   "data_observed.npy", "data_predicted.npy",  "gradient_first.npy",
+        "coverage.npy",   "data_geometry.npy", "rays.npy",          "weights.safetensors", "log.txt"}) {
     remove(name);
   }
 }

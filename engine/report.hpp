@@ -2,9 +2,9 @@
 // The report of a run: one HTML page without scripts or network, and the figures as PNG files.
 //
 // Everything is rebuilt from the output directory: model.npy + model.json, start_model.npy, true_model.npy,
-// data_observed*.npy, data_predicted*.npy, data_geometry.npy, coverage.npy, gradient_first.npy, progress.jsonl,
-// result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data (shot, receiver, time). No time
-// stamps are added: equal inputs give equal bytes.
+// data_observed*.npy, data_predicted*.npy, data_geometry.npy, coverage.npy, rays.npy, gradient_first.npy,
+// progress.jsonl, result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data (shot, receiver,
+// time). No time stamps are added: equal inputs give equal bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -35,6 +35,7 @@ struct ReportInput {
   NdArray<float> gradient_first;                       // (z, x), of the misfit by the property
   NdArray<float> coverage;                             // (z, x), length of rays, travel times only
   NdArray<float> geometry;                             // (datum, 4): source x, z, receiver x, z in m, travel times only
+  NdArray<float> rays;                                 // (point, 3): number of the ray, x, z in m
   std::vector<float> times_observed, times_predicted;  // (datum) in s, or empty
   double dz_m = 1, dx_m = 1, z0_m = 0, x0_m = 0;
   std::string property = "vp", unit = "m/s";

@@ -197,6 +197,8 @@ void read_times(Loader& loader, ReportInput& in) {
     });
     return t;
   };
+  in.rays = loader.map("rays.npy");
+  if (!in.rays.shape.empty() && in.rays.shape[1] != 3) in.rays = {};
   in.times_observed = times("data_observed.npy");
   in.times_predicted = times("data_predicted.npy");
   for (Index i = 0; i < in.geometry.shape[0]; ++i) {

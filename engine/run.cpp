@@ -313,6 +313,7 @@ class Runner {
     data_error_ = data_errors(predicted);
     if (!problem_.waves()) {
       out_.write_data("coverage.npy", ray_coverage<T>(*s_, problem_, model), {problem_.grid.nz, problem_.grid.nx});
+      write_rays(model);
     }
     if (!problem_.true_model.empty()) {
       model_error_ = model_errors(model, problem_);
@@ -324,6 +325,17 @@ class Runner {
       baselines_ = baselines();
     }
     io_s_ += now_s() - start;
+  }
+  // Number of the ray, x, z of its points, metres.
+  void write_rays(const std::vector<double>& model) {
+    constexpr Index most = 120;
+    std::vector<double> rows;
+    double number = 0;
+    for (const auto& path : ray_paths<T>(*s_, problem_, model, most)) {
+      for (const Position& p : path) rows.insert(rows.end(), {number, p.x_m, p.z_m});
+      number += 1;
+    }
+    if (!rows.empty()) out_.write_data("rays.npy", rows, {static_cast<Index>(rows.size()) / 3, 3});
   }
   // chi2 of the result, of the same data without noise where they are known, RMS of the residual.
   Json data_errors(const std::vector<double>& predicted) {

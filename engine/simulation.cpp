@@ -7,6 +7,7 @@
 
 #include "kernels/runtime/random.hpp"
 #include "physics/eikonal/eikonal_op.hpp"
+#include "physics/eikonal/ray_path.hpp"
 #include "physics/straight_ray/straight_ray_op.hpp"
 
 namespace terrane {
@@ -124,6 +125,55 @@ std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::v
   return coverage;
 }
 
+template <class T>
+std::vector<std::vector<Position>> ray_paths(Stream& s, const Problem& p, const std::vector<double>& model,
+                                             Index most) {
+  std::vector<Index> shown;
+  const Index step = std::max<Index>(1, p.travel.data() / std::max<Index>(most, 1));
+  for (Index k = step / 2; k < p.travel.data(); k += step) shown.push_back(k);
+  std::vector<std::vector<Position>> paths;
+  const auto ends = [&](Index datum) {
+    const TravelPair& pair = p.travel.pairs[static_cast<std::size_t>(datum)];
+    return std::pair{p.travel.sources[static_cast<std::size_t>(pair.source)],
+                     p.travel.receivers[static_cast<std::size_t>(pair.receiver)]};
+  };
+  if (p.physics == PhysicsType::straight_ray) {
+    for (const Index k : shown) {
+      const auto [source, receiver] = ends(k);
+      paths.push_back({{receiver.x_m, receiver.z_m}, {source.x_m, source.z_m}});
+    }
+    return paths;
+  }
+  const Grid3 grid = Grid3::of(p.grid);
+  const Eikonal<T> eikonal(s, grid, p.travel, p.eikonal);
+  const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
+  const Buffer<T> data(s, p.travel.data());
+  EikonalState<T> state;
+  eikonal.forward(s, m.data(), data.data(), false, state);
+  std::vector<double> times;
+  Index known = -1;  // source of `times`
+  std::stable_sort(shown.begin(), shown.end(), [&](Index a, Index b) {
+    return p.travel.pairs[static_cast<std::size_t>(a)].source < p.travel.pairs[static_cast<std::size_t>(b)].source;
+  });
+  for (const Index k : shown) {
+    const auto [source, receiver] = ends(k);
+    const Index index = p.travel.pairs[static_cast<std::size_t>(k)].source;
+    if (index != known) {
+      const auto field = eikonal.times(s, state, index);
+      times.assign(field.begin(), field.end());
+      known = index;
+    }
+    try {
+      std::vector<Position> path;
+      for (const Point3& q : trace_ray(grid, times, source, receiver)) path.push_back({q.x_m, q.z_m});
+      paths.push_back(path);
+    } catch (const Error& e) {
+      if (e.code() != ErrorCode::failed) throw;  // a descent that does not arrive is not drawn
+    }
+  }
+  return paths;
+}
+
 template class Simulation<float>;
 template class Simulation<double>;
 template std::vector<double> simulate<float>(Stream&, const Problem&, const std::vector<double>&,
@@ -136,5 +186,9 @@ template std::vector<double> illumination<double>(Stream&, const Problem&, const
                                                   const std::vector<double>&, Index, std::uint64_t);
 template std::vector<double> ray_coverage<float>(Stream&, const Problem&, const std::vector<double>&);
 template std::vector<double> ray_coverage<double>(Stream&, const Problem&, const std::vector<double>&);
+template std::vector<std::vector<Position>> ray_paths<float>(Stream&, const Problem&, const std::vector<double>&,
+                                                             Index);
+template std::vector<std::vector<Position>> ray_paths<double>(Stream&, const Problem&, const std::vector<double>&,
+                                                              Index);
 
 }  // namespace terrane

@@ -53,4 +53,10 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
 template <class T>
 std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::vector<double>& model);
 
+// Paths of up to `most` pairs, spread over the data, points (x, z) from receiver to source: descents of the time field,
+// or straight lines. Travel times only.
+template <class T>
+std::vector<std::vector<Position>> ray_paths(Stream& s, const Problem& problem, const std::vector<double>& model,
+                                             Index most);
+
 }  // namespace terrane

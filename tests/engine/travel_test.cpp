@@ -204,6 +204,23 @@ TEST(TravelInversion, GaussNewtonWithNormsAndBounds) {
   EXPECT_EQ(second.parameters(), inversion.parameters());
 }
 
+// Weights of the cells: both change the model, the data still fit.
+TEST(TravelInversion, CellWeights) {
+  std::vector<std::vector<double>> models;
+  for (const std::string weights : {"none", "sensitivity", "depth"}) {
+    const Small c({"optimizer={\"type\": \"gauss-newton\", \"iterations\": 8, \"cell_weights\": \"" + weights + "\"}",
+                   "regularizers=[{\"type\": \"tikhonov\", \"order\": 0, \"weight\": 3}]"});
+    Stream s(Device{}, {});
+    Inversion<double> inversion(s, c.config, c.problem, Log());
+    double chi2 = 0;
+    while (!inversion.finished()) chi2 = inversion.step().chi2;
+    EXPECT_LT(chi2, 2) << weights;
+    models.push_back(inversion.model());
+  }
+  EXPECT_NE(models[0], models[1]);
+  EXPECT_NE(models[0], models[2]);
+}
+
 // Every field recovers the block through both physics.
 TEST(TravelInversion, NetworksThroughBothPhysics) {
   const std::string ray = R"(physics={"type": "straight-ray"})", eikonal = R"(physics={"type": "eikonal"})";
@@ -243,6 +260,7 @@ TEST(TravelRun, WritesGeometryCoverageAndReport) {
   EXPECT_TRUE(result.at("model_error").at("body").at("iou").is_number());
   EXPECT_FALSE(result.at("model_error").contains("mse_km2_s2"));
   EXPECT_EQ(npy_info(dir + "/data_geometry.npy").shape, (std::vector<Index>{25, 4}));
+  EXPECT_EQ(npy_info(dir + "/rays.npy").shape, (std::vector<Index>{50, 3}));
   const auto coverage = read_npy<double>(dir + "/coverage.npy");
   double sum = 0;
   for (const double v : coverage.values) sum += v;
