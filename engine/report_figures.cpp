@@ -149,11 +149,18 @@ void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figu
   for (float& v : shown.values) {
     v = v > 0 ? static_cast<float>(std::log10(static_cast<double>(v) / top)) : std::numeric_limits<float>::quiet_NaN();
   }
-  figures.push_back(
-      {"coverage.png", "Ray coverage",
-       "Length of all rays in each cell at the recovered model, relative to its 99.5th percentile. Gray: "
-       "no ray.",
-       panel_grid(page, {page.panel("Ray coverage", shown, Colormap::viridis, -2.5, 0)}, "log10 of relative length")});
+  ImagePanel panel = page.panel("Ray coverage", shown, Colormap::viridis, -2.5, 0);
+  for (Index i = 0; !in.rays.shape.empty() && i < in.rays.shape[0]; ++i) {
+    const auto k = static_cast<std::size_t>(3 * i);
+    if (i == 0 || in.rays.values[k] != in.rays.values[k - 3]) panel.paths.emplace_back();
+    panel.paths.back().push_back({static_cast<double>(in.rays.values[k + 1]) * page.scale().factor,
+                                  static_cast<double>(in.rays.values[k + 2]) * page.scale().factor});
+  }
+  const std::string rays = panel.paths.empty() ? "" : " White: " + std::to_string(panel.paths.size()) + " of the rays.";
+  figures.push_back({"coverage.png", "Ray coverage",
+                     "Length of all rays in each cell at the recovered model, relative to its 99.5th percentile. Gray: "
+                     "no ray." + rays,
+                     panel_grid(page, {panel}, "log10 of relative length")});
 }
 
 void add_models(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {

@@ -328,7 +328,7 @@ class Runner {
   }
   // Number of the ray, x, z of its points, metres.
   void write_rays(const std::vector<double>& model) {
-    constexpr Index most = 120;
+    constexpr Index most = 80;
     std::vector<double> rows;
     double number = 0;
     for (const auto& path : ray_paths<T>(*s_, problem_, model, most)) {
