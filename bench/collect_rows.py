@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import platform
+import statistics
 
 
 def processor():
@@ -81,6 +82,50 @@ def page(output, title):
         f.write("\n".join(text) + "\n")
 
 
+METRICS = [("rmse", "RMSE", 4), ("chi2", "chi2", 4), ("clean_chi2", "chi2 of clean data", 4), ("rms_ms", "RMS (ms)", 4),
+           ("iou", "IoU", 3), ("body_mean", "mean in body", 3), ("axis_deg", "axis (deg)", 2),
+           ("region_correlation", "correlation", 3), ("constant_rmse", "best constant, RMSE", 4)]
+
+
+def travel_page(output, title):
+    rows = [json.load(open(path)) for path in sorted(glob.glob(output + "/*.json"))]
+    text = [f"# {title}", "",
+            "Written by `python3 bench/collect_rows.py`; every row is one JSON file with its settings, machine and date. "
+            "Slowness in s/km, velocity in m/s, chi2 per datum; \"clean\" compares with the data before noise. Published: "
+            "arXiv 2503.17503 and its stored results (one run each). \"Limits kept\" compares the medians over the seeds "
+            "with the limits of the recipe.", ""]
+    columns = [m for m in METRICS if any(r["metrics"].get(m[0]) is not None for r in rows)]
+    head = ["recipe", "seed"] + [m[1] for m in columns] + ["iterations", "time (s), threads"]
+    text += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for name in dict.fromkeys(r["recipe"] for r in rows):
+        same = [r for r in rows if r["recipe"] == name]
+        for r in same:
+            cells = [number(r["metrics"].get(k), d) for k, _, d in columns]
+            text.append("| " + " | ".join([name, str(r["seed"])] + cells +
+                                          [str(r["iterations"]), f"{r['wall_s']:.0f}, {r['threads']}"]) + " |")
+        median, means = {}, []
+        for key, _, digits in columns:
+            values = [r["metrics"][key] for r in same if r["metrics"].get(key) is not None]
+            if values:
+                median[key] = statistics.median(values)
+            means.append(f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+        limits = same[0].get("limits") or {}
+        kept = all(k in median and lo <= median[k] <= hi for k, (lo, hi) in limits.items())
+        note = "" if not limits else "limits kept" if kept else "**limits not kept**: " + ", ".join(
+            f"{k} {median.get(k, float('nan')):.4g} outside {lo} to {hi}" for k, (lo, hi) in limits.items()
+            if k not in median or not lo <= median[k] <= hi)
+        if len(same) > 1:
+            text.append("| | mean ± std | " + " | ".join(means) + f" | | {note} |")
+        elif note:
+            text.append("| | | " + " | ".join([""] * len(columns)) + f" | | {note} |")
+        reference = same[0].get("reference") or {}
+        if reference:
+            text.append("| | published | " + " | ".join(number(reference.get(k), d) if k in reference else ""
+                                                        for k, _, d in columns) + " | | |")
+    with open(output + "/README.md", "w") as f:
+        f.write("\n".join(text) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*")
@@ -90,7 +135,8 @@ def main():
     os.makedirs(args.output, exist_ok=True)
     for directory in args.tables:
         collect(directory.rstrip("/"), args.output)
-    page(args.output, args.title)
+    rows = [json.load(open(path)) for path in glob.glob(args.output + "/*.json")]
+    (travel_page if all(row.get("metrics") for row in rows) else page)(args.output, args.title)
 
 
 if __name__ == "__main__":

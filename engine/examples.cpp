@@ -75,8 +75,8 @@ constexpr const char* kDemoTomography = R"({
   "field": {"type": "ig", "encoder": {"type": "dense-grid", "levels": 6, "growth": 1.5, "base_resolution": 8},
             "transform": {"type": "exp", "scale": 1}},
   "misfit": {"type": "chi2"},
-  "regularizers": [{"type": "tv", "weight": 150, "epsilon": 0.01}],
-  "optimizer": {"type": "adam", "lr": 3e-3, "iterations": 200, "schedule": {"type": "cosine", "min_ratio": 0.01}}
+  "regularizers": [{"type": "tv", "weight": 150, "epsilon": 0.01, "anisotropic": true}],
+  "optimizer": {"type": "adam", "lr": 1e-2, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}}
 })";
 
 constexpr const char* kReproduce = R"({
