@@ -97,11 +97,13 @@ def travel_page(output, title):
     columns = [m for m in METRICS if any(r["metrics"].get(m[0]) is not None for r in rows)]
     head = ["recipe", "seed"] + [m[1] for m in columns] + ["iterations", "time (s), threads"]
     text += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    for name in dict.fromkeys(r["recipe"] for r in rows):
-        same = [r for r in rows if r["recipe"] == name]
+    key_of = lambda r: (r["recipe"], json.dumps(r["settings"]) if r["settings"] else "")
+    for name, settings in sorted(dict.fromkeys(key_of(r) for r in rows)):
+        same = [r for r in rows if key_of(r) == (name, settings)]
+        label = name + (f" with `{settings}`" if settings else "")
         for r in same:
             cells = [number(r["metrics"].get(k), d) for k, _, d in columns]
-            text.append("| " + " | ".join([name, str(r["seed"])] + cells +
+            text.append("| " + " | ".join([label, str(r["seed"])] + cells +
                                           [str(r["iterations"]), f"{r['wall_s']:.0f}, {r['threads']}"]) + " |")
         median, means = {}, []
         for key, _, digits in columns:
@@ -119,7 +121,7 @@ def travel_page(output, title):
         elif note:
             text.append("| | | " + " | ".join([""] * len(columns)) + f" | | {note} |")
         reference = same[0].get("reference") or {}
-        if reference:
+        if reference and not settings:
             text.append("| | published | " + " | ".join(number(reference.get(k), d) if k in reference else ""
                                                         for k, _, d in columns) + " | | |")
     with open(output + "/README.md", "w") as f:

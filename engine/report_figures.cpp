@@ -159,7 +159,8 @@ void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figu
   const std::string rays = panel.paths.empty() ? "" : " White: " + std::to_string(panel.paths.size()) + " of the rays.";
   figures.push_back({"coverage.png", "Ray coverage",
                      "Length of all rays in each cell at the recovered model, relative to its 99.5th percentile. Gray: "
-                     "no ray." + rays,
+                     "no ray." +
+                         rays,
                      panel_grid(page, {panel}, "log10 of relative length")});
 }
 

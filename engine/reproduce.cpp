@@ -127,17 +127,31 @@ std::vector<TableRow> table_rows(const Config& config, const std::string& direct
   return rows;
 }
 
+namespace {
+
+// RFC 7396, but an object of another "type" takes other keys and so replaces the one before.
+void merge_settings(Json& target, const Json& patch) {
+  for (const auto& [key, value] : patch.items()) {
+    const bool both = value.is_object() && target.contains(key) && target.at(key).is_object();
+    const bool same = both && (!value.contains("type") || value_at(target.at(key), {"type"}) == value.at("type"));
+    if (value.is_null()) {
+      target.erase(key);
+    } else if (same) {
+      merge_settings(target[key], value);
+    } else {
+      target[key] = Json::object();
+      target[key].merge_patch(value);
+    }
+  }
+}
+
+}  // namespace
+
 Config row_config(const TableRow& row, const Json& settings) {
   Json c = row.recipe.config;
   c["seed"] = row.seed;
   if (row.seed != 0 && !row.recipe.other_seeds.is_null()) c.merge_patch(row.recipe.other_seeds);
-  for (const auto& [key, value] : settings.items()) {
-    // Another type takes other keys, so the section is replaced.
-    const bool replaces = value.is_object() && value.contains("type") && c.contains(key) && c.at(key).is_object() &&
-                          c.at(key).contains("type") && c.at(key).at("type") != value.at("type");
-    if (replaces) c.erase(key);
-    c.merge_patch(Json{{key, value}});
-  }
+  merge_settings(c, settings);
   return Config::parse(c.dump(), row.recipe.name);
 }
 

@@ -140,6 +140,48 @@ TEST_F(Reproduce, AChangedSettingRunsTheRowAgain) {
   EXPECT_EQ(row.at("bounds").at("max_mps"), 6000);
 }
 
+// A schedule of another type takes other keys.
+TEST(Recipes, SettingsOfAnotherTypeReplace) {
+  TableRow row;
+  row.recipe = make_recipe("nfs-inv/case-1-ig-tv");
+  row.seed = 4;
+  const Config c = row_config(row, Json::parse(R"({"optimizer": {"schedule": {"type": "constant"}, "lr": 0.01}})"));
+  EXPECT_EQ(c.json().at("optimizer").at("schedule").at("type"), "constant");
+  EXPECT_EQ(c.json().at("optimizer").at("lr"), 0.01);
+  EXPECT_EQ(c.json().at("seed"), 4);
+}
+
+// Only seed 0 starts from the published weights.
+TEST(Recipes, OtherSeedsDrawTheirWeights) {
+  TableRow row;
+  row.recipe = make_recipe("nfs-inv/case-2");
+  EXPECT_TRUE(row_config(row, Json::object()).json().at("field").at("initial_weights").is_object());
+  row.seed = 1;
+  EXPECT_TRUE(row_config(row, Json::object()).json().at("field").at("initial_weights").is_null());
+}
+
+TEST_F(Reproduce, MetricsOfTravelTimes) {
+  const std::string folder = data_file("");
+  if (!std::filesystem::exists(data_file("traveltime/transform2021_crosshole/traveltime.dat"))) {
+    GTEST_SKIP() << "absent: traveltime/transform2021_crosshole/traveltime.dat";
+  }
+  setenv("TERRANE_DATA", folder.c_str(), 1);
+  const Config c = Config::parse(
+      R"({"task": "reproduce", "recipe": "fields/crosshole", "seeds": [0, 1], "settings": {"optimizer": {"iterations": 4}}})",
+      "test");
+  const Json result = run(c, options());
+  const Json summary = result.at("cases").at(0);
+  EXPECT_EQ(summary.at("ended"), 2);
+  EXPECT_EQ(summary.at("reached"), false);  // four iterations do not fit the data
+  EXPECT_EQ(result.at("exit_code"), 1);
+  const Json chi2 = summary.at("metrics").at("chi2");
+  EXPECT_GT(chi2.at("std").get<double>(), 0);
+  EXPECT_LE(chi2.at("least"), chi2.at("median"));
+  const std::string page = read_file(directory_.string() + "/table.html");
+  EXPECT_NE(page.find("mean ± standard deviation"), std::string::npos);
+  EXPECT_NE(read_file(directory_.string() + "/table.csv").find("region_correlation"), std::string::npos);
+}
+
 TEST_F(Reproduce, MissesAreSaid) {
   // Three iterations on another model do not reach the published error of a start that is already good.
   const Json result = run(config("cr-fwi/marmousi/ig/linear", "", "4000"), options());
