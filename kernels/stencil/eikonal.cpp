@@ -8,22 +8,16 @@ namespace terrane::TERRANE_BACKEND {
 
 template <class T>
 void eikonal_model(Stream& s, const EikonalModel<T>& f) {
-  parallel_for(s, f.g.nodes(), f);
+  parallel_for_2d(s, f.g.n[0] * f.g.n[1], f.g.n[2], f);
   parallel_sum(s, f.g.nodes(), EikonalBad<T>{f}, f.bad);
 }
 TERRANE_INSTANTIATE(eikonal_model, EikonalModel)
-
-template <class T>
-void eikonal_start(Stream& s, const EikonalStart<T>& f) {
-  parallel_for_2d(s, f.groups * f.g.points, eikonal_lanes<T>, f);
-}
-TERRANE_INSTANTIATE(eikonal_start, EikonalStart)
 
 // clang-format off
 template <class T>
 void eikonal_model_tangent(Stream& s, const EikonalModelTangent<T>& f) { parallel_for(s, f.g.nodes(), f); }
 template <class T>
-void eikonal_gradient(Stream& s, const EikonalGradient<T>& f) { parallel_for(s, f.g.nodes(), f); }
+void eikonal_gradient(Stream& s, const EikonalGradient<T>& f) { parallel_for_2d(s, f.g.n[0] * f.g.n[1], f.g.n[2], f); }
 template <class T>
 void eikonal_seed(Stream& s, const EikonalSeed<T>& f) { parallel_for(s, f.sources, f); }
 template <class T>

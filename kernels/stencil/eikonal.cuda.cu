@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/pointwise/pointwise.hpp"
+#include "kernels/runtime/error.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/eikonal.hpp"
@@ -248,6 +249,12 @@ Index most_iterations(const EikonalSetup<T>& a, Index max_sweeps) {
 }
 
 }  // namespace eikonal_gpu
+
+template <class T>
+void eikonal_start(Stream& s, const EikonalStart<T>& f) {
+  parallel_for_2d(s, f.groups * f.g.points, eikonal_lanes<T>, f);
+}
+TERRANE_INSTANTIATE(eikonal_start, EikonalStart)
 
 template <class T>
 void eikonal_solve(Stream& s, const EikonalSolve<T>& f) {

@@ -61,22 +61,28 @@ TERRANE_HD V larger(V a, V b) {
   return pick(b < a, a, b);
 }
 
+// (b + sqrt(inside)) / a and 1 / x; CPU schedules have faster ones for single precision.
+template <class V>
+TERRANE_HD V root_quotient(V b, V inside, V a) {
+  return (b + square_root(larger(inside, V(0)))) / a;
+}
+template <class V>
+TERRANE_HD V inverse_of(V x) {
+  return V(1) / x;
+}
+
 // Two axes. Axis i starts to count at u = b_i / a_i; both count when the one with the larger start is still below the
 // root of the other alone. The discriminant is A rhs - (a_0 b_1 - a_1 b_0)², without cancellation.
 template <class V>
-TERRANE_HD V upwind_root(const UpwindSide<V> (&side)[2], V rhs) {
-  const V reference = smaller(side[0].n, side[1].n);
-  const UpwindTerm<V> t0 = upwind_term(side[0], reference), t1 = upwind_term(side[1], reference);
-  const V cross = t0.a * t1.b - t1.a * t0.b;
+TERRANE_HD V front_root(const UpwindTerm<V> (&t)[2], V reference, V rhs) {
+  const V cross = t[0].a * t[1].b - t[1].a * t[0].b;
   const auto first = cross > V(0);  // axis 0 starts earlier
-  const V a = pick(first, t0.a, t1.a), b = pick(first, t0.b, t1.b);
-  const V late_a = pick(first, t1.a, t0.a), late_b = pick(first, t1.b, t0.b);
-  const V cross2 = cross * cross, late2 = late_a * late_a;
-  const auto both = !(rhs * late2 < cross2);
-  const V sum_a = mul_add(a, a, pick(both, late2, V(0)));
-  const V sum_b = mul_add(a, b, pick(both, late_a * late_b, V(0)));
+  const V a0 = t[0].a * t[0].a, a1 = t[1].a * t[1].a, b0 = t[0].a * t[0].b, b1 = t[1].a * t[1].b;
+  const V cross2 = cross * cross;
+  const auto both = !(rhs * pick(first, a1, a0) < cross2);
+  const V sum_a = pick(both, a0 + a1, pick(first, a0, a1)), sum_b = pick(both, b0 + b1, pick(first, b0, b1));
   const V inside = sum_a * rhs - pick(both, cross2, V(0));
-  return reference + (sum_b + square_root(larger(inside, V(0)))) / sum_a;
+  return reference + root_quotient(sum_b, inside, sum_a);
 }
 
 template <class V>
@@ -88,10 +94,8 @@ TERRANE_HD void order_terms(UpwindTerm<V>& x, UpwindTerm<V>& y) {
 }
 
 template <class V>
-TERRANE_HD V upwind_root(const UpwindSide<V> (&side)[3], V rhs) {
-  const V reference = smaller(smaller(side[0].n, side[1].n), side[2].n);
-  UpwindTerm<V> t0 = upwind_term(side[0], reference), t1 = upwind_term(side[1], reference),
-                t2 = upwind_term(side[2], reference);
+TERRANE_HD V front_root(const UpwindTerm<V> (&t)[3], V reference, V rhs) {
+  UpwindTerm<V> t0 = t[0], t1 = t[1], t2 = t[2];
   order_terms(t0, t1);
   order_terms(t1, t2);
   order_terms(t0, t1);
@@ -103,7 +107,16 @@ TERRANE_HD V upwind_root(const UpwindSide<V> (&side)[3], V rhs) {
   const V sum_a = mul_add(t0.a, t0.a, pick(two, a1, V(0)) + pick(three, a2, V(0)));
   const V sum_b = mul_add(t0.a, t0.b, pick(two, t1.a * t1.b, V(0)) + pick(three, t2.a * t2.b, V(0)));
   const V inside = sum_a * rhs - pick(two, cross2, V(0)) - pick(three, cross3, V(0));
-  return reference + (sum_b + square_root(larger(inside, V(0)))) / sum_a;
+  return reference + root_quotient(sum_b, inside, sum_a);
+}
+
+template <class V, int D>
+TERRANE_HD V upwind_root(const UpwindSide<V> (&side)[D], V rhs) {
+  V reference = smaller(side[0].n, side[1].n);
+  if constexpr (D == 3) reference = smaller(reference, side[2].n);
+  UpwindTerm<V> t[D];
+  for (int k = 0; k < D; ++k) t[k] = upwind_term(side[k], reference);
+  return front_root(t, reference, rhs);
 }
 
 // du = sum_axis axis[.] dn + slowness ds at a converged node: from sum max(p, 0)² = s² rho,
@@ -124,7 +137,7 @@ TERRANE_HD UpwindWeights<V, D> upwind_weights(const UpwindSide<V> (&side)[D], V 
     total = total + active * a;
     w.axis[d] = active * side[d].k;
   }
-  const V inverse = pick(total > V(0), V(1) / pick(total > V(0), total, V(1)), V(0));
+  const V inverse = pick(total > V(0), inverse_of(pick(total > V(0), total, V(1))), V(0));
   for (int d = 0; d < D; ++d) w.axis[d] = w.axis[d] * inverse;
   w.slowness = s * rho * inverse;
   return w;
