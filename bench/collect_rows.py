@@ -41,6 +41,8 @@ def collect(directory, output):
             name += "-" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
         rows = glob.glob(f"{directory}/rows/*-seed-{row['seed']}/progress.jsonl")
         row["settings"] = settings
+        if str(row.get("data_source", "")).startswith("/"):
+            row["data_source"] = os.path.basename(row["data_source"])
         row["machine"] = processor()
         row["cores"] = os.cpu_count()
         row["date"] = datetime.date.today().isoformat()
@@ -91,8 +93,8 @@ def travel_page(output, title):
     rows = [json.load(open(path)) for path in sorted(glob.glob(output + "/*.json"))]
     text = [f"# {title}", "",
             "Written by `python3 bench/collect_rows.py`; every row is one JSON file with its settings, machine and date. "
-            "Slowness in s/km, velocity in m/s, chi2 per datum; \"clean\" compares with the data before noise. Published: "
-            "arXiv 2503.17503 and its stored results (one run each). \"Limits kept\" compares the medians over the seeds "
+            "Slowness in s/km, velocity in m/s, chi2 per datum; \"clean\" compares with the data before noise. Reference: stored "
+            "results of arXiv 2503.17503 (one run each); of the rows tv and ig-tv an independent total-variation solution. \"Limits kept\" compares the medians over the seeds "
             "with the limits of the recipe.", ""]
     columns = [m for m in METRICS if any(r["metrics"].get(m[0]) is not None for r in rows)]
     head = ["recipe", "seed"] + [m[1] for m in columns] + ["iterations", "time (s), threads"]
@@ -122,7 +124,7 @@ def travel_page(output, title):
             text.append("| | | " + " | ".join([""] * len(columns)) + f" | | {note} |")
         reference = same[0].get("reference") or {}
         if reference and not settings:
-            text.append("| | published | " + " | ".join(number(reference.get(k), d) if k in reference else ""
+            text.append("| | reference | " + " | ".join(number(reference.get(k), d) if k in reference else ""
                                                         for k, _, d in columns) + " | | |")
     with open(output + "/README.md", "w") as f:
         f.write("\n".join(text) + "\n")

@@ -269,7 +269,7 @@ void Eikonal<T>::check_sweeps(Stream& s, EikonalState<T>& state, const char* wha
     if (n < T(0)) {
       throw Error(ErrorCode::failed,
                   std::string(what) + " did not converge in " + std::to_string(options_.max_sweeps) +
-                      " sweeps; raise max_sweeps, or check the model for extreme contrasts",
+                      " sweeps; use \"order\": 1, raise max_sweeps, or smooth the model",
                   "eikonal");
     }
     state.most_sweeps = std::max(state.most_sweeps, static_cast<Index>(n));
