@@ -14,6 +14,7 @@
 #include "physics/wave/wave_op.hpp"
 #include "physics/wave/wavelet.hpp"
 #include "tests/support/case_support.hpp"
+#include "tests/support/resistivity_cases.hpp"
 #include "tests/support/travel_cases.hpp"
 
 namespace terrane {
@@ -308,6 +309,7 @@ std::vector<OpCase> make_cases() {
                        1e-5, 1e-4, "hundreds of single-precision time steps"));
   add_field_cases(cases);
   for (OpCase& c : travel_cases()) cases.push_back(std::move(c));
+  for (OpCase& c : resistivity_cases()) cases.push_back(std::move(c));
   return cases;
 }
 

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: MIT
+#include "engine/io/ubc.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "engine/io/file.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+namespace {
+
+using Tokens = std::vector<std::string_view>;
+using Place = std::pair<double, double>;  // x, z as in the file
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return out;
+}
+
+Tokens split(std::string_view text) {
+  static constexpr std::string_view blanks = " \t\v\f";
+  Tokens tokens;
+  for (std::size_t at = text.find_first_not_of(blanks); at != std::string_view::npos;) {
+    const std::size_t end = std::min(text.find_first_of(blanks, at), text.size());
+    tokens.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(blanks, end);
+  }
+  return tokens;
+}
+
+std::string quoted(std::string_view token) {
+  std::string text = "'" + std::string(token.substr(0, 40)) + (token.size() > 40 ? "..." : "") + "'";
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, '?');
+  return text;
+}
+
+std::string counted(Index n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); }
+
+// False when the token is no number. Fortran writes exponents with D as well.
+bool number_of(std::string_view token, double& value) {
+  std::string t = lower(token);
+  std::replace(t.begin(), t.end(), 'd', 'e');
+  const char* begin = t.data() + (t.size() > 1 && t[0] == '+' && t[1] != '-' ? 1 : 0);
+  const auto [end, problem] = std::from_chars(begin, t.data() + t.size(), value);
+  return problem == std::errc{} && end == t.data() + t.size();
+}
+
+bool whole_number(std::string_view token, Index& value) {
+  const auto [end, problem] = std::from_chars(token.data(), token.data() + token.size(), value);
+  return problem == std::errc{} && end == token.data() + token.size();
+}
+
+struct Row {
+  Index line = 0;  // from 1
+  std::string_view text;
+  Tokens tokens;
+};
+
+class Parser {
+ public:
+  Parser(std::string_view text, const std::string& path, bool z_up) : path_(path), z_up_(z_up) {
+    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") || text.find('\0') != std::string_view::npos) {
+      throw Error(ErrorCode::data, "this is no plain text (zero bytes or UTF-16); save it as ASCII or UTF-8", path);
+    }
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    for (; !text.empty(); ++lines_) {
+      const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
+      const std::string_view line = text.substr(0, std::min(end, text.find('!')));
+      text.remove_prefix(end + (text.substr(end, 2) == "\r\n" ? 2 : end < text.size() ? 1 : 0));
+      Row row{lines_ + 1, line, split(line)};
+      if (!row.tokens.empty()) rows_.push_back(std::move(row));
+    }
+  }
+
+  UbcObservations parse() {
+    header();
+    Index sources = 0;
+    if (is_count(rows_[at_], sources)) {
+      const Row& count = rows_[at_++];
+      if (count.tokens.size() > 1) {
+        out_.notes.push_back("the flags after the number of sources (" + std::string(count.tokens[1]) + " " +
+                             std::string(count.tokens[2]) + ") are ignored");
+      }
+      if (sources < 1) fail(count.line, "the file announces no sources; the first number is how many there are");
+      for (Index s = 0; s < sources; ++s) source(s, sources, count.line);
+      if (at_ < rows_.size()) {
+        fail(rows_[at_].line, "text after the " + counted(sources, "source") + " that line " +
+                                  std::to_string(count.line) + " announces: " + quoted(rows_[at_].text) +
+                                  "; correct that number or remove the line");
+      }
+    } else {
+      out_.format = UbcFormat::simple;
+      while (at_ < rows_.size()) simple_row();
+    }
+    if (!out_.has_z) out_.notes.emplace_back("the file has no z: its electrodes are put at z = 0");
+    if (out_.zero_std > 0) {
+      out_.notes.push_back(counted(out_.zero_std, "datum") + " of zero standard deviation need a formula for errors");
+    }
+    return std::move(out_);
+  }
+
+ private:
+  [[noreturn]] void fail(Index line, const std::string& what) const {
+    throw Error(ErrorCode::data, what, path_ + ":" + std::to_string(std::max<Index>(line, 1)));
+  }
+
+  static bool is_count(const Row& row, Index& count) {
+    return (row.tokens.size() == 1 || row.tokens.size() == 3) &&
+           std::all_of(row.tokens.begin(), row.tokens.end(),
+                       [](std::string_view t) {
+                         Index i = 0;
+                         return whole_number(t, i);
+                       }) &&
+           whole_number(row.tokens[0], count);
+  }
+
+  void header() {
+    for (; at_ < rows_.size(); ++at_) {
+      const Row& row = rows_[at_];
+      const std::string first = lower(row.tokens[0]);
+      double value = 0;
+      if (number_of(first, value)) return;
+      if (first == "common_current" && row.tokens.size() == 1) {
+        out_.common_current = true;
+      } else if (first.starts_with("iptype")) {
+        ip_type(row);
+      } else if (at_ == 0 && std::none_of(row.tokens.begin(), row.tokens.end(),
+                                          [&](std::string_view t) { return number_of(t, value); })) {
+        out_.title = std::string(row.text.substr(0, row.text.find_last_not_of(" \t") + 1));
+        out_.notes.push_back("the first line, " + quoted(out_.title) + ", is taken for a title");
+      } else {
+        fail(row.line,
+             "expected COMMON_CURRENT, IPTYPE=n or a number, found " + quoted(row.text) + "; begin comments with !");
+      }
+    }
+    fail(lines_, "the file has no data; a DCIP2D file holds a number of sources, or lines A B M N V std");
+  }
+
+  void ip_type(const Row& row) {
+    std::string text;
+    for (const std::string_view t : row.tokens) text += t;
+    const std::size_t equal = text.find('=');
+    Index type = 0;
+    if (equal == std::string::npos || lower(text.substr(0, equal)) != "iptype" ||
+        !whole_number(std::string_view(text).substr(equal + 1), type)) {
+      fail(row.line, "expected IPTYPE=1 or IPTYPE=2, found " + quoted(row.text));
+    }
+    out_.ip_type = static_cast<int>(type);
+  }
+
+  double number(const Row& row, std::size_t column) const {
+    const std::string_view token = row.tokens[column];
+    double value = 0;
+    if (!number_of(token, value)) {
+      if (token.find(',') != std::string_view::npos) {
+        fail(row.line,
+             quoted(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
+      }
+      fail(row.line, quoted(token) + " is not a number; correct it, or begin comments with !");
+    }
+    if (!std::isfinite(value)) fail(row.line, quoted(token) + " is not finite; remove the record or correct it");
+    return value;
+  }
+
+  // An electrode of the row from `column` on.
+  Place place(const Row& row, std::size_t column, bool z) const {
+    return {number(row, column), z ? number(row, column + 1) : 0.0};
+  }
+
+  Index electrode(const Place& p) {
+    const auto [found, fresh] = known_.try_emplace(p, static_cast<Index>(out_.survey.electrodes.size()));
+    if (fresh) out_.survey.electrodes.push_back({p.first, p.second == 0 ? 0.0 : z_up_ ? -p.second : p.second, 0});
+    return found->second;
+  }
+
+  static std::string text_of(const Place& p, bool z) {
+    char text[80];
+    std::snprintf(text, sizeof text, z ? "(x %g, z %g)" : "(x %g)", p.first, p.second);
+    return text;
+  }
+
+  // `last`: the columns of value and std begin there; `of` names the record.
+  void datum(const Row& row, const std::array<Place, 4>& p, bool z, std::size_t last, const std::string& of) {
+    static constexpr const char* names = "ABMN";
+    for (std::size_t i = 0; i < 2; ++i) {
+      for (std::size_t j = 2; j < 4; ++j) {
+        if (p[i] != p[j]) continue;
+        fail(row.line, of + " has " + names[j] + " at the place of " + names[i] + ", " + text_of(p[i], z) +
+                           ": its voltage is not defined; correct or remove it");
+      }
+    }
+    const Index a = electrode(p[0]), b = p[1] == p[0] ? -1 : electrode(p[1]);
+    const Index m = electrode(p[2]), n = p[3] == p[2] ? -1 : electrode(p[3]);
+    out_.survey.data.push_back({a, b, m, n});
+    out_.value.push_back(number(row, last));
+    out_.line.push_back(row.line);
+    if (row.tokens.size() == last + 1) return;
+    const double s = number(row, last + 1);
+    if (s < 0) fail(row.line, of + " has the negative standard deviation " + std::string(row.tokens[last + 1]));
+    out_.zero_std += s == 0 ? 1 : 0;
+    out_.std.push_back(s);
+  }
+
+  // Whether there is a std must not change within a file.
+  void check_width(const Row& row, std::size_t without_std, const std::string& names, const std::string& of) {
+    const std::size_t n = row.tokens.size();
+    for (std::size_t c = 0; c < n; ++c) number(row, c);  // commas and words are likelier
+    if (n != without_std && n != without_std + 1) {
+      fail(row.line, "expected " + std::to_string(without_std + 1) + " values (" + names + ") for " + of + ", found " +
+                         std::to_string(n) + "; correct this line or the number before it");
+    }
+    const bool has = n == without_std + 1;
+    if (!out_.value.empty() && has == out_.std.empty()) {
+      fail(row.line, of + (has ? " has" : " lacks") + " a standard deviation, the records before it " +
+                         (has ? "lack" : "have") + " one; give it for all or for none, or correct the number of data");
+    }
+  }
+
+  void source(Index s, Index sources, Index count_line) {
+    const std::string of = "source " + std::to_string(s + 1) + " of the " + std::to_string(sources) + " that line " +
+                           std::to_string(count_line) + " announces";
+    if (at_ == rows_.size()) {
+      fail(lines_, "expected " + of + ", the file ends; correct the number or copy the file again");
+    }
+    const Row& head = rows_[at_++];
+    const std::size_t n = head.tokens.size();
+    for (std::size_t c = 0; c < n; ++c) number(head, c);
+    if (n == 7) fail(head.line, "this is a DCIP3D file (x y z of each electrode); only DCIP2D files are read");
+    if (n != 3 && n != 5) {
+      fail(head.line, "expected xA zA xB zB n, or xA xB n, for " + of + ", found " +
+                          counted(static_cast<Index>(n), "value") + "; correct it, or the number of the source before");
+    }
+    const bool z = n == 5;
+    if (s == 0) {
+      out_.has_z = z;
+      out_.format = z ? UbcFormat::general : UbcFormat::surface;
+    } else if (z != out_.has_z) {
+      fail(head.line, of + (z ? " has" : " lacks") + " z, the sources before it " + (z ? "lack" : "have") +
+                          " it; write all in one format");
+    }
+    Index data = 0;
+    if (!whole_number(head.tokens[n - 1], data) || data < 1) {
+      fail(head.line,
+           "expected the number of data of " + of + " at the end of this line, found " + quoted(head.tokens[n - 1]));
+    }
+    const std::size_t step = z ? 2 : 1;
+    const Place a = place(head, 0, z), b = place(head, step, z);
+    for (Index i = 0; i < data; ++i) {
+      const std::string record = "datum " + std::to_string(i + 1) + " of the " + std::to_string(data) + " that line " +
+                                 std::to_string(head.line) + " announces";
+      if (at_ == rows_.size()) {
+        fail(lines_, "expected " + record + ", the file ends; correct the number or copy the file again");
+      }
+      const Row& row = rows_[at_++];
+      check_width(row, 2 * step + 1, z ? "xM zM xN zN V std" : "xM xN V std", record);
+      datum(row, {a, b, place(row, 0, z), place(row, step, z)}, z, 2 * step, record);
+    }
+  }
+
+  void simple_row() {
+    const Row& row = rows_[at_++];
+    const std::string record = "record " + std::to_string(out_.value.size() + 1);
+    if (out_.value.empty()) out_.has_z = row.tokens.size() > 6;
+    const bool z = out_.has_z;
+    const std::size_t step = z ? 2 : 1;
+    check_width(row, 4 * step + 1, z ? "xA zA xB zB xM zM xN zN V std" : "xA xB xM xN V std", record);
+    std::array<Place, 4> p;
+    for (std::size_t e = 0; e < 4; ++e) p[e] = place(row, e * step, z);
+    datum(row, p, z, 4 * step, record);
+  }
+
+  std::string path_;
+  bool z_up_;
+  Index lines_ = 0;
+  std::vector<Row> rows_;  // views into the text
+  std::size_t at_ = 0;
+  std::map<Place, Index> known_;
+  UbcObservations out_;
+};
+
+std::string text_of(double v) {
+  char text[40];
+  return {text, std::to_chars(text, text + sizeof text, v == 0 ? 0.0 : v).ptr};
+}
+
+[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::data, what, "UBC-GIF writer"); }
+
+void check_writable(const UbcObservations& obs) {
+  obs.survey.check();
+  if (obs.value.size() != obs.survey.data.size() || (!obs.std.empty() && obs.std.size() != obs.value.size())) {
+    refuse("the values or standard deviations are not as many as the data of the survey");
+  }
+  for (std::size_t i = 0; i < obs.value.size(); ++i) {
+    const bool ok = std::isfinite(obs.value[i]) && (obs.std.empty() || (std::isfinite(obs.std[i]) && obs.std[i] >= 0));
+    if (!ok) refuse("datum " + std::to_string(i) + " is not finite or has no standard deviation; drop it first");
+  }
+  if (obs.has_z) return;
+  for (const Point3& p : obs.survey.electrodes) {
+    if (p.z_m != 0) refuse("a file without z cannot hold an electrode at " + to_string(p) + "; set has_z");
+  }
+}
+
+}  // namespace
+
+Index UbcObservations::sources() const {
+  std::set<std::pair<Index, Index>> pairs;
+  for (const DcDatum& d : survey.data) pairs.insert({d.a, d.b});
+  return static_cast<Index>(pairs.size());
+}
+
+UbcObservations parse_ubc_observations(std::string_view text, const std::string& path, const std::string& z_axis) {
+  if (z_axis != "up" && z_axis != "down") {
+    throw Error(ErrorCode::config, "z_axis is " + quoted(z_axis) + "; it must be up (elevations) or down (depths)",
+                path);
+  }
+  return Parser(text, path, z_axis == "up").parse();
+}
+
+UbcObservations read_ubc_observations(const std::string& path, const std::string& z_axis) {
+  return parse_ubc_observations(read_file(path), path, z_axis);
+}
+
+void require_std(const UbcObservations& obs, const std::string& path) {
+  if (obs.std.empty()) {
+    throw Error(ErrorCode::data, "the file has no standard deviations; give a formula for the errors", path);
+  }
+  for (std::size_t i = 0; i < obs.std.size(); ++i) {
+    if (obs.std[i] > 0) continue;
+    throw Error(ErrorCode::data,
+                "datum " + std::to_string(i + 1) + " has the standard deviation 0; give a formula for the errors",
+                obs.line.empty() ? path : path + ":" + std::to_string(obs.line[i]));
+  }
+}
+
+double median_std_ratio(const UbcObservations& obs) {
+  std::vector<double> ratio;
+  for (std::size_t i = 0; i < obs.std.size(); ++i) {
+    if (obs.value[i] != 0) ratio.push_back(obs.std[i] / std::fabs(obs.value[i]));
+  }
+  if (ratio.empty()) return 0;
+  const auto middle = ratio.begin() + static_cast<std::ptrdiff_t>(ratio.size() / 2);
+  std::nth_element(ratio.begin(), middle, ratio.end());
+  return *middle;
+}
+
+std::string ubc_observations_text(const UbcObservations& obs) {
+  check_writable(obs);
+  struct Record {
+    Index a, b, m, n;  // b = a, n = m: a pole
+    double value;
+    std::size_t datum;
+  };
+  std::vector<Record> records;
+  for (std::size_t i = 0; i < obs.value.size(); ++i) {
+    const DcDatum& d = obs.survey.data[i];
+    const double sign = (d.a < 0) != (d.m < 0) ? -1 : 1;
+    const Index a = d.a < 0 ? d.b : d.a, m = d.m < 0 ? d.n : d.m;
+    records.push_back({a, d.a < 0 || d.b < 0 ? a : d.b, m, d.m < 0 || d.n < 0 ? m : d.n, sign * obs.value[i], i});
+  }
+  const auto places = [&](Index one, Index two) {
+    std::string text;
+    for (const Index e : {one, two}) {
+      const Point3& p = obs.survey.electrodes[static_cast<std::size_t>(e)];
+      text += text_of(p.x_m) + " " + (obs.has_z ? text_of(-p.z_m) + " " : "");
+    }
+    return text;
+  };
+  const auto values = [&](const Record& r) {
+    return text_of(r.value) + (obs.std.empty() ? "" : " " + text_of(obs.std[r.datum])) + "\n";
+  };
+  std::string text = obs.title.empty() ? "" : obs.title + "\n";
+  if (obs.common_current) text += "COMMON_CURRENT\n";
+  if (obs.ip_type) text += "IPTYPE=" + std::to_string(*obs.ip_type) + "\n";
+  if (obs.format == UbcFormat::simple) {
+    text += obs.has_z ? "! simple: xA zA xB zB xM zM xN zN value std\n" : "! simple: xA xB xM xN value std\n";
+    for (const Record& r : records) text += places(r.a, r.b) + places(r.m, r.n) + values(r);
+    return text;
+  }
+  std::vector<std::size_t> begin;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (i == 0 || records[i].a != records[i - 1].a || records[i].b != records[i - 1].b) begin.push_back(i);
+  }
+  begin.push_back(records.size());
+  text +=
+      std::string("! ") + (obs.has_z ? "general" : "surface") + " FORMAT\n" + std::to_string(begin.size() - 1) + "\n";
+  for (std::size_t s = 0; s + 1 < begin.size(); ++s) {
+    text += (s > 0 ? "\n" : "") + places(records[begin[s]].a, records[begin[s]].b) +
+            std::to_string(begin[s + 1] - begin[s]) + "\n";
+    for (std::size_t i = begin[s]; i < begin[s + 1]; ++i)
+      text += places(records[i].m, records[i].n) + values(records[i]);
+  }
+  return text;
+}
+
+void write_ubc_observations(const std::string& path, const UbcObservations& obs) {
+  write_file_atomic(path, ubc_observations_text(obs));
+}
+
+}  // namespace terrane
