@@ -14,15 +14,9 @@ import glob
 import hashlib
 import json
 import os
-import platform
 import statistics
 
-
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
+from baselines.machine import processor
 
 
 def number(value, digits=4):

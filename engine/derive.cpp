@@ -99,8 +99,6 @@ void check_pairs(const Json& survey, Resolver& resolver) {
   }
 }
 
-bool is_npy(const std::string& path) { return path.size() > 4 && path.substr(path.size() - 4) == ".npy"; }
-
 void derive_survey(Json& config, Resolver& resolver) {
   Json& survey = config.at("survey");
   check_positions(survey, "sources", resolver);
@@ -406,7 +404,7 @@ void derive(Json& config, Resolver& resolver) {
   }
   const bool invert = config.at("task") == "invert";
   const bool file = invert && config.at("data").at("type") == "file";
-  const bool picks = !waves(config) && file && !is_npy(config.at("data").at("path"));
+  const bool picks = !waves(config) && file && !config.at("data").at("path").get<std::string>().ends_with(".npy");
   if (picks && !is_null(config, "survey")) {
     resolver.issue_at("/survey", "the file of picks holds the sensors and pairs: leave this section out");
   } else if (!picks) {

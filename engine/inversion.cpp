@@ -129,15 +129,7 @@ double Inversion<T>::evaluate(const T** gradient, IterationReport* report) {
 template <class T>
 double Inversion<T>::chi2() {
   if (problem_.waves() || problem_.std.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const auto d = current_->tape.get(current_->predicted);
-  double sum = 0, n = 0;
-  for (std::size_t i = 0; i < d.size(); ++i) {
-    const double w = problem_.mask.empty() ? 1 : problem_.mask[i];
-    const double r = w * (static_cast<double>(d[i]) - problem_.observed[i]) / problem_.std[i];
-    sum += r * r;
-    n += w > 0 ? 1 : 0;
-  }
-  return n > 0 ? sum / n : 0;
+  return mean_square_residual(problem_, current_->tape.get(current_->predicted), problem_.observed);
 }
 
 template <class T>

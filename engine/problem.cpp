@@ -315,4 +315,19 @@ void add_noise(const Json& noise, std::uint64_t seed, Problem& problem) {
   add_noise(noise, seed, problem.observed);
 }
 
+template <class T>
+double mean_square_residual(const Problem& p, const std::vector<T>& predicted, const std::vector<double>& target) {
+  double sum = 0, n = 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    const double w = p.mask.empty() ? 1 : p.mask[i];
+    const double r = w * (static_cast<double>(predicted[i]) - target[i]) / (p.std.empty() ? 1 : p.std[i]);
+    sum += r * r;
+    n += w > 0 ? 1 : 0;
+  }
+  return n > 0 ? sum / n : 0;
+}
+
+template double mean_square_residual<float>(const Problem&, const std::vector<float>&, const std::vector<double>&);
+template double mean_square_residual<double>(const Problem&, const std::vector<double>&, const std::vector<double>&);
+
 }  // namespace terrane

@@ -68,6 +68,11 @@ Problem observation_problem(const Config& config, const Problem& problem);
 void add_noise(const Json& noise, std::uint64_t seed, Problem& problem);
 void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data);
 
+// Mean over the data with weight of (mask (predicted - target) / std)^2; std 1 where it is not known. Against the
+// observed data: chi2.
+template <class T>
+double mean_square_residual(const Problem& problem, const std::vector<T>& predicted, const std::vector<double>& target);
+
 // Shots that fit the budget of one forward or gradient run at a time: the whole survey unless batch_shots says less.
 Index shots_per_batch(const Config& config, const Problem& problem);
 

@@ -341,23 +341,15 @@ class Runner {
   Json data_errors(const std::vector<double>& predicted) {
     if (problem_.waves()) return nullptr;
     const std::vector<double>& d = problem_.observed;
-    const auto mean_square = [&](const std::vector<double>& target) {
-      double sum = 0, n = 0;
-      for (std::size_t i = 0; i < d.size(); ++i) {
-        const double w = problem_.mask.empty() ? 1 : problem_.mask[i];
-        const double r = w * (predicted[i] - target[i]) / (problem_.std.empty() ? 1 : problem_.std[i]);
-        sum += r * r;
-        n += w > 0 ? 1 : 0;
-      }
-      return sum / n;
-    };
     double square = 0;
     for (std::size_t i = 0; i < d.size(); ++i) square += (predicted[i] - d[i]) * (predicted[i] - d[i]);
-    Json errors{{"data", d.size()},
-                {"rms_s", number_or_null(std::sqrt(square / static_cast<double>(d.size())))},
-                {"chi2", problem_.std.empty() ? Json(nullptr) : number_or_null(mean_square(d))}};
+    Json errors{
+        {"data", d.size()},
+        {"rms_s", number_or_null(std::sqrt(square / static_cast<double>(d.size())))},
+        {"chi2", problem_.std.empty() ? Json(nullptr) : number_or_null(mean_square_residual(problem_, predicted, d))}};
     if (!problem_.std.empty() && !problem_.true_model.empty()) {
-      errors["clean_chi2"] = number_or_null(mean_square(simulate<T>(*s_, problem_, problem_.true_model, {}, 1)));
+      errors["clean_chi2"] = number_or_null(
+          mean_square_residual(problem_, predicted, simulate<T>(*s_, problem_, problem_.true_model, {}, 1)));
     }
     return errors;
   }
@@ -367,7 +359,7 @@ class Runner {
     if (disc.is_null()) return;
     const Grid2& g = problem_.grid;
     const double x0 = disc.at("x_m"), z0 = disc.at("z_m"), r = disc.at("radius_m");
-    double sum = 0, start = 0, absolute = 0;
+    double sum = 0, start = 0, absolute = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
     Index n = 0;
     for (Index k = 0; k < g.cells(); ++k) {
       const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m - z0;
@@ -377,27 +369,18 @@ class Runner {
       const double e = model[i] - problem_.true_model[i];
       const double s = problem_.start.empty() ? std::nan("") : problem_.start[i] - problem_.true_model[i];
       sum += e * e, start += s * s, absolute += std::abs(e), ++n;
+      const double u = model[i], v = problem_.true_model[i];
+      a += u, b += v, aa += u * u, bb += v * v, ab += u * v;
     }
     const auto mean = [n](double x) { return number_or_null(x / static_cast<double>(n)); };
     const auto root = [n](double x) { return number_or_null(std::sqrt(x / static_cast<double>(n))); };
     const std::string unit = problem_.property->suffix();
     model_error_["region"] = {
         {"nodes", n}, {"rmse" + unit, root(sum)}, {"mae" + unit, mean(absolute)}, {"start_rmse" + unit, root(start)}};
-    if (n > 1) model_error_["region"]["correlation"] = number_or_null(region_correlation(model));
-  }
-  double region_correlation(const std::vector<double>& model) const {
-    const Json& disc = config_.json().at("score_region");
-    const Grid2& g = problem_.grid;
-    const double x0 = disc.at("x_m"), z0 = disc.at("z_m"), r = disc.at("radius_m");
-    double n = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
-    for (Index k = 0; k < g.cells(); ++k) {
-      const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m - z0;
-      const double x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m - x0;
-      if (x * x + z * z > r * r) continue;
-      const double u = model[static_cast<std::size_t>(k)], v = problem_.true_model[static_cast<std::size_t>(k)];
-      n += 1, a += u, b += v, aa += u * u, bb += v * v, ab += u * v;
-    }
-    return (n * ab - a * b) / std::sqrt((n * aa - a * a) * (n * bb - b * b));
+    const auto count = static_cast<double>(n);
+    if (n > 1)
+      model_error_["region"]["correlation"] =
+          number_or_null((count * ab - a * b) / std::sqrt((count * aa - a * a) * (count * bb - b * b)));
   }
   // What a method must beat: the start model and the best models of one and two numbers.
   Json baselines() const {

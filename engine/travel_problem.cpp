@@ -13,8 +13,6 @@ namespace terrane {
 
 namespace {
 
-bool is_npy(const std::string& path) { return path.size() > 4 && path.substr(path.size() - 4) == ".npy"; }
-
 std::vector<Point3> points_of(const std::vector<Position>& positions) {
   std::vector<Point3> points;
   for (const Position& p : positions) points.push_back({p.x_m, p.z_m, 0});
@@ -179,7 +177,7 @@ void build_travel(const Config& config, Problem& p) {
   const TravelProperty property =
       p.property->quantity == Quantity::velocity ? TravelProperty::velocity : TravelProperty::slowness;
   std::vector<double> std;
-  if (from_file && !is_npy(c.at("data").at("path"))) {
+  if (from_file && !c.at("data").at("path").get<std::string>().ends_with(".npy")) {
     const std::string path = c.at("data").at("path");
     PickFile picks = read_picks(path, c.at("data").at("second_axis"));
     p.travel = picks.survey;

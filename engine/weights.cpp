@@ -41,17 +41,11 @@ bool natural_less(const std::string& a, const std::string& b) {
   return a.size() - i < b.size() - j;
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-std::string shape_of(const std::vector<Index>& shape) { return shape_text(shape); }
-
 }  // namespace
 
 std::vector<double> read_weights(const Json& section, const MlpShape& network, Index parameters) {
   const std::string path = section.at("path");
-  const TensorMap tensors = ends_with(path, ".npz") ? read_npz_tensors(path) : read_safetensors(path).tensors;
+  const TensorMap tensors = path.ends_with(".npz") ? read_npz_tensors(path) : read_safetensors(path).tensors;
   const Json& columns = section.at("columns");
   if (const auto theta = tensors.find("theta"); theta != tensors.end()) {
     auto values = values_of(theta->second);
@@ -66,7 +60,7 @@ std::vector<double> read_weights(const Json& section, const MlpShape& network, I
   }
   std::vector<std::string> layers;
   for (const auto& [name, tensor] : tensors) {
-    if (ends_with(name, ".weight")) layers.push_back(name.substr(0, name.size() - 7));
+    if (name.ends_with(".weight")) layers.push_back(name.substr(0, name.size() - 7));
   }
   std::sort(layers.begin(), layers.end(), natural_less);
   if (network.layers == 0 || static_cast<int>(layers.size()) != network.layers || parameters != network.parameters()) {
@@ -85,8 +79,8 @@ std::vector<double> read_weights(const Json& section, const MlpShape& network, I
     const std::vector<Index> want{layer.n_out, layer.n_in};
     if (weight.shape != want || bias == tensors.end() || bias->second.shape != std::vector<Index>{layer.n_out}) {
       throw Error(ErrorCode::data,
-                  "tensor " + name + ".weight has the shape " + shape_of(weight.shape) + ", the layer " +
-                      shape_of(want) + " (outputs, inputs) and a bias",
+                  "tensor " + name + ".weight has the shape " + shape_text(weight.shape) + ", the layer " +
+                      shape_text(want) + " (outputs, inputs) and a bias",
                   path);
     }
     const auto w = values_of(weight), b = values_of(bias->second);

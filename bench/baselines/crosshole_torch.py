@@ -15,11 +15,12 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from machine import processor
 
 RAYS, WEIGHT = 4225, 1.0 / 8192
 
@@ -85,13 +86,6 @@ def torch_side(iterations, threads):
         out["seconds"].append(time.perf_counter() - begin)
         out["misfit"].append(float(loss) / WEIGHT)
     return out
-
-
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def main():

@@ -27,19 +27,14 @@ import numpy as np
 import torch
 import deepwave
 
+from machine import processor
+
 DT, NT, H, PML, VMAX, PML_FREQ, SHOTS, F0 = 1e-3, 2000, 15.0, 20, 5500.0, 8.0, 8, 8.0
 
 
 def ricker():
     a = (np.pi * F0 * (np.arange(NT) * DT - 1.5 / F0)) ** 2
     return ((1 - 2 * a) * np.exp(-a)).astype(np.float32)
-
-
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 class Deepwave:

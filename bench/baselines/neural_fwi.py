@@ -15,11 +15,12 @@ other; seconds per iteration are medians over the iterations after the second, p
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+
+from machine import processor
 
 H, DT, NT, NZ, NX, PML, VMAX, F0, SHOTS = 10.0, 9e-4, 600, 120, 240, 20, 4500.0, 12.0, 8
 WIDTH, LAYERS, OMEGA, SCALE, LR = 128, 4, 30.0, 1000.0, 1e-4
@@ -172,13 +173,6 @@ def main():
     print(json.dumps({k: result[k] for k in ("largest_relative_misfit_difference", "ratio_of_medians", "ratio_of_best",
                                              "misfit_at_equal_time") if k in result}, indent=1))
     return 0 if worst <= 0.01 else 1
-
-
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ import time
 
 import numpy as np
 
+from machine import processor
+
 OMEGA, TOLERANCE = 30.0, 1e-5
 # The hash grid: 16 levels of 2 features, coarsest 16 nodes, growth 1.5, at most 2^19 entries; positions of single
 # precision on its finest level are good to 4e-4 of a cell, and so are the interpolation weights, on either side.
@@ -281,13 +283,6 @@ def report(case):
     if "share_of_roof" in case:
         print(f"  roof {case['roof_gflops']:.0f} GFLOP/s; share: " +
               ", ".join(f"{k} {v:.0%}" for k, v in case["share_of_roof"].items()), flush=True)
-
-
-def processor():
-    for line in open("/proc/cpuinfo"):
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def main():

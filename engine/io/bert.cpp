@@ -8,41 +8,15 @@
 #include <utility>
 
 #include "engine/io/file.hpp"
+#include "engine/io/text.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
 
-using Tokens = std::vector<std::string_view>;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return out;
-}
-
-Tokens split(std::string_view text) {
-  static constexpr std::string_view blanks = " \t\v\f";
-  Tokens tokens;
-  for (std::size_t at = text.find_first_not_of(blanks); at != std::string_view::npos;) {
-    const std::size_t end = std::min(text.find_first_of(blanks, at), text.size());
-    tokens.push_back(text.substr(at, end - at));
-    at = text.find_first_not_of(blanks, end);
-  }
-  return tokens;
-}
-
 std::string join(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
-  return text;
-}
-
-// Text of the file in a message of one line.
-std::string quoted(std::string_view token) {
-  std::string text = "'" + std::string(token.substr(0, 40)) + (token.size() > 40 ? "..." : "") + "'";
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, '?');
   return text;
 }
 

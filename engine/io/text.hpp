@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Words of a line, for readers of text files.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace terrane {
+
+using Tokens = std::vector<std::string_view>;
+
+// ASCII letters in lower case.
+std::string lower(std::string_view text);
+// Words between blanks and tabs.
+Tokens split(std::string_view text);
+// Text of a file in a message of one line: in quotes, cut after 40 characters, control characters as '?'.
+std::string quoted(std::string_view token);
+
+}  // namespace terrane
