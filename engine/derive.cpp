@@ -51,17 +51,31 @@ void check_positions(const Json& survey, const std::string& name, Resolver& reso
 }
 
 bool waves(const Json& config) { return config.at("physics").at("type") == "acoustic"; }
+bool resistivity(const Json& config) { return config.at("physics").at("type") == "dc-2.5d"; }
 
-// Keys that waves need and travel times do not have. False: a key is missing.
+// Keys that one kind of physics needs and another does not have. False: a key is missing.
 bool check_survey(const Json& config, Resolver& resolver) {
-  const bool wave = waves(config);
+  const bool wave = waves(config), dc = resistivity(config);
   if (is_null(config, "survey")) {
-    resolver.issue_at("", std::string("the section \"survey\" is missing (sources and receivers) for physics ") +
+    resolver.issue_at("", std::string("the section \"survey\" is missing (") +
+                              (dc ? "electrodes and array" : "sources and receivers") + ") for physics " +
                               config.at("physics").at("type").dump());
     return false;
   }
   const Json& survey = config.at("survey");
   bool complete = true;
+  for (const auto& [key, wanted] :
+       {std::pair{"sources", !dc}, std::pair{"receivers", !dc}, std::pair{"electrodes", dc}}) {
+    const bool given = !survey.at(key).is_null();
+    if (wanted && !given) {
+      complete = false;
+      resolver.issue_at("/survey", "\"" + std::string(key) + "\" is missing");
+    } else if (!wanted && given) {
+      resolver.issue_at(std::string("/survey/") + key,
+                        dc ? "belongs to waves and travel times: a resistivity survey has electrodes"
+                           : "belongs to resistivity: this physics has sources and receivers");
+    }
+  }
   for (const auto& [key, example] : {std::pair{"dt_s", "0.001"}, std::pair{"nt", "1000"},
                                      std::pair{"wavelet", "{\"type\": \"ricker\", \"frequency_hz\": 15}"}}) {
     const bool given = !survey.at(key).is_null();
@@ -70,11 +84,13 @@ bool check_survey(const Json& config, Resolver& resolver) {
       resolver.issue_at("/survey",
                         "\"" + std::string(key) + "\" is missing (waves need it), e.g. \"" + key + "\": " + example);
     } else if (!wave && given) {
-      resolver.issue_at(std::string("/survey/") + key, "belongs to waves: travel times do not take it");
+      resolver.issue_at(std::string("/survey/") + key, "belongs to waves: this physics does not take it");
     }
   }
   if (wave && !survey.at("pairs").is_null()) {
     resolver.issue_at("/survey/pairs", "belongs to travel times: every receiver records every shot of waves");
+  } else if (dc && !survey.at("pairs").is_null()) {
+    resolver.issue_at("/survey/pairs", "belongs to travel times: a resistivity survey has an array");
   }
   return complete;
 }
@@ -101,6 +117,7 @@ void check_pairs(const Json& survey, Resolver& resolver) {
 
 void derive_survey(Json& config, Resolver& resolver) {
   Json& survey = config.at("survey");
+  if (resistivity(config)) return check_positions(survey, "electrodes", resolver);
   check_positions(survey, "sources", resolver);
   check_positions(survey, "receivers", resolver);
   if (!waves(config)) return check_pairs(survey, resolver);
@@ -129,7 +146,7 @@ void check_model(const Json& model, const Json& config, const std::string& point
 }
 
 void check_noise(const Json& noise, const std::string& pointer, Resolver& resolver) {
-  if (noise.is_null()) return;
+  if (noise.is_null() || noise.at("type") == "proportional") return;
   // std_s resolves to the plain name, as the unit of wave data is free.
   if (noise.at("relative").is_null() == noise.at("std").is_null()) {
     resolver.issue_at(pointer, "give one of relative and std, e.g. \"relative\": 0.02");
@@ -158,35 +175,54 @@ void derive_layers(Json& field, Resolver& resolver) {
   field["layers"] = hidden.size();
 }
 
-// Values in the unit of another property than the field's are refused; unset keys take the suffix of the field's.
-void use_property(Json& object, const char* name, const PropertyInfo& p, const std::string& pointer,
-                  Resolver& resolver) {
-  for (const PropertyInfo& other : properties()) {
-    const std::string key = name + other.suffix();
-    if (other.quantity == p.quantity || !object.contains(key)) continue;
+// Values of another kind than the field's are refused; unset keys take the suffix of the field's, or `suffix`.
+void use_property(Json& object, const char* name, const PropertyInfo& p, const std::string& pointer, Resolver& resolver,
+                  const std::string& suffix) {
+  std::vector<std::string> suffixes = {""};
+  for (const PropertyInfo& other : properties()) suffixes.push_back(other.suffix());
+  for (const std::string& other : suffixes) {
+    const std::string key = name + other;
+    if (other == suffix || !object.contains(key)) continue;
     if (!object.at(key).is_null()) {
       resolver.issue_at(pointer + "/" + key, "the field stands for " + std::string(p.name) + ": write \"" + name +
-                                                 p.suffix() + "\", in " + p.unit());
+                                                 suffix + "\"" + (suffix.empty() ? "" : ", in " + p.unit()));
     }
     Json renamed = Json::object();  // the order of the keys stays
-    for (const auto& [k, v] : object.items()) renamed[k == key ? name + p.suffix() : k] = v;
+    for (const auto& [k, v] : object.items()) renamed[k == key ? name + suffix : k] = v;
     object = renamed;
+  }
+}
+void use_property(Json& object, const char* name, const PropertyInfo& p, const std::string& pointer,
+                  Resolver& resolver) {
+  use_property(object, name, p, pointer, resolver, p.suffix());
+}
+
+// The property that the field stands for when the config does not say it, and what the physics takes.
+void check_property(Json& config, Resolver& resolver) {
+  Json& property = config.at("field").at("property");
+  if (resistivity(config) && !resolver.given("/field/property")) property = "log-conductivity";
+  const PropertyInfo& p = property_info(property.get<std::string>());
+  if (waves(config) && p.quantity != Quantity::velocity) {
+    resolver.issue_at("/field/property", "acoustic waves take a velocity: write \"property\": \"vp\"");
+  } else if (resistivity(config) && !p.electric()) {
+    resolver.issue_at("/field/property", "voltages come from a conductivity: write \"property\": \"log-conductivity\"");
+  } else if (!waves(config) && !resistivity(config) && p.electric()) {
+    resolver.issue_at("/field/property", "travel times take a velocity or slowness: write \"property\": \"vp\"");
   }
 }
 
 void derive_property(Json& config, Resolver& resolver) {
   Json& field = config.at("field");
   if (field.at("property").is_null()) return;
+  check_property(config, resolver);
   const PropertyInfo& p = property_info(field.at("property").get<std::string>());
-  if (waves(config) && p.quantity != Quantity::velocity) {
-    resolver.issue_at("/field/property", "acoustic waves take a velocity: write \"property\": \"vp\"");
-  }
   Json& transform = field.at("transform");
   const std::string type = transform.at("type");
   for (const char* name : {"min", "max", "center"}) use_property(transform, name, p, "/field/transform", resolver);
   if (type == "perturb" || type == "affine") {
-    use_property(transform, "scale", p, "/field/transform", resolver);
-    Json& scale = transform.at("scale" + p.suffix());
+    const std::string suffix = p.logarithmic ? "" : p.suffix();
+    use_property(transform, "scale", p, "/field/transform", resolver, suffix);
+    Json& scale = transform.at("scale" + suffix);
     if (scale.is_null()) scale = p.perturb_scale;
   }
   order_limits(transform, "min" + p.suffix(), "max" + p.suffix(), "/field/transform", resolver);
@@ -194,6 +230,20 @@ void derive_property(Json& config, Resolver& resolver) {
   order_limits(config.at("bounds"), "min" + p.suffix(), "max" + p.suffix(), "/bounds", resolver);
   if (!config.at("score_body").is_null())
     use_property(config.at("score_body"), "threshold", p, "/score_body", resolver);
+  const auto values_of = [&](Json& regularizers, const std::string& at) {
+    for (std::size_t i = 0; i < regularizers.size(); ++i) {
+      if (regularizers[i].at("type") != "reference") continue;
+      if (property_value(regularizers[i], "value").quantity == p.quantity) continue;
+      resolver.issue_at(
+          at + "/" + std::to_string(i) + "/value",
+          "the field stands for " + std::string(p.name) + ": write \"value" + p.suffix() + "\", in " + p.unit());
+    }
+  };
+  values_of(config.at("regularizers"), "/regularizers");
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    Json& own = config.at("stages")[i].at("regularizers");
+    if (!own.is_null()) values_of(own, "/stages/" + std::to_string(i) + "/regularizers");
+  }
 }
 
 void derive_transform(Json& config, Resolver& resolver) {
@@ -205,7 +255,9 @@ void derive_transform(Json& config, Resolver& resolver) {
     transform["scale"] = 1.0;
   }
   if (!is_null(config, "start_model")) return;
-  const std::string remedy = ": add a start_model, e.g. \"start_model\": {\"type\": \"constant\", \"value_mps\": 2500}";
+  const std::string remedy =
+      ": add a start_model, e.g. \"start_model\": {\"type\": \"constant\", " +
+      std::string(resistivity(config) ? "\"value_siemens_per_m\": 0.01}" : "\"value_mps\": 2500}");
   if (!is_null(transform, "around")) {
     resolver.issue_at("/field/transform", "the map " + transform.at("type").dump() + " needs a start model" + remedy);
   } else if (field.at("type") == "grid") {
@@ -283,14 +335,15 @@ void derive_stages(Json& config, Resolver& resolver) {
 }
 
 // What belongs to waves only.
-void check_travel(const Json& config, Resolver& resolver) {
+void check_no_waves(const Json& config, Resolver& resolver) {
   const auto refuse = [&](const std::string& pointer, const Json& value, const Json& unset) {
-    if (!value.is_null() && value != unset) resolver.issue_at(pointer, "belongs to waves: travel times do not take it");
+    if (!value.is_null() && value != unset)
+      resolver.issue_at(pointer, "belongs to waves: this physics does not take it");
   };
   const Json& data = config.at("data");
   refuse("/data/highpass_hz", data.at("highpass_hz"), nullptr);
   refuse("/data/lowpass_hz", data.at("lowpass_hz"), nullptr);
-  if (data.at("type") == "synthetic" && config.at("physics").at("type") == "straight-ray") {
+  if (data.at("type") == "synthetic" && config.at("physics").at("type") != "eikonal") {
     refuse("/data/refine", data.at("refine"), 1);
     refuse("/data/order", data.at("order"), nullptr);
   }
@@ -325,14 +378,18 @@ void check_least_squares(const Json& config, Resolver& resolver) {
     if (least_squares && of("misfit").at("type") != "chi2") {
       resolver.issue_at(at + "/misfit", "gauss-newton needs the misfit \"chi2\"");
     }
+    if (least_squares && !is_null(config, "trade_off"))
+      resolver.issue_at("/trade_off", "gauss-newton has beta and beta_ratio of its own");
     if (least_squares && !of("optimizer").at("beta").is_null() && !of("optimizer").at("beta_ratio").is_null()) {
       resolver.issue_at(at + "/optimizer/beta_ratio", "give beta or beta_ratio, not both");
     }
     for (std::size_t i = 0; i < of("regularizers").size(); ++i) {
       const Json& r = of("regularizers")[i];
       const std::string pointer = at + "/regularizers/" + std::to_string(i);
-      if (least_squares) continue;
-      if (r.at("type") == "sparse") resolver.issue_at(pointer, "sparse norms belong to the optimizer gauss-newton");
+      if (least_squares && r.at("type") == "reference")
+        resolver.issue_at(pointer, "gauss-newton takes norms: write tikhonov of order 0, or sparse");
+      if (!least_squares && r.at("type") == "sparse")
+        resolver.issue_at(pointer, "sparse norms belong to the optimizer gauss-newton");
     }
   };
   for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
@@ -368,7 +425,10 @@ void derive_invert(Json& config, Resolver& resolver) {
   derive_layers(config.at("field"), resolver);
   derive_transform(config, resolver);
   derive_stages(config, resolver);
-  if (!waves(config)) check_travel(config, resolver);
+  if (!waves(config)) check_no_waves(config, resolver);
+  if (!is_null(config, "ip") && !(resistivity(config) && data.at("type") == "file")) {
+    resolver.issue_at("/ip", "belongs to resistivity with data from a file");
+  }
   check_least_squares(config, resolver);
 }
 
@@ -404,9 +464,11 @@ void derive(Json& config, Resolver& resolver) {
   }
   const bool invert = config.at("task") == "invert";
   const bool file = invert && config.at("data").at("type") == "file";
+  const bool dc = resistivity(config);
   const bool picks = !waves(config) && file && !config.at("data").at("path").get<std::string>().ends_with(".npy");
   if (picks && !is_null(config, "survey")) {
-    resolver.issue_at("/survey", "the file of picks holds the sensors and pairs: leave this section out");
+    resolver.issue_at("/survey", dc ? "the file of observations holds the electrodes: leave this section out"
+                                    : "the file of picks holds the sensors and pairs: leave this section out");
   } else if (!picks) {
     if (!check_survey(config, resolver)) return;
     derive_survey(config, resolver);
@@ -417,11 +479,11 @@ void derive(Json& config, Resolver& resolver) {
                                "the section \"grid\" is missing, e.g. \"grid\": {\"nz\": 70, \"nx\": 70, "
                                "\"dz_m\": 10, \"dx_m\": 10}");
     }
-    if (resolver.issues().empty()) config["grid"] = grid_for_picks(config);
+    if (resolver.issues().empty()) config["grid"] = dc ? grid_for_electrodes(config) : grid_for_picks(config);
   }
   if (waves(config)) derive_boundary(config, resolver);
   check_surface(config.at("physics"), resolver);
-  for (const std::string name : {"true_model", "start_model", "model"}) {
+  for (const std::string name : {"true_model", "start_model", "reference_model", "model"}) {
     if (!is_null(config, name)) check_model(config.at(name), config, "/" + name, resolver);
   }
   if (invert) {

@@ -68,6 +68,8 @@ std::string form_of(const Key& key) {
                                 : "list of objects";
     case KeyKind::pairs:
       return "list of [integer, integer]";
+    case KeyKind::quads:
+      return "list of [integer, integer, integer, integer]";
     case KeyKind::groups:
       return "object, {\"lr\": number} per group";
     case KeyKind::free:

@@ -7,6 +7,7 @@
 
 #include "engine/io/npy.hpp"
 #include "engine/io/picks.hpp"
+#include "engine/measured.hpp"
 #include "engine/registry.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -79,6 +80,25 @@ constexpr const char* kDemoTomography = R"({
   "optimizer": {"type": "adam", "lr": 1e-2, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}}
 })";
 
+// Two bodies under a thin cover, 21 electrodes.
+constexpr const char* kDc = R"({
+  "task": "invert", "name": "dc", "seed": 0,
+  "grid": {"nz": 24, "nx": 92, "dz_m": 1.25, "dx_m": 1.25, "x0_m": -7.5},
+  "physics": {"type": "dc-2.5d"},
+  "survey": {"electrodes": {"type": "line", "x_m": [0, 100], "z_m": 0, "count": 21},
+             "array": {"type": "dipole-dipole", "levels": 8}},
+  "true_model": {"type": "blocks", "background_ohm_m": 100,
+                 "blocks": [{"x_m": [-100, 200], "z_m": [0, 2.4], "value_ohm_m": 50},
+                            {"x_m": [25, 40], "z_m": [5, 13], "value_ohm_m": 10},
+                            {"x_m": [62, 78], "z_m": [4, 12], "value_ohm_m": 1000}]},
+  "data": {"type": "synthetic", "noise": {"type": "proportional", "relative": 0.03}},
+  "start_model": {"type": "constant", "value_ohm_m": 80},
+  "field": {"type": "siren", "omega_0": 10, "transform": {"type": "exp", "scale": 1}},
+  "misfit": {"type": "chi2"},
+  "regularizers": [{"type": "tv", "weight": 20, "epsilon": 0.01}],
+  "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}}
+})";
+
 constexpr const char* kReproduce = R"({
   "task": "reproduce", "name": "marmousi-ig", "seed": 0,
   "recipe": "cr-fwi/marmousi/ig/*",
@@ -149,11 +169,35 @@ Json tomography_config(const TemplateInputs& inputs) {
   return config;
 }
 
+// With a file of observations: its electrodes and grid, the median apparent resistivity as the start.
+Json dc_config(const TemplateInputs& inputs) {
+  Json config = Json::parse(kDc);
+  if (!inputs.model_path.empty()) {
+    const NpyInfo info = header_of(inputs.model_path, 2, "(nz, nx)");
+    config["grid"]["nz"] = info.shape[0];
+    config["grid"]["nx"] = info.shape[1];
+    config["true_model"] = {{"type", "file"}, {"path", absolute(inputs.model_path)}, {"property", "conductivity"}};
+  }
+  if (inputs.data_path.empty()) return config;
+  const DcObservations obs = read_dc_data(inputs.data_path);
+  for (const char* key : {"grid", "survey", "true_model"}) config.erase(key);
+  config["data"] = {{"type", "file"}, {"path", absolute(inputs.data_path)}};
+  const bool complete = !obs.std.empty() && std::all_of(obs.std.begin(), obs.std.end(), [](double s) { return s > 0; });
+  if (!complete) config["data"]["std"] = {{"relative", 0.03}, {"floor_v", 0}};
+  const bool level = std::all_of(obs.survey.electrodes.begin(), obs.survey.electrodes.end(),
+                                 [&](const Point3& e) { return e.z_m == obs.survey.electrodes[0].z_m; });
+  if (!level) config["physics"]["surface"] = "sensors";
+  config["start_model"] = {{"type", "constant"}, {"value_ohm_m", quoted(median_apparent_resistivity(obs), 3)}};
+  config["regularizers"][0]["weight"] = 5;
+  config["stop"] = {{"chi2", 1}};
+  return config;
+}
+
 }  // namespace
 
-std::vector<std::string> template_names() { return {"fwi", "tomography", "forward", "reproduce"}; }
-std::vector<std::string> later_template_names() { return {"dc", "analyze", "compress", "train-generator", "generate"}; }
-std::vector<std::string> demo_names() { return {"fwi", "tomography"}; }
+std::vector<std::string> template_names() { return {"fwi", "tomography", "dc", "forward", "reproduce"}; }
+std::vector<std::string> later_template_names() { return {"analyze", "compress", "train-generator", "generate"}; }
+std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
   const std::vector<std::string> names = template_names(), later = later_template_names();
@@ -172,6 +216,7 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
     return Json::parse(kReproduce);
   }
   if (name == "tomography") return tomography_config(inputs);
+  if (name == "dc") return dc_config(inputs);
   Json config = Json::parse(name == "fwi" ? kFwi : kForward);
   Json& survey = config["survey"];
   if (!inputs.model_path.empty()) {
@@ -200,7 +245,13 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
 Json demo_config(const std::string& name) {
   if (name == "fwi") return Json::parse(kDemoFwi);
   if (name == "tomography") return Json::parse(kDemoTomography);
-  const std::vector<std::string> later = {"dc", "compress", "generate", "spectrum"};
+  if (name == "dc") {
+    Json config = Json::parse(kDc);
+    config["name"] = "demo-dc";
+    config["description"] = "two bodies under a thin cover recovered from voltages by sines and a grid";
+    return config;
+  }
+  const std::vector<std::string> later = {"compress", "generate", "spectrum"};
   const bool known = std::find(later.begin(), later.end(), name) != later.end();
   throw Error(ErrorCode::config, "demo: \"" + name + "\"" +
                                      (known ? " arrives in a later version; this one has " : " is not one of ") +

@@ -15,7 +15,7 @@ std::vector<std::string> later_template_names();
 
 struct TemplateInputs {
   std::string model_path;  // .npy (nz, nx): sets the grid and the true model
-  std::string data_path;   // .npy (shot, receiver, time): sets the survey; replaces synthetic data
+  std::string data_path;   // replaces synthetic data: .npy (shot, receiver, time), picks, or observations of voltages
 };
 
 // A complete config. Throws Error{config} for an unknown name, Error{data} for unreadable files.

@@ -210,7 +210,8 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
          "unknown field \"" + type + "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg or fusion");
   }
   const Json none = {{"type", f.type_ == FieldType::grid ? "identity" : "perturb"}};
-  f.read_map(field.contains("transform") && !field.at("transform").is_null() ? field.at("transform") : none);
+  f.read_map(field.contains("transform") && !field.at("transform").is_null() ? field.at("transform") : none,
+             property_info(word_or(field, "property", "vp")));
   return f;
 }
 
@@ -329,12 +330,13 @@ void Field<T>::read_network(const Json& field) {
 }
 
 template <class T>
-void Field<T>::read_map(const Json& transform) {
+void Field<T>::read_map(const Json& transform, const PropertyInfo& property) {
   const std::string at = "/field/transform", type = type_of(transform, "identity");
   const Json object = transform.is_object() ? transform : Json::object();
+  const bool logarithmic = property.logarithmic;
   const auto bounds = [&] {
-    map_.lo = quantity(object, "min", at);
-    map_.hi = quantity(object, "max", at);
+    map_.lo = property.model_of(quantity(object, "min", at));
+    map_.hi = property.model_of(quantity(object, "max", at));
     if (!(map_.lo < map_.hi)) fail(at + "/max", "must be larger than min");
   };
   map_.scale = 1;
@@ -342,13 +344,13 @@ void Field<T>::read_map(const Json& transform) {
     map_.kind = MapKind::identity;
   } else if (type == "perturb" || type == "delta") {
     map_.kind = MapKind::perturb;
-    map_.scale = quantity_or(object, "scale", 1000);
+    map_.scale = quantity_or(object, "scale", property.perturb_scale);
   } else if (type == "affine") {
     map_.kind = MapKind::affine;
-    map_.scale = quantity_or(object, "scale", 1000);
-    map_.center = quantity(object, "center", at);
+    map_.scale = quantity_or(object, "scale", property.perturb_scale);
+    map_.center = property.model_of(quantity(object, "center", at));
   } else if (type == "exp") {
-    map_.kind = MapKind::exponential;
+    map_.kind = logarithmic ? MapKind::perturb : MapKind::exponential;  // ln m = ln m0 + s F
     map_.scale = quantity_or(object, "scale", 1);
   } else if (type == "bounded") {
     bounds();
@@ -361,8 +363,8 @@ void Field<T>::read_map(const Json& transform) {
     map_.scale = quantity_or(object, "scale", 1);
   } else if (type == "log-bounded") {
     bounds();
-    if (!(map_.lo > 0)) fail(at + "/min", "must be positive for log-bounded");
-    map_.kind = MapKind::log_bounded;
+    if (!logarithmic && !(map_.lo > 0)) fail(at + "/min", "must be positive for log-bounded");
+    map_.kind = logarithmic ? MapKind::bounded : MapKind::log_bounded;
   } else if (type == "scaled-sigmoid" || type == "scaled-tanh") {
     const bool tanh = type == "scaled-tanh";
     map_.scale = quantity_or(object, "scale", tanh ? 10 : -8);

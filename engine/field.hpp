@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "autodiff/tape.hpp"
+#include "engine/property.hpp"
 #include "kernels/encode/multigrid.hpp"
 #include "kernels/encode/output_map.hpp"
 #include "kernels/mlp/gabor.hpp"
@@ -118,7 +119,7 @@ class Field {
   void read_network(const nlohmann::ordered_json& field);
   void read_low_rank(const nlohmann::ordered_json& field);
   void read_fusion(const nlohmann::ordered_json& field, const nlohmann::ordered_json& encoder, FusionBranch branch);
-  void read_map(const nlohmann::ordered_json& transform);
+  void read_map(const nlohmann::ordered_json& transform, const PropertyInfo& property);
   bool starts_at_zero() const;
   std::vector<T> initial_grid(const std::vector<T>& start_model) const;
   std::vector<Part> parts() const;

@@ -180,12 +180,28 @@ void draw_contour(Drawing& d, const Rect& area, const ImagePanel& p, double leve
 
 }  // namespace
 
+namespace {
+
+// Colours towards gray by the opacity of the cell.
+void fade(Image& image, const float* opacity, Index rows, Index columns) {
+  constexpr double gray[3] = {206, 209, 213};
+  for (Index r = 0; r < image.height; ++r) {
+    for (Index c = 0; c < image.width; ++c) {
+      const double a = static_cast<double>(opacity[r * rows / image.height * columns + c * columns / image.width]);
+      std::uint8_t* p = image.at(r, c);
+      for (int k = 0; k < 3; ++k) p[k] = static_cast<std::uint8_t>(a * p[k] + (1 - a) * gray[k] + 0.5);
+    }
+  }
+}
+
+}  // namespace
+
 void draw_image_panel(Drawing& d, const Rect& area, const ImagePanel& panel) {
   const double pixels = 2;  // of the image for one unit of the drawing
-  d.image(area,
-          colorize(panel.values, panel.rows, panel.columns, panel.map, panel.lo, panel.hi,
-                   static_cast<Index>(area.height * pixels), static_cast<Index>(area.width * pixels)),
-          panel.smooth);
+  Image image = colorize(panel.values, panel.rows, panel.columns, panel.map, panel.lo, panel.hi,
+                         static_cast<Index>(area.height * pixels), static_cast<Index>(area.width * pixels));
+  if (panel.opacity != nullptr) fade(image, panel.opacity, panel.rows, panel.columns);
+  d.image(area, std::move(image), panel.smooth);
   for (const auto& path : panel.paths) {
     std::vector<Point> points;
     for (const Point& p : path)

@@ -20,8 +20,9 @@ struct Axis {
 struct ImagePanel {
   std::string title;
   Index rows = 0, columns = 0;
-  const float* values = nullptr;  // (rows, columns); NaN is drawn gray
-  Axis x, y;                      // y grows downwards
+  const float* values = nullptr;   // (rows, columns); NaN is drawn gray
+  const float* opacity = nullptr;  // (rows, columns) in [0, 1]: below 1 the colour fades to gray; null: 1
+  Axis x, y;                       // y grows downwards
   Colormap map = Colormap::viridis;
   double lo = 0, hi = 1;  // colour range
   bool smooth = false;

@@ -21,8 +21,8 @@ constexpr Index program_bytes = Index{20} << 20;
 // Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
 constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
 // Travel times: nodes x sources a second of the eikonal solver with its adjoint, cells of rays a second, network
-// operations a second.
-constexpr double eikonal_nodes_per_s = 4e6, ray_cells_per_s = 1e9, network_flops_per_s = 5e10;
+// operations a second. Resistivity: operations of the factorisations and solutions a second.
+constexpr double eikonal_nodes_per_s = 4e6, ray_cells_per_s = 1e9, network_flops_per_s = 5e10, dc_flops_per_s = 6e9;
 
 std::string gigabytes(double bytes) {
   char text[64];
@@ -82,6 +82,13 @@ double seconds_of(const Problem& p, const Sizes& z, bool invert, int threads) {
   }
   const auto cells = static_cast<double>(p.grid.cells());
   const double network = invert ? 6 * static_cast<double>(z.parameters) * cells / network_flops_per_s : 0;
+  if (p.physics == PhysicsType::dc_2d) {
+    const auto nodes = static_cast<double>((p.mesh.nx() + 1) * (p.mesh.nz() + 1));
+    const auto band = static_cast<double>(std::min(p.mesh.nx(), p.mesh.nz()) + 2);
+    const auto poles = static_cast<double>(p.dc.electrodes.size());
+    const double flops = static_cast<double>(p.resistivity.wavenumbers.size()) * nodes * band * (band + 4 * poles);
+    return iterations * (network + (invert ? 2 : 1) * flops / dc_flops_per_s) / parallel;
+  }
   const double rays = p.physics == PhysicsType::eikonal
                           ? cells * static_cast<double>(p.travel.sources.size()) / eikonal_nodes_per_s
                           : 2 * static_cast<double>(z.records * (p.grid.nz + p.grid.nx)) / ray_cells_per_s;
@@ -98,6 +105,12 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
                   "iterations, %lld parameters",
                   task.c_str(), n(p.grid.nz), n(p.grid.nx), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
                   n(z.iterations), n(z.parameters));
+  } else if (p.physics == PhysicsType::dc_2d) {
+    std::snprintf(line, sizeof line,
+                  "task: %s, %lld x %lld cells (%lld x %lld with padding), %zu electrodes, %lld voltages, %lld "
+                  "iterations, %lld parameters",
+                  task.c_str(), n(p.grid.nz), n(p.grid.nx), n(p.mesh.nz()), n(p.mesh.nx()), p.dc.electrodes.size(),
+                  n(z.records), n(z.iterations), n(z.parameters));
   } else {
     std::snprintf(line, sizeof line,
                   "task: %s, %lld x %lld %s, %zu sources, %zu receivers, %lld travel times, %lld iterations, %lld "

@@ -125,7 +125,7 @@ double Inversion<T>::evaluate(const T** gradient, IterationReport* report) {
   return phi;
 }
 
-// Of the predicted data on the tape. Travel times only: waves are many, and their standard deviation is seldom known.
+// Of the predicted data on the tape. Not of waves: they are many, and their standard deviation is seldom known.
 template <class T>
 double Inversion<T>::chi2() {
   if (problem_.waves() || problem_.std.empty()) return std::numeric_limits<double>::quiet_NaN();
@@ -160,6 +160,11 @@ IterationReport Inversion<T>::step() {
     const double progress =
         static_cast<double>(iteration_ - g.first_iteration) / static_cast<double>(std::max<Index>(1, g.iterations - 1));
     g.tape.set(g.share, std::vector<T>{static_cast<T>(weci_share(g.misfit, progress))});
+  }
+  if (g.data_share.valid()) {
+    const double beta = trade_off_beta(config_.json().at("trade_off"), iteration_);
+    g.tape.set(g.data_share, std::vector<T>{static_cast<T>(1 - beta)});
+    if (g.model_share.valid()) g.tape.set(g.model_share, std::vector<T>{static_cast<T>(beta)});
   }
   const std::vector<T> before = g.tape.get(g.theta);
   Objective<T> objective;

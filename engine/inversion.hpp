@@ -2,6 +2,7 @@
 // The inversion: one tape a stage, one iteration a call of step().
 //
 //   theta -> field -> bounds -> (gradient metric) -> physics -> misfit + regularizers = phi
+//   with a trade-off: (1 - beta) misfit + beta regularizers, beta by the iteration
 //
 // phi is a mean over the samples of the batch, in units of the observed data (normalize survey: RMS of all data, trace:
 // RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided

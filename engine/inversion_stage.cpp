@@ -193,9 +193,17 @@ void Inversion<T>::record_objective(const Json& stage) {
   g.phi_data = record_misfit(tape, g.misfit, g.predicted, g.target, g.weight, scale, g.share);
   std::vector<Var> terms{g.phi_data};
   if (g.optimizer.at("type") == "gauss-newton") return;  // it has norms of its own
+  const bool traded = !config_.json().at("trade_off").is_null();
+  const auto times = [&](Var term, Var& share, const char* name) {
+    if (!share.valid()) share = tape.input({1}, name, false);
+    return tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::multiply), {term, share});
+  };
+  if (traded) terms[0] = times(g.phi_data, g.data_share, "share of the misfit");
   for (const Json& r : section(stage, config_.json(), "regularizers")) {
-    terms.push_back(record_regularizer(tape, r, problem_.grid, problem_.property->penalty_unit, g.model, g.m0));
-    g.penalties.emplace_back(r.at("type").template get<std::string>(), terms.back());
+    Var term = record_regularizer(tape, r, problem_.grid, *problem_.property, g.model, g.m0);
+    if (traded) term = times(term, g.model_share, "share of the regularizers");
+    terms.push_back(term);
+    g.penalties.emplace_back(r.at("type").template get<std::string>(), term);
   }
   g.phi = tape.apply(std::make_shared<WeightedSumOp<T>>(std::vector<double>(terms.size(), 1.0)), terms);
 }

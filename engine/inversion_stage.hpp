@@ -22,6 +22,7 @@ struct Inversion<T>::Stage {
   std::vector<T> observed, weights;  // host, all shots; weights may be empty
   std::vector<Index> shots;          // whose data the tape holds
   Var theta, m0, model, predicted, target, weight, share, phi_data, phi;
+  Var data_share, model_share;  // 1 - beta and beta of a trade-off
   std::vector<std::pair<std::string, Var>> penalties;
   Json optimizer, misfit;
   Index first_iteration = 0, iterations = 0;

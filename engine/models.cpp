@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/io/npy.hpp"
+#include "engine/io/ubc_model.hpp"
 #include "engine/property.hpp"
 #include "physics/geology/breast.hpp"
 #include "physics/geology/layered.hpp"
@@ -54,7 +55,8 @@ Model place_model(const std::vector<double>& values, Index nz, Index nx, const J
   const double x0 = model.at("x_m")[0], x1 = model.at("x_m")[1], z0 = model.at("z_m")[0], z1 = model.at("z_m")[1];
   if (!(x1 > x0 && z1 > z0))
     throw Error(ErrorCode::config, "x_m and z_m of a model file must be [first, last], rising");
-  Model m(static_cast<std::size_t>(grid.cells()), property_value(model, "outside", p));
+  const PropertyValue outside = property_value(model, "outside");
+  Model m(static_cast<std::size_t>(grid.cells()), convert_property(outside.value, outside.quantity, p.quantity));
   for (Index k = 0; k < grid.cells(); ++k) {
     const double z = (grid.z0_m + static_cast<double>(k / grid.nx) * grid.dz_m - z0) / (z1 - z0);
     const double x = (grid.x0_m + static_cast<double>(k % grid.nx) * grid.dx_m - x0) / (x1 - x0);
@@ -77,6 +79,12 @@ Model read_model(const Json& model, const Grid2& grid, const PropertyInfo& p) {
       a.values[static_cast<std::size_t>(i % columns * rows + i / columns)] = as_read[static_cast<std::size_t>(i)];
     }
     a.shape = {columns, rows};
+  }
+  if (model.at("upward").get<bool>() && a.shape.size() == 2) {
+    for (Index low = 0, high = a.shape[0] - 1; low < high; ++low, --high) {
+      std::swap_ranges(a.values.begin() + low * a.shape[1], a.values.begin() + (low + 1) * a.shape[1],
+                       a.values.begin() + high * a.shape[1]);
+    }
   }
   const bool placed = !model.at("x_m").is_null() || !model.at("z_m").is_null();
   const bool window = placed || !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
@@ -103,12 +111,47 @@ Model read_model(const Json& model, const Grid2& grid, const PropertyInfo& p) {
                   file_span(model, "file_columns", columns, path), grid);
 }
 
+// The cell that holds each node; the nearest one outside the mesh.
+Model ubc_model(const Json& model, const Grid2& grid) {
+  const std::string path = model.at("path");
+  const TensorMesh mesh = read_ubc_mesh_2d(model.at("mesh"));
+  const UbcModel2 values = read_ubc_model_2d(path);
+  if (values.nz != mesh.nz() || values.nx != mesh.nx()) {
+    throw Error(ErrorCode::data,
+                "the model has " + std::to_string(values.nx) + " x " + std::to_string(values.nz) + " cells, its mesh " +
+                    std::to_string(mesh.nx()) + " x " + std::to_string(mesh.nz()),
+                path);
+  }
+  const auto cell = [](const std::vector<double>& nodes, double v) {
+    const auto at = std::upper_bound(nodes.begin() + 1, nodes.end() - 1, v);
+    return static_cast<Index>(at - nodes.begin()) - 1;
+  };
+  Model m(static_cast<std::size_t>(grid.cells()));
+  for (Index k = 0; k < grid.cells(); ++k) {
+    const double z = grid.z0_m + static_cast<double>(k / grid.nx) * grid.dz_m;
+    const double x = grid.x0_m + static_cast<double>(k % grid.nx) * grid.dx_m;
+    m[static_cast<std::size_t>(k)] =
+        values.values[static_cast<std::size_t>(cell(mesh.z_m, z) * mesh.nx() + cell(mesh.x_m, x))];
+  }
+  return m;
+}
+
 // top at the first row, increasing by `slope` per metre; the water layer on top.
 Model depth_trend(const Grid2& grid, double top, double slope, Index water, double water_value) {
   Model m(static_cast<std::size_t>(grid.cells()));
   for (Index z = 0; z < grid.nz; ++z) {
     const double value = z < water ? water_value : top + slope * static_cast<double>(z) * grid.dz_m;
     std::fill_n(m.begin() + z * grid.nx, grid.nx, value);
+  }
+  return m;
+}
+
+Model row_means(const Model& of, const Grid2& grid, Index water) {
+  Model m = of;
+  for (Index z = water; z < grid.nz; ++z) {
+    double sum = 0;
+    for (Index x = 0; x < grid.nx; ++x) sum += node(m, grid, z, x);
+    std::fill_n(m.begin() + z * grid.nx, grid.nx, sum / static_cast<double>(grid.nx));
   }
   return m;
 }
@@ -239,14 +282,19 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
   const PropertyInfo& p = property_of(config.json());
   const auto cells = static_cast<std::size_t>(grid.cells());
   const auto converted = [&](Model m, Quantity from) {
-    for (double& v : m) v = convert_property(v, from, p.quantity);
+    for (double& v : m) v = p.model_of(convert_property(v, from, p.quantity));
     return m;
   };
   if (type == "constant") return Model(cells, property_value(model, "value", p));
   if (type == "blocks") return blocks(model, grid, p);
   if (type == "file") {
-    const std::string held = model.at("property").is_null() ? p.name : model.at("property").get<std::string>();
+    const std::string own = p.logarithmic ? "conductivity" : p.name;
+    const std::string held = model.at("property").is_null() ? own : model.at("property").get<std::string>();
     return converted(read_model(model, grid, property_info(held)), property_info(held).quantity);
+  }
+  if (type == "ubc") {
+    const PropertyInfo& held = property_info(model.at("property").get<std::string>());
+    return converted(ubc_model(model, grid), held.quantity);
   }
   if (type == "generated") return converted(generated(config, model, grid), Quantity::velocity);
   const Index water = model.contains("water_depth_m") ? water_rows(grid, model.at("water_depth_m")) : 0;
@@ -256,7 +304,8 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
       throw Error(ErrorCode::config, pointer + ": give top and bottom in the same unit", config.place(pointer));
     }
     const double depth = static_cast<double>(std::max<Index>(1, grid.nz - 1)) * grid.dz_m;
-    const double water_value = convert_property(model.at("water_mps"), Quantity::velocity, top.quantity);
+    const double water_value =
+        water > 0 ? convert_property(model.at("water_mps"), Quantity::velocity, top.quantity) : 0;
     return converted(depth_trend(grid, top.value, (bottom.value - top.value) / depth, water, water_value),
                      top.quantity);
   }
@@ -276,6 +325,7 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
   } else {
     base = build_model(config, of, pointer + "/of", grid, true_model);
   }
+  if (type == "best-layered") return row_means(base, grid, water);
   if (type == "best-constant" || type == "best-linear") return best_fit(base, grid, water, type == "best-linear");
   if (type == "smooth") {
     const double sigma = model.at("sigma_m");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Models named in a config: a property at the nodes of the grid, (nz, nx), SI units.
-//   file constant gradient linear smooth blocks generated best-constant best-linear
+//   file constant gradient linear smooth blocks generated best-constant best-linear best-layered ubc
 // smooth: Gaussian of standard deviation sigma_m, truncated at 4 sigma, edges repeated. best-linear: least squares of
 // a + b z over the nodes below the water layer, which keeps the values of the model it is taken from.
 #pragma once

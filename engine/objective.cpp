@@ -90,9 +90,18 @@ Var record_misfit(Tape<T>& tape, const Json& misfit, Var predicted, Var observed
   return scaled(tape, tape.apply(std::make_shared<PointMisfitOp<T>>(kind, delta, residual_scale), in), factor);
 }
 
+double trade_off_beta(const Json& trade_off, Index iteration) {
+  const Json& beta = trade_off.at("beta");
+  if (beta.at("type") == "constant") return beta.at("value");
+  return beta.at("start").get<double>() *
+         std::exp(-static_cast<double>(iteration) / beta.at("scale_iterations").get<double>());
+}
+
 template <class T>
-Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, double unit, Var model, Var start) {
+Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, const PropertyInfo& property, Var model,
+                       Var start) {
   const std::string type = r.at("type");
+  const double unit = property.penalty_unit;
   const double weight = r.at("weight").get<double>() / static_cast<double>(grid.cells());
   const double unit2 = unit * unit;
   if (type == "tv") {
@@ -103,6 +112,15 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, double u
     const PenaltyKind kind =
         r.contains("anisotropic") && r.at("anisotropic").get<bool>() ? PenaltyKind::tv_axes : PenaltyKind::tv;
     return tape.apply(std::make_shared<PenaltyOp<T>>(kind, grid.nz, grid.nx, wz, wx, epsilon, weight / unit), {model});
+  }
+  if (type == "reference") {
+    const Var value = tape.input(tape.shape(model), "reference", false);
+    tape.set(value, std::vector<T>(static_cast<std::size_t>(grid.cells()),
+                                   static_cast<T>(property_value(r, "value", property))));
+    const bool l1 = r.at("norm") == "l1";
+    return tape.apply(std::make_shared<PenaltyOp<T>>(l1 ? PenaltyKind::absolute : PenaltyKind::tikhonov0, grid.nz,
+                                                     grid.nx, 1, 1, 0, weight / (l1 ? unit : unit2), true),
+                      {model, value});
   }
   if (type != "tikhonov")
     throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
@@ -120,7 +138,7 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, double u
 
 template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&, Var);
 template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&, Var);
-template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, double, Var, Var);
-template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, double, Var, Var);
+template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, const PropertyInfo&, Var, Var);
+template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, const PropertyInfo&, Var, Var);
 
 }  // namespace terrane

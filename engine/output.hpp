@@ -45,13 +45,6 @@ class ProgressFile {
   std::string path_;
 };
 
-// MSE (of velocities, km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs of a model against problem.true_model.
-Json model_errors(const std::vector<double>& model, const Problem& problem);
-
-// Body above the threshold: overlap (IoU) with that of the true model, mean of the model inside the true body, angle of
-// the principal axis of its largest connected part, degrees from +x, z down.
-Json body_errors(const std::vector<double>& model, double threshold, const Problem& problem);
-
 // Seconds of a clock that never goes back.
 double now_s();
 

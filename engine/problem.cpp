@@ -208,17 +208,23 @@ std::vector<Position> build_positions(const Json& section, const Grid2& grid, co
 }
 
 std::vector<Index> Problem::data_shape() const {
-  if (!waves()) return {travel.data()};
+  if (physics == PhysicsType::dc_2d) return {dc.size()};
+  if (travel_times()) return {travel.data()};
   return {survey.shot_count(), survey.max_receivers(), survey.nt};
 }
 
 std::vector<Point3> Problem::source_points() const {
-  if (!waves()) return travel.sources;
+  if (physics == PhysicsType::dc_2d) return dc.electrodes;
+  if (travel_times()) return travel.sources;
   std::vector<Point3> points;
   for (const Shot& shot : survey.shots) {
     for (const Position& p : shot.sources) points.push_back({p.x_m, p.z_m, 0});
   }
   return points;
+}
+
+Quantity Problem::data_quantity() const {
+  return waves() ? Quantity::none : travel_times() ? Quantity::time : Quantity::voltage;
 }
 
 Problem build_problem(const Config& config, bool read_data) {
@@ -227,10 +233,11 @@ Problem build_problem(const Config& config, bool read_data) {
   const std::string physics = c.at("physics").at("type");
   p.physics = physics == "acoustic"       ? PhysicsType::acoustic
               : physics == "straight-ray" ? PhysicsType::straight_ray
+              : physics == "dc-2.5d"      ? PhysicsType::dc_2d
                                           : PhysicsType::eikonal;
   p.property = &property_of(c);
   p.grid = build_grid(c.at("grid"));
-  if (p.physics == PhysicsType::straight_ray) {  // the config gives the corner of the first cell
+  if (p.cells()) {  // the config gives the corner of the first cell
     p.grid.z0_m += 0.5 * p.grid.dz_m;
     p.grid.x0_m += 0.5 * p.grid.dx_m;
   }
@@ -239,15 +246,16 @@ Problem build_problem(const Config& config, bool read_data) {
   if (given("true_model")) p.true_model = build_model(config, c.at("true_model"), "/true_model", p.grid, nullptr);
   const std::vector<double>* known = p.true_model.empty() ? nullptr : &p.true_model;
   if (given("start_model")) p.start = build_model(config, c.at("start_model"), "/start_model", p.grid, known);
+  if (given("reference_model"))
+    p.reference = build_model(config, c.at("reference_model"), "/reference_model", p.grid, known);
   if (c.at("task") == "forward" && given("model"))
     p.true_model = build_model(config, c.at("model"), "/model", p.grid, known);
   if (c.at("task") == "invert" && c.at("data").at("type") == "synthetic" && p.true_model.empty()) {
     throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
   }
-  if (!p.waves()) {
-    build_travel(config, p);
-    return p;
-  }
+  if (p.travel_times()) build_travel(config, p);
+  if (p.physics == PhysicsType::dc_2d) build_resistivity(config, p);
+  if (!p.waves()) return p;
   p.wave = build_wave_options(config, p);
   if (c.at("task") == "invert" && c.at("data").at("type") == "file" && read_data) read_observed(c.at("data"), p);
   return p;
@@ -292,26 +300,34 @@ Index shots_per_batch(const Config& config, const Problem& problem) {
 
 namespace {
 
-double noise_std(const Json& noise, const std::vector<double>& data) {
-  if (!noise.at("std").is_null()) return noise.at("std");
+std::vector<double> noise_std(const Json& noise, const std::vector<double>& data) {
+  if (noise.at("type") == "proportional") {
+    std::vector<double> std;
+    for (const double d : data) {
+      std.push_back(std::hypot(noise.at("relative").get<double>() * d, noise.at("floor").get<double>()));
+    }
+    return std;
+  }
   double sum = 0;
   for (const double d : data) sum += d * d;
-  return noise.at("relative").get<double>() * std::sqrt(sum / static_cast<double>(data.size()));
+  const double rms = std::sqrt(sum / static_cast<double>(data.size()));
+  return std::vector<double>(data.size(), noise.at("std").is_null() ? noise.at("relative").get<double>() * rms
+                                                                    : noise.at("std").get<double>());
 }
 
 }  // namespace
 
 void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data) {
   if (noise.is_null() || data.empty()) return;
-  const double std = noise_std(noise, data);
+  const auto std = noise_std(noise, data);
   const Random random(noise.at("seed").is_null() ? seed : noise.at("seed").get<std::uint64_t>(), RandomPurpose::noise);
-  for (std::size_t i = 0; i < data.size(); ++i) data[i] += std * random.normal(i);
+  for (std::size_t i = 0; i < data.size(); ++i) data[i] += std[i] * random.normal(i);
 }
 
 void add_noise(const Json& noise, std::uint64_t seed, Problem& problem) {
   if (noise.is_null()) return;
-  const double std = noise_std(noise, problem.observed);
-  if (std > 0) problem.std.assign(problem.observed.size(), std);
+  const auto std = noise_std(noise, problem.observed);
+  if (std::all_of(std.begin(), std.end(), [](double s) { return s > 0; })) problem.std = std;
   add_noise(noise, seed, problem.observed);
 }
 

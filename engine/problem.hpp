@@ -13,6 +13,7 @@
 #include "kernels/runtime/log.hpp"
 #include "kernels/runtime/stream.hpp"
 #include "physics/eikonal/eikonal.hpp"
+#include "physics/resistivity/resistivity.hpp"
 #include "physics/straight_ray/straight_ray.hpp"
 #include "physics/survey.hpp"
 #include "physics/travel_survey.hpp"
@@ -20,12 +21,19 @@
 
 namespace terrane {
 
-enum class PhysicsType { acoustic, straight_ray, eikonal };
+enum class PhysicsType { acoustic, straight_ray, eikonal, dc_2d };
+
+// Apparent chargeabilities beside voltages.
+struct IpData {
+  std::vector<double> value, std;  // (datum) in `unit`
+  std::string unit;                // "" when the file does not say
+  std::string source;              // the file
+};
 
 struct Problem {
   PhysicsType physics = PhysicsType::acoustic;
   const PropertyInfo* property = nullptr;
-  Grid2 grid;  // nodes, or centres of the cells of straight rays
+  Grid2 grid;  // nodes, or centres of the cells of straight rays and resistivity
   // Waves.
   Survey survey;
   WaveOptions wave;
@@ -34,19 +42,28 @@ struct Problem {
   TravelSurvey travel;
   StraightRayOptions rays;
   EikonalOptions eikonal;
+  // Resistivity.
+  TensorMesh mesh;  // the cells of the grid with their padding
+  DcSurvey dc;
+  ResistivityOptions resistivity;
+  IpData ip;  // empty: none
 
-  std::vector<double> true_model, start;  // (nz, nx); may be empty
-  std::vector<double> observed;           // (shots, receivers, nt) or (pairs); empty until read or simulated
+  std::vector<double> reference;          // another's result, (nz, nx); may be empty
+  std::vector<double> true_model, start;  // (nz, nx), as the property holds it; may be empty
+  std::vector<double> observed;           // (shots, receivers, nt) or (data); empty until read or simulated
   std::vector<double> mask;               // (shots, receivers) or as `observed`: weights; empty: 1
   std::vector<double> std;                // standard deviation of each datum; empty: not known
   std::string observed_source;            // "simulated in true_model ..." or the file
   std::vector<std::string> notes;         // what reading the data has changed, for the log
 
   bool waves() const { return physics == PhysicsType::acoustic; }
+  bool travel_times() const { return physics == PhysicsType::straight_ray || physics == PhysicsType::eikonal; }
+  bool cells() const { return physics == PhysicsType::straight_ray || physics == PhysicsType::dc_2d; }
   Index shots() const { return waves() ? survey.shot_count() : 1; }  // what a batch is drawn from
   Index trace_samples() const { return waves() ? survey.nt : 1; }
   std::vector<Index> data_shape() const;
   std::vector<Point3> source_points() const;
+  Quantity data_quantity() const;  // none: waves, whose unit is free
 };
 
 // Reads models, survey and wavelet; data files too, when `read_data`. Input errors are Error{data} with the file, setup
@@ -82,5 +99,12 @@ Index shots_per_batch(const Config& config, const Problem& problem);
 void build_travel(const Config& config, Problem& problem);
 // The resolved grid section for a file of picks: its sensors with a margin, about three nodes between neighbours.
 Json grid_for_picks(const Json& config);
+
+// --- dc_problem.cpp ---
+// Electrodes, mesh, options and data of a resistivity config, into `problem` (whose grid, property and models are set).
+void build_resistivity(const Config& config, Problem& problem);
+// The resolved grid section for a file of observations: four cells between neighbouring electrodes, down to a third of
+// the longest datum.
+Json grid_for_electrodes(const Json& config);
 
 }  // namespace terrane

@@ -2,6 +2,7 @@
 #include "engine/property.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/runtime/error.hpp"
 
@@ -13,9 +14,15 @@ const std::vector<PropertyInfo>& properties() {
   static const std::vector<PropertyInfo> rows = {
       {"vp", "velocity", Quantity::velocity, 1000, 1000, 5},
       {"slowness", "slowness", Quantity::slowness, 1e-3, 1e-4, 1e-5},
+      {"conductivity", "conductivity", Quantity::conductivity, 1e-2, 1e-2, 1e-4},
+      {"resistivity", "resistivity", Quantity::resistivity, 100, 100, 1},
+      {"log-conductivity", "conductivity", Quantity::conductivity, 1, 1, 0.05, true},
   };
   return rows;
 }
+
+double PropertyInfo::value_of(double m) const { return logarithmic ? std::exp(m) : m; }
+double PropertyInfo::model_of(double value) const { return logarithmic ? std::log(value) : value; }
 
 const PropertyInfo& property_info(std::string_view name) {
   for (const PropertyInfo& p : properties()) {
@@ -38,13 +45,16 @@ const PropertyInfo& property_of(const Json& config) {
       }
     }
   }
-  return properties().front();
+  const auto physics = config.find("physics");
+  const bool dc = physics != config.end() && physics->at("type") == "dc-2.5d";
+  return dc ? property_info("conductivity") : properties().front();
 }
 
 double convert_property(double value, Quantity from, Quantity to) {
   if (from == to) return value;
-  const auto reciprocal = [](Quantity q) { return q == Quantity::velocity || q == Quantity::slowness; };
-  if (reciprocal(from) && reciprocal(to)) return 1 / value;
+  const auto elastic = [](Quantity q) { return q == Quantity::velocity || q == Quantity::slowness; };
+  const auto electric = [](Quantity q) { return q == Quantity::conductivity || q == Quantity::resistivity; };
+  if ((elastic(from) && elastic(to)) || (electric(from) && electric(to))) return 1 / value;
   throw Error(ErrorCode::config, "a " + std::string(name_of(from)) + " cannot be read as a " +
                                      std::string(name_of(to)) + ": give the model in " + std::string(si_unit(to)));
 }
@@ -60,7 +70,7 @@ PropertyValue property_value(const Json& object, const std::string& name) {
 double property_value(const Json& object, const std::string& name, const PropertyInfo& property) {
   const PropertyValue v = property_value(object, name);
   if (v.quantity == Quantity::none) throw Error(ErrorCode::config, "\"" + name + property.suffix() + "\" is missing");
-  return convert_property(v.value, v.quantity, property.quantity);
+  return property.model_of(convert_property(v.value, v.quantity, property.quantity));
 }
 
 }  // namespace terrane

@@ -97,7 +97,7 @@ const ModelRow model_rows[] = {
              "receivers": {"type": "ring", "center_x_m": 0.1, "center_z_m": 0.1, "radius_m": 0.09, "count": 128}},
   "true_model": {"type": "generated", "family": "breast", "seed": 1},
   "data": {"refine": 2, "order": 4},
-  "score_region": {"x_m": 0.1, "z_m": 0.1, "radius_m": 0.074},
+  "score_region": {"type": "disc", "x_m": 0.1, "z_m": 0.1, "radius_m": 0.074},
   "bounds": {"min_mps": 1350, "max_mps": 1650}
 })",
      R"({"type": "constant", "value_mps": 1500})"},
@@ -305,6 +305,15 @@ Json band_stages(const Json& bands, int iterations) {
 
 }  // namespace
 
+void name_recipe(const std::string& name, Recipe& r) {
+  r.name = name;
+  std::string flat = name;
+  for (char& c : flat) c = c == '/' ? '-' : c;
+  Json config{{"task", "invert"}, {"name", flat}, {"description", r.title}};
+  config.merge_patch(r.config);
+  r.config = config;
+}
+
 const std::vector<std::string>& recipe_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
@@ -327,6 +336,7 @@ const std::vector<std::string>& recipe_names() {
       }
     }
     for (const std::string& name : travel_recipe_names()) all.push_back(name);
+    for (const std::string& name : dc_recipe_names()) all.push_back(name);
     return all;
   }();
   return names;
@@ -352,7 +362,10 @@ Recipe make_recipe(const std::string& name) {
                 "there is no recipe \"" + name + "\"" + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
   const auto parts = parts_of(name);
-  if (parts.size() == 2) return travel_recipe(name);
+  if (parts.size() == 2) {
+    const auto dc = dc_recipe_names();
+    return std::find(dc.begin(), dc.end(), name) != dc.end() ? dc_recipe(name) : travel_recipe(name);
+  }
   const ModelRow& model = *find_row(std::begin(model_rows), std::end(model_rows), parts[1]);
   const MethodRow& method = *find_row(std::begin(method_rows), std::end(method_rows), parts[2]);
   const bool ring = parts[0] == "ust";

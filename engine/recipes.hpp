@@ -7,8 +7,9 @@
 // 2603.22362). The published slices, iterations, batches and starts are not given exactly; ours are stated in the
 // description of each recipe. Errors are in (km/s)^2 and km/s, SSIM by the convention of the report ("minmax").
 //
-// Studies nfs-inv (cross-hole travel times, arXiv 2503.17503) and fields (measured travel times): recipes_travel.cpp,
-// named "<study>/<case>". Their rows are compared by the metrics of engine/reproduce.hpp.
+// Studies nfs-inv (cross-hole travel times and resistivity of a dike, arXiv 2503.17503) and fields (measured data):
+// recipes_travel.cpp and recipes_dc.cpp, named "<study>/<case>". Their rows are compared by the metrics of
+// engine/reproduce.hpp.
 //
 // Study ust: a breast phantom in a ring of transducers, sound speed from a water start. Nothing is published for it.
 #pragma once
@@ -33,10 +34,10 @@ struct Recipe {
   Published published{std::nan(""), std::nan(""), std::nan("")};
   std::string source;  // of the published numbers
   std::string study;   // "cr-fwi", "ust", "nfs-inv", "fields"
-  // Of travel times: published metrics, limits that a row must keep (metric -> [least, most]), and what seeds other
-  // than 0 merge into the config.
+  // Of nfs-inv and fields: published metrics, limits that a row must keep (metric -> [least, most]), and what seeds
+  // other than 0 merge into the config.
   nlohmann::ordered_json reference, limits, other_seeds;
-  bool travel() const { return study == "nfs-inv" || study == "fields"; }
+  bool by_metrics() const { return study == "nfs-inv" || study == "fields"; }
 };
 
 // All names, in the order of the tables.
@@ -49,5 +50,10 @@ Recipe make_recipe(const std::string& name);
 // recipes_travel.cpp
 std::vector<std::string> travel_recipe_names();
 Recipe travel_recipe(const std::string& name);
+// recipes_dc.cpp
+std::vector<std::string> dc_recipe_names();
+Recipe dc_recipe(const std::string& name);
+// Its name, also in its config, with the description.
+void name_recipe(const std::string& name, Recipe& recipe);
 
 }  // namespace terrane

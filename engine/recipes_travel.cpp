@@ -260,7 +260,7 @@ const std::vector<FieldRow>& field_rows() {
                      "transform": {"type": "perturb", "scale_mps": 30}},
            "misfit": {"type": "huber", "delta": 0.5, "normalize": "std"},
            "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}},
-           "score_region": {"x_m": 0, "z_m": 0, "radius_m": 0.049}})",
+           "score_region": {"type": "disc", "x_m": 0, "z_m": 0, "radius_m": 0.049}})",
        {{"region_correlation", {0.88, 1}}}},
   };
   return rows;
@@ -288,12 +288,7 @@ Recipe travel_recipe(const std::string& name) {
     r.limits = row.limits;
     r.config = Json::parse(row.config);
   }
-  r.name = name;
-  std::string flat = name;
-  for (char& c : flat) c = c == '/' ? '-' : c;
-  Json config{{"task", "invert"}, {"name", flat}, {"description", r.title}};
-  config.merge_patch(r.config);
-  r.config = config;
+  name_recipe(name, r);
   return r;
 }
 

@@ -55,6 +55,7 @@ enum class KeyKind {
   component,  // an object of `slot`; the type name alone stands for its defaults; `words` are other accepted strings
   component_list,  // a list of them
   pairs,           // a list of [integer, integer]
+  quads,           // a list of [integer, integer, integer, integer]
   groups,          // {"<parameter group>": {"lr": number}}
   free             // anything
 };

@@ -13,9 +13,10 @@ std::vector<Key> field_keys(std::vector<Key> own, std::string_view transform) {
   std::vector<Key> keys = {{.name = "property",
                             .kind = K::choice,
                             .fallback = "\"vp\"",
-                            .help = "what the field stands for",
-                            .words = "vp slowness",
-                            .later = "vs density conductivity resistivity"}};
+                            .help = "what the field stands for; log-conductivity (the default of resistivity "
+                                    "surveys): all of the maps, regularizers and bounds act on ln(sigma)",
+                            .words = "vp slowness conductivity resistivity log-conductivity",
+                            .later = "vs density"}};
   keys.insert(keys.end(), own.begin(), own.end());
   keys.push_back({.name = "transform",
                   .kind = K::component,
@@ -268,7 +269,15 @@ std::vector<Component> field_rows() {
          .fallback = "null",
          .help = "for each input of the network its column in the first weight of the file; null: in order",
          .example = "[1, 0]",
-         .min = 0}}},
+         .min = 0},
+        {.name = "signs",
+         .kind = K::integers,
+         .fallback = "null",
+         .help = "for each input of the network 1, or -1 where its column is to be negated (an axis that points the "
+                 "other way)",
+         .example = "[-1, 1]",
+         .min = -1,
+         .max = 1}}},
       {"prefit",
        "",
        "fit of the field to the start model",
@@ -284,14 +293,14 @@ std::vector<Component> transform_rows() {
                 .quantity = Q::velocity,
                 .min = 0,
                 .min_open = true,
-                .also = {Q::slowness}};
+                .also = {Q::slowness, Q::conductivity, Q::resistivity}};
   const Key high{.name = "max",
                  .help = "largest value",
                  .example = "4600",
                  .quantity = Q::velocity,
                  .min = 0,
                  .min_open = true,
-                 .also = {Q::slowness}};
+                 .also = {Q::slowness, Q::conductivity, Q::resistivity}};
   const Key around{.name = "around",
                    .kind = K::choice,
                    .fallback = "\"start_model\"",
@@ -305,12 +314,13 @@ std::vector<Component> transform_rows() {
        "m = start model + scale * F",
        {{.name = "scale",
          .fallback = "null",
-         .help = "change of the model per unit of output; null: 1000 m/s, or 1e-4 s/m",
+         .help = "change of the model per unit of output; null: 1000 m/s, 1e-4 s/m, 0.01 S/m, 100 ohm m; of "
+                 "log-conductivity 1 (a plain number)",
          .example = "1000",
          .quantity = Q::velocity,
          .min = 0,
          .min_open = true,
-         .also = {Q::slowness}},
+         .also = {Q::slowness, Q::conductivity, Q::resistivity, Q::none}},
         around}},
       {"transform",
        "bounded",
@@ -336,15 +346,16 @@ std::vector<Component> transform_rows() {
          .help = "value at output 0",
          .example = "3000",
          .quantity = Q::velocity,
-         .also = {Q::slowness}},
+         .also = {Q::slowness, Q::conductivity, Q::resistivity}},
         {.name = "scale",
          .fallback = "null",
-         .help = "change of the model per unit of output; null: 1000 m/s, or 1e-4 s/m",
+         .help = "change of the model per unit of output; null: 1000 m/s, 1e-4 s/m, 0.01 S/m, 100 ohm m; of "
+                 "log-conductivity 1 (a plain number)",
          .example = "1000",
          .quantity = Q::velocity,
          .min = 0,
          .min_open = true,
-         .also = {Q::slowness}}}},
+         .also = {Q::slowness, Q::conductivity, Q::resistivity, Q::none}}}},
       {"transform",
        "scaled-sigmoid",
        "m = scale * sigmoid(F)",

@@ -83,6 +83,11 @@ Component root_row() {
            .fallback = "null",
            .help = "where the inversion starts",
            .slot = "model"},
+          {.name = "reference_model",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "another's result, shown beside ours",
+           .slot = "model"},
           {.name = "model",
            .kind = K::component,
            .fallback = "null",
@@ -94,6 +99,12 @@ Component root_row() {
            .help = "added to the simulated data (task forward)",
            .slot = "noise"},
           {.name = "data", .kind = K::component, .help = "what is inverted", .slot = "data"},
+          {.name = "ip",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "resistivity: induced polarisation after the inversion",
+           .example = "{\"path\": \"ip.obs\"}",
+           .slot = "ip"},
           {.name = "field", .kind = K::component, .help = "what represents the model", .slot = "field"},
           {.name = "misfit",
            .kind = K::component,
@@ -104,6 +115,12 @@ Component root_row() {
            .fallback = "[]",
            .help = "terms added to the misfit",
            .slot = "regularizer"},
+          {.name = "trade_off",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "how misfit and regularizers are weighed; null: their sum",
+           .example = "{\"type\": \"convex\", \"beta\": {\"type\": \"exponential\", \"scale_iterations\": 800}}",
+           .slot = "trade_off"},
           {.name = "optimizer", .kind = K::component, .help = "how the field is changed", .slot = "optimizer"},
           {.name = "gradient",
            .kind = K::component,
@@ -125,9 +142,9 @@ Component root_row() {
           {.name = "score_region",
            .kind = K::component,
            .fallback = "null",
-           .help = "a disc in which the model errors are given as well",
-           .example = "{\"x_m\": 0.1, \"z_m\": 0.1, \"radius_m\": 0.07}",
-           .slot = "disc"},
+           .help = "a part of the model whose errors are given as well",
+           .example = "{\"type\": \"disc\", \"x_m\": 0.1, \"z_m\": 0.1, \"radius_m\": 0.07}",
+           .slot = "region"},
           {.name = "score_body",
            .kind = K::component,
            .fallback = "null",
@@ -238,7 +255,8 @@ std::vector<Component> common_rows() {
 const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
       {"invert", "recovers a model from data", "physics data field misfit optimizer",
-       "grid survey start_model true_model regularizers gradient bounds stages stop score_region score_body"},
+       "grid survey start_model true_model reference_model ip regularizers trade_off gradient bounds stages stop "
+       "score_region score_body"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
       {"reproduce", "runs published cases and compares with the published errors", "recipe",
        "tolerance seeds settings"},
@@ -256,8 +274,8 @@ std::string_view foreign_sections() {
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "field") return "decoder";
-  if (slot == "physics") return "dc-2.5d dc-3d elastic";
-  if (slot == "regularizer") return "reference denoiser";
+  if (slot == "physics") return "dc-3d elastic";
+  if (slot == "regularizer") return "denoiser";
   if (slot == "optimizer") return "adamw muon";
   if (slot == "schedule") return "plateau";
   if (slot == "data") return "generated openfwi";

@@ -121,6 +121,8 @@ bool several_stages(const ReportInput& in) {
   return !in.progress.empty() && in.progress.front().stage != in.progress.back().stage;
 }
 
+const std::string& error_unit(const ReportInput& in) { return in.error_unit.empty() ? in.unit : in.error_unit; }
+
 std::string lead(const ReportInput& in) {
   std::string text;
   const ModelScore s = score(in);
@@ -134,14 +136,16 @@ std::string lead(const ReportInput& in) {
             " deep section of " + in.property + " was recovered on a grid of " + std::to_string(in.model.shape[0]) +
             " × " + std::to_string(in.model.shape[1]) + " nodes" +
             (in.shots > 0 ? " from " + std::to_string(in.shots) + (in.shots == 1 ? " shot" : " shots") : "") +
-            (in.times_observed.empty() ? "" : " from " + std::to_string(in.times_observed.size()) + " travel times") +
+            (in.data_observed.empty() ? ""
+                                      : " from " + std::to_string(in.data_observed.size()) +
+                                            (in.resistivity() ? " voltages" : " travel times")) +
             ". ";
   }
   if (s.known && std::isfinite(s.start_rmse)) {
     const double change = 100 * (s.rmse / s.start_rmse - 1);
-    text += "Its error against the true model is " + short_number(s.rmse) + " " + in.unit + " RMS, " +
+    text += "Its error against the true model is " + short_number(s.rmse) + " " + error_unit(in) + " RMS, " +
             format("%.0f %%", std::fabs(change)) + (change <= 0 ? " less" : " more") +
-            " than that of the start model (" + short_number(s.start_rmse) + " " + in.unit + "). ";
+            " than that of the start model (" + short_number(s.start_rmse) + " " + error_unit(in) + "). ";
   }
   const Misfit m = misfit_of(in);
   if (m.initial > 0 && std::isfinite(m.final)) {
@@ -163,7 +167,7 @@ std::string tiles(const ReportInput& in) {
   const ModelScore s = score(in);
   if (s.known) {
     const bool start = std::isfinite(s.start_rmse);
-    out += tile(short_number(s.rmse) + " " + in.unit,
+    out += tile(short_number(s.rmse) + " " + error_unit(in),
                 "model RMSE" + (start ? " (start: " + short_number(s.start_rmse) + ")" : std::string()));
     if (std::isfinite(s.ssim)) {
       out +=
@@ -177,8 +181,9 @@ std::string tiles(const ReportInput& in) {
                 std::string("of the first misfit is left") + (several_stages(in) ? " (stages differ in data)" : ""));
   }
   const Json chi2 = value_at(in.result, {"data_error", "chi2"}),
-             residual = value_at(in.result, {"data_error", "rms_s"});
+             residual = value_at(in.result, {"data_error", "rms_s"}), ip = value_at(in.result, {"ip", "chi2"});
   if (chi2.is_number()) out += tile(format("%.3f", chi2.get<double>()), "χ² per datum (1: fits to the errors)");
+  if (ip.is_number()) out += tile(format("%.3f", ip.get<double>()), "χ² of the chargeabilities");
   if (residual.is_number()) out += tile(format("%.3g ms", 1e3 * residual.get<double>()), "RMS residual");
   const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The report of a run: one HTML page without scripts or network, and the figures as PNG files.
 //
-// Everything is rebuilt from the output directory: model.npy + model.json, start_model.npy, true_model.npy,
-// data_observed*.npy, data_predicted*.npy, data_geometry.npy, coverage.npy, rays.npy, gradient_first.npy,
-// progress.jsonl, result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data (shot, receiver,
-// time). No time stamps are added: equal inputs give equal bytes.
+// Everything is rebuilt from the output directory: model.npy + model.json, start, true and reference_model.npy,
+// data_observed*.npy, data_predicted*.npy, data_std.npy, data_geometry.npy, coverage.npy, chargeability.npy, rays.npy,
+// gradient_first.npy, progress.jsonl, result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data
+// (shot, receiver, time). No time stamps are added: equal inputs give equal bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -31,20 +31,25 @@ struct ShotGather {
 
 struct ReportInput {
   std::string directory, name;
-  NdArray<float> true_model, start_model, model;       // (z, x); no shape: absent
-  NdArray<float> gradient_first;                       // (z, x), of the misfit by the property
-  NdArray<float> coverage;                             // (z, x), length of rays, travel times only
-  NdArray<float> geometry;                             // (datum, 4): source x, z, receiver x, z in m, travel times only
-  NdArray<float> rays;                                 // (point, 3): number of the ray, x, z in m
-  std::vector<float> times_observed, times_predicted;  // (datum) in s, or empty
+  NdArray<float> true_model, start_model, model;  // (z, x); no shape: absent
+  NdArray<float> reference_model;                 // (z, x), another's result
+  NdArray<float> gradient_first;                  // (z, x), of the misfit by the property
+  NdArray<float> coverage;                        // (z, x), length of rays, or sensitivity of voltages
+  NdArray<float> chargeability;                   // (z, x), in its own unit
+  // (datum, 4): source x, z, receiver x, z in m of travel times; (datum, 8): A, B, M, N of voltages, NaN at infinity.
+  NdArray<float> geometry;
+  NdArray<float> rays;                                         // (point, 3): number of the ray, x, z in m
+  std::vector<float> data_observed, data_predicted, data_std;  // (datum) in s or V, or empty
   double dz_m = 1, dx_m = 1, z0_m = 0, x0_m = 0;
   std::string property = "vp", unit = "m/s";
+  std::string error_unit;           // of the model error of the progress; empty: unit
   std::vector<ShotGather> gathers;  // a few, spread over the line
   Index shots = 0;                  // in all
   double dt_s = 0;
   std::vector<Point> sources;  // (x, z) in m
   std::vector<ProgressPoint> progress;
   nlohmann::ordered_json result, resolved;  // null when absent
+  bool resistivity() const { return geometry.shape.size() == 2 && geometry.shape[1] == 8; }
 };
 
 struct Figure {
@@ -61,6 +66,8 @@ ReportInput load_report_input(const std::string& directory);
 std::vector<Figure> make_figures(const ReportInput& input);
 // report_travel.cpp: pick curves and residuals.
 void add_travel_figures(const ReportInput& input, std::vector<Figure>& figures);
+// report_dc.cpp: pseudosections and the fit of voltages.
+void add_resistivity_figures(const ReportInput& input, std::vector<Figure>& figures);
 
 std::string make_report(const ReportInput& input);
 // Several runs side by side: a table of results, the models, the misfit curves.

@@ -126,10 +126,11 @@ Drawing panel_grid(const ModelPage& page, std::vector<ImagePanel> panels, const 
   return d;
 }
 
-// The recovered model where rays come: NaN where the coverage is below 2 % of its median.
+// The recovered model where rays come: NaN where the coverage is below 2 % of its median. Models of voltages fade
+// instead.
 Map covered_part(const ReportInput& in) {
   Map m = in.model;
-  if (!has(in.coverage) || !has(m)) return m;
+  if (!has(in.coverage) || !has(m) || in.resistivity()) return m;
   std::vector<float> lit;
   for (const float c : in.coverage.values) {
     if (c > 0) lit.push_back(c);
@@ -141,6 +142,16 @@ Map covered_part(const ReportInput& in) {
   return m;
 }
 
+// 1 where the sensitivity is above 1 % of its largest value, falling with its logarithm to 0.15 at 1e-4 of it.
+std::vector<float> opacity_of(const Map& sensitivity) {
+  std::vector<float> opacity;
+  for (const float v : sensitivity.values) {
+    const double decades = v > 0 ? std::log10(static_cast<double>(v)) : -9;
+    opacity.push_back(static_cast<float>(std::clamp(1 + 0.425 * (decades + 2), 0.15, 1.0)));
+  }
+  return opacity;
+}
+
 void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
   if (!has(in.coverage)) return;
   Map shown = in.coverage;
@@ -148,6 +159,15 @@ void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figu
   if (!(top > 0)) return;
   for (float& v : shown.values) {
     v = v > 0 ? static_cast<float>(std::log10(static_cast<double>(v) / top)) : std::numeric_limits<float>::quiet_NaN();
+  }
+  if (in.resistivity()) {
+    figures.push_back(
+        {"coverage.png", "Sensitivity",
+         "Root of the sum of squares of d(datum)/d(ln conductivity) over the standard deviation, relative to "
+         "its 99.5th percentile. The recovered model fades where it is small.",
+         panel_grid(page, {page.panel("Sensitivity", shown, Colormap::viridis, -4, 0)},
+                    "log10 of relative sensitivity")});
+    return;
   }
   ImagePanel panel = page.panel("Ray coverage", shown, Colormap::viridis, -2.5, 0);
   for (Index i = 0; !in.rays.shape.empty() && i < in.rays.shape[0]; ++i) {
@@ -177,10 +197,17 @@ void add_models(const ReportInput& in, const ModelPage& page, std::vector<Figure
   std::vector<ImagePanel> panels;
   if (has(in.true_model)) panels.push_back(page.panel("True model", in.true_model, Colormap::viridis, lo, hi));
   if (has(in.start_model)) panels.push_back(page.panel("Start model", in.start_model, Colormap::viridis, lo, hi));
+  if (has(in.reference_model))
+    panels.push_back(page.panel("Reference model", in.reference_model, Colormap::viridis, lo, hi));
   const Map shown = covered_part(in);
   if (has(in.model)) panels.push_back(page.panel("Recovered model", shown, Colormap::viridis, lo, hi));
   if (panels.empty()) return;
-  const bool travel = has(in.coverage);
+  const bool travel = has(in.coverage) && !in.resistivity(), fades = has(in.coverage) && in.resistivity();
+  std::vector<float> opacity;
+  if (fades && has(in.model)) {
+    opacity = opacity_of(in.coverage);
+    panels.back().opacity = opacity.data();
+  }
   if (travel && has(in.model)) panels.back().contours = nice_ticks(lo + 0.03 * (hi - lo), hi - 0.03 * (hi - lo), 6);
   // Two columns: the recovered model stands beside the true one.
   if (panels.size() == 3 && page.aspect() < 0.42) std::swap(panels[1], panels[2]);
@@ -188,7 +215,10 @@ void add_models(const ReportInput& in, const ModelPage& page, std::vector<Figure
   const bool marked = !panels.front().marks.empty();
   figures.push_back({"models.png", "Models",
                      "All panels share one colour scale." + page.exaggeration() +
-                         (marked ? " Red triangles: sources." : "") +
+                         (!marked            ? ""
+                          : in.resistivity() ? " Red triangles: electrodes."
+                                             : " Red triangles: sources.") +
+                         (fades ? " The recovered model fades where the data hardly see it." : "") +
                          (travel ? " White lines: equal values of the recovered model; gray: no ray comes there." : ""),
                      panel_grid(page, panels, in.property + " (" + in.unit + ")")});
 }
@@ -298,7 +328,8 @@ void add_misfit(const ReportInput& in, std::vector<Figure>& figures) {
   if (two) {
     const double margin = std::max(0.08 * (error_hi - error_lo), 1e-6 * std::max(error_hi, 1e-30));
     plot.title = "Model error (known because the data are synthetic)";
-    plot.y = {"RMSE (" + in.unit + ")", std::max(0.0, error_lo - margin), error_hi + margin};
+    plot.y = {"RMSE (" + (in.error_unit.empty() ? in.unit : in.error_unit) + ")", std::max(0.0, error_lo - margin),
+              error_hi + margin};
     plot.series = {error};
     draw_line_plot(d, {left + width + gap, 26, width, height}, plot);
   }
@@ -379,6 +410,22 @@ void add_gathers(const ReportInput& in, std::vector<Figure>& figures) {
                      d});
 }
 
+void add_chargeability(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
+  if (!has(in.chargeability)) return;
+  const double top = quantile(in.chargeability.values, 0.999, false);
+  const auto ip = in.result.is_object() ? in.result.find("ip") : in.result.end();
+  std::string unit;
+  if (in.result.is_object() && ip != in.result.end() && ip->is_object() && ip->contains("unit") &&
+      ip->at("unit").is_string())
+    unit = ip->at("unit").get<std::string>();
+  ImagePanel panel = page.panel("Chargeability", in.chargeability, Colormap::magma, 0, top > 0 ? top : 1);
+  const std::vector<float> opacity = has(in.coverage) ? opacity_of(in.coverage) : std::vector<float>();
+  if (!opacity.empty()) panel.opacity = opacity.data();
+  figures.push_back({"chargeability.png", "Induced polarisation",
+                     "Chargeability at the recovered conductivity; it fades where the data hardly see it.",
+                     panel_grid(page, {panel}, "Chargeability" + (unit.empty() ? "" : " (" + unit + ")"))});
+}
+
 void add_gradient(const ReportInput& in, const ModelPage& page, std::vector<Figure>& figures) {
   if (!has(in.gradient_first)) return;
   const double limit = quantile(in.gradient_first.values, 0.99, true);
@@ -406,12 +453,15 @@ std::vector<Figure> make_figures(const ReportInput& input) {
     add_misfit(input, figures);
     add_gathers(input, figures);
     add_travel_figures(input, figures);
+    add_resistivity_figures(input, figures);
     add_coverage(input, page, figures);
+    add_chargeability(input, page, figures);
     add_gradient(input, page, figures);
   } else {
     add_misfit(input, figures);
     add_gathers(input, figures);
     add_travel_figures(input, figures);
+    add_resistivity_figures(input, figures);
   }
   return figures;
 }

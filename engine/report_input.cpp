@@ -92,8 +92,11 @@ std::vector<ProgressPoint> read_progress(const std::string& path) {
     p.iteration = static_cast<Index>(number(row, "iteration", 0));
     p.stage = static_cast<Index>(number(row, "stage", 0));
     p.phi = number(row, "phi", number(row, "phi_data"));
-    p.model_error =
-        number(row, "model_rmse_mps", number(row, "model_rmse_s_per_m", number(child(row, "model_error"), "rmse_mps")));
+    p.model_error = unknown;
+    for (const char* key : {"model_rmse_mps", "model_rmse_s_per_m", "model_rmse_log10"}) {
+      if (!std::isfinite(p.model_error)) p.model_error = number(row, key);
+    }
+    if (!std::isfinite(p.model_error)) p.model_error = number(child(row, "model_error"), "rmse_mps");
     p.elapsed_s = number(row, "elapsed_s", 0);
     // A resumed run repeats iterations after its checkpoint: the later line counts.
     while (!points.empty() && points.back().iteration >= p.iteration) points.pop_back();
@@ -183,7 +186,7 @@ void read_gathers(Loader& loader, ReportInput& in) {
 // One value a datum, with the geometry beside it.
 void read_times(Loader& loader, ReportInput& in) {
   in.geometry = loader.map("data_geometry.npy");
-  if (in.geometry.shape.empty() || in.geometry.shape[1] != 4) {
+  if (in.geometry.shape.empty() || (in.geometry.shape[1] != 4 && in.geometry.shape[1] != 8)) {
     in.geometry = {};
     return;
   }
@@ -199,21 +202,35 @@ void read_times(Loader& loader, ReportInput& in) {
   };
   in.rays = loader.map("rays.npy");
   if (!in.rays.shape.empty() && in.rays.shape[1] != 3) in.rays = {};
-  in.times_observed = times("data_observed.npy");
-  in.times_predicted = times("data_predicted.npy");
+  in.data_observed = times("data_observed.npy");
+  in.data_predicted = times("data_predicted.npy");
+  in.data_std = times("data_std.npy");
+  // Sources of travel times, electrodes of voltages.
+  const Index places = in.resistivity() ? 4 : 1, step = in.geometry.shape[1];
   for (Index i = 0; i < in.geometry.shape[0]; ++i) {
-    const auto k = static_cast<std::size_t>(4 * i);
-    const Point p{static_cast<double>(in.geometry.values[k]), static_cast<double>(in.geometry.values[k + 1])};
-    const auto same = [&](const Point& q) { return q.x == p.x && q.y == p.y; };
-    if (in.sources.empty() || std::none_of(in.sources.begin(), in.sources.end(), same)) in.sources.push_back(p);
+    for (Index e = 0; e < places; ++e) {
+      const auto k = static_cast<std::size_t>(step * i + 2 * e);
+      const Point p{static_cast<double>(in.geometry.values[k]), static_cast<double>(in.geometry.values[k + 1])};
+      const auto same = [&](const Point& q) { return q.x == p.x && q.y == p.y; };
+      if (!std::isfinite(p.x)) continue;
+      if (std::none_of(in.sources.begin(), in.sources.end(), same)) in.sources.push_back(p);
+    }
   }
 }
 
-// Slowness is shown in s/km.
+// Slowness is shown in s/km, conductivity and resistivity as decades.
 void use_display_unit(ReportInput& in) {
+  if (in.unit == "S/m" || in.unit == "ohm m") {
+    for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model}) {
+      for (float& v : m->values) v = std::log10(v);
+    }
+    in.property = "log10 " + std::string(in.unit == "S/m" ? "conductivity" : "resistivity");
+    in.error_unit = "decades";
+    return;
+  }
   if (in.unit != "s/m") return;
   in.unit = "s/km";
-  for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.model}) {
+  for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model}) {
     for (float& v : m->values) v *= 1000;
   }
   for (ProgressPoint& p : in.progress) p.model_error *= 1000;
@@ -248,8 +265,10 @@ void drop_mismatched(ReportInput& in, std::vector<std::string>& notes) {
   };
   check(in.true_model, "true_model.npy");
   check(in.start_model, "start_model.npy");
+  check(in.reference_model, "reference_model.npy");
   check(in.gradient_first, "gradient_first.npy");
   check(in.coverage, "coverage.npy");
+  check(in.chargeability, "chargeability.npy");
 }
 
 }  // namespace
@@ -264,11 +283,13 @@ ReportInput load_report_input(const std::string& directory) {
   in.model = loader.map("model.npy");
   in.true_model = loader.map("true_model.npy");
   in.start_model = loader.map("start_model.npy");
+  in.reference_model = loader.map("reference_model.npy");
   in.gradient_first = loader.map("gradient_first.npy");
   read_geometry(loader.json("model.json"), in);
   const Json& survey = child(in.resolved, "survey");
   in.dt_s = number(survey, "dt_s", 0);
   in.coverage = loader.map("coverage.npy");
+  in.chargeability = loader.map("chargeability.npy");
   if (fs::exists(loader.path("data_geometry.npy"))) {
     read_times(loader, in);
   } else {

@@ -85,8 +85,8 @@ Axis range_axis(const std::string& label, const std::vector<Series>& series, boo
 void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
   const auto groups = by_source(in.geometry);
   const ReceiverAxis axis = receiver_axis(in.geometry);
-  const bool observed = !in.times_observed.empty(), predicted = !in.times_predicted.empty();
-  const TimeUnit unit = time_unit(observed ? in.times_observed : in.times_predicted);
+  const bool observed = !in.data_observed.empty(), predicted = !in.data_predicted.empty();
+  const TimeUnit unit = time_unit(observed ? in.data_observed : in.data_predicted);
   constexpr std::size_t shown = 8;
   LinePlot plot;
   const std::size_t count = std::min(shown, groups.size());
@@ -102,8 +102,8 @@ void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
       }
       return s;
     };
-    if (observed) plot.series.push_back(curve(in.times_observed, "observed", observed_paint, 1.5, 4));
-    if (predicted) plot.series.push_back(curve(in.times_predicted, "predicted", predicted_paint, 1.5, 0));
+    if (observed) plot.series.push_back(curve(in.data_observed, "observed", observed_paint, 1.5, 4));
+    if (predicted) plot.series.push_back(curve(in.data_predicted, "predicted", predicted_paint, 1.5, 0));
   }
   if (plot.series.empty()) return;
   plot.title = std::to_string(count) + " of " + std::to_string(groups.size()) + " sources";
@@ -117,12 +117,12 @@ void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
 
 // Residuals as source x receiver and as a histogram.
 void add_residuals(const ReportInput& in, std::vector<Figure>& figures) {
-  const std::size_t n = in.times_observed.size();
-  if (n == 0 || in.times_predicted.size() != n) return;
+  const std::size_t n = in.data_observed.size();
+  if (n == 0 || in.data_predicted.size() != n) return;
   std::vector<float> residual(n);
   double square = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    residual[i] = in.times_observed[i] - in.times_predicted[i];
+    residual[i] = in.data_observed[i] - in.data_predicted[i];
     square += static_cast<double>(residual[i]) * static_cast<double>(residual[i]);
   }
   const TimeUnit unit = time_unit(residual);
@@ -187,7 +187,7 @@ void add_residuals(const ReportInput& in, std::vector<Figure>& figures) {
 }  // namespace
 
 void add_travel_figures(const ReportInput& in, std::vector<Figure>& figures) {
-  if (in.geometry.values.empty()) return;
+  if (in.geometry.values.empty() || in.resistivity()) return;
   add_picks(in, figures);
   add_residuals(in, figures);
 }

@@ -40,7 +40,7 @@ double deviation(const std::vector<double>& v, double mean) {
 }
 
 // Mean, standard deviation, median and range of every metric over the seeds; the medians against the limits.
-Json travel_summary(const Json& table, const std::string& name) {
+Json metrics_summary(const Json& table, const std::string& name) {
   Json metrics = Json::object(), limits;
   int seeds = 0, ended = 0;
   for (const Json& row : table) {
@@ -81,8 +81,8 @@ Json summary_of(const Json& table, double tolerance) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   for (const std::string& name : names) {
-    if (make_recipe(name).travel()) {
-      cases.push_back(travel_summary(table, name));
+    if (make_recipe(name).by_metrics()) {
+      cases.push_back(metrics_summary(table, name));
       continue;
     }
     std::vector<double> mse;
@@ -177,7 +177,7 @@ Json table_json(const std::vector<TableRow>& rows, double tolerance) {
                      {"ssim_minmax", value_at(error, {"ssim", "minmax"})},
                      {"mae_km_s", mae.is_number() ? Json(mae.get<double>() / 1000) : Json(nullptr)},
                      {"region", value_at(error, {"region"})},
-                     {"metrics", row.recipe.travel() ? travel_metrics(r) : Json::object()},
+                     {"metrics", row.recipe.by_metrics() ? row_metrics(r) : Json::object()},
                      {"reference", row.recipe.reference.is_null() ? Json::object() : row.recipe.reference},
                      {"limits", row.recipe.limits.is_null() ? Json::object() : row.recipe.limits},
                      {"published",
@@ -202,7 +202,7 @@ Json table_json(const std::vector<TableRow>& rows, double tolerance) {
   return table;
 }
 
-Json travel_metrics(const Json& r) {
+Json row_metrics(const Json& r) {
   const auto scaled = [](const Json& v, double factor) {
     return v.is_number() ? Json(v.get<double>() * factor) : Json(nullptr);
   };
@@ -210,14 +210,32 @@ Json travel_metrics(const Json& r) {
   const Json slowness = value_at(error, {"rmse_s_per_m"});
   const Json body = value_at(error, {"body"});
   const Json mean = value_at(body, {"mean_s_per_m"});
-  return {{"rmse", slowness.is_number() ? scaled(slowness, 1e3) : value_at(error, {"rmse_mps"})},
+  const auto first = [](std::initializer_list<Json> values) {
+    for (const Json& v : values) {
+      if (v.is_number()) return v;
+    }
+    return Json(nullptr);
+  };
+  const Json data = value_at(r, {"data_error"});
+  const Json count = value_at(data, {"data"});
+  const double half = count.is_number() ? 0.5 * count.get<double>() : 0;
+  const bool dc = value_at(error, {"rmse_log10"}).is_number();
+  return {{"rmse", first({scaled(slowness, 1e3), value_at(error, {"rmse_mps"}), value_at(error, {"rmse_log10"})})},
           {"relative_l2", value_at(error, {"relative_l2"})},
-          {"chi2", value_at(r, {"data_error", "chi2"})},
+          {"chi2", value_at(data, {"chi2"})},
+          {"chi2_median", value_at(data, {"chi2_median"})},
+          {"ip_chi2", value_at(r, {"ip", "chi2"})},
+          {"phi_d", dc ? scaled(value_at(data, {"chi2"}), half) : Json(nullptr)},
+          {"phi_d_median", dc ? scaled(value_at(data, {"chi2_median"}), half) : Json(nullptr)},
           {"clean_chi2", value_at(r, {"data_error", "clean_chi2"})},
           {"rms_ms", scaled(value_at(r, {"data_error", "rms_s"}), 1e3)},
           {"iou", value_at(body, {"iou"})},
           {"body_mean", mean.is_number() ? scaled(mean, 1e3) : value_at(body, {"mean_mps"})},
           {"axis_deg", value_at(body, {"axis_deg"})},
+          {"dip_deg", value_at(body, {"dip_deg"})},
+          {"body_error", value_at(body, {"mean_error_log10"})},
+          {"rmse_region", value_at(error, {"region", "rmse_log10"})},
+          {"layered_rmse_region", value_at(r, {"baselines", "best-layered", "region", "rmse_log10"})},
           {"region_correlation", value_at(error, {"region", "correlation"})},
           {"constant_rmse", scaled(value_at(r, {"baselines", "best-constant", "rmse_s_per_m"}), 1e3)}};
 }
@@ -238,7 +256,7 @@ std::string table_csv(const Json& table) {
                                  "wall_s"};
   std::string text;
   for (const char* c : columns) text += std::string(c) + ",";
-  const Json names = travel_metrics(nullptr);
+  const Json names = row_metrics(nullptr);
   text += "published_mse_km2_s2,published_ssim,published_mae_km_s";
   for (const auto& [name, value] : names.items()) text += "," + name;
   text += "\n";

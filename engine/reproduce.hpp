@@ -38,7 +38,7 @@ Forecast forecast_table(const Config& config, const RunOptions& options);
 nlohmann::ordered_json table_json(const std::vector<TableRow>& rows, double tolerance);
 std::string table_csv(const nlohmann::ordered_json& table);
 // Metrics of a result.json, null where it has none, in the order of the table.
-nlohmann::ordered_json travel_metrics(const nlohmann::ordered_json& result);
+nlohmann::ordered_json row_metrics(const nlohmann::ordered_json& result);
 // table_page.cpp
 std::string table_page(const std::string& title, const std::vector<TableRow>& rows,
                        const nlohmann::ordered_json& table);

@@ -263,14 +263,17 @@ Json Resolver::component_list(const JsonNode& node, const Key& key, const std::s
   return out;
 }
 
-Json Resolver::pairs(const JsonNode& node, const Key& key, const std::string& pointer) {
-  if (!node.is_array()) return mismatch(node, "a list of pairs, [[0, 0], [0, 1]]", pointer);
+Json Resolver::tuples(const JsonNode& node, const Key& key, std::size_t size, const std::string& pointer) {
+  const std::string one = size == 2 ? "a pair of whole numbers, [0, 1]" : "four whole numbers, [0, 1, 2, 3]";
+  if (!node.is_array()) return mismatch(node, "a list, each of it " + one, pointer);
   Json out = Json::array();
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const std::string at = pointer_join(pointer, std::to_string(i));
-    const JsonNode& pair = node.items[i];
-    if (!pair.is_array() || pair.items.size() != 2) return mismatch(pair, "a pair of whole numbers, [0, 1]", at);
-    out.push_back({integer(pair.items[0], key, at), integer(pair.items[1], key, at)});
+    const JsonNode& tuple = node.items[i];
+    if (!tuple.is_array() || tuple.items.size() != size) return mismatch(tuple, one, at);
+    Json row = Json::array();
+    for (const JsonNode& item : tuple.items) row.push_back(integer(item, key, at));
+    out.push_back(row);
   }
   return out;
 }
@@ -321,7 +324,9 @@ Json Resolver::value(const JsonNode& node, const Key& key, double factor, const 
     case KeyKind::component_list:
       return component_list(node, key, pointer);
     case KeyKind::pairs:
-      return pairs(node, key, pointer);
+      return tuples(node, key, 2, pointer);
+    case KeyKind::quads:
+      return tuples(node, key, 4, pointer);
     case KeyKind::groups:
       return groups(node, pointer);
     case KeyKind::free:
@@ -363,6 +368,7 @@ Resolver::Found Resolver::find(const JsonNode& node, const Key& key, const std::
                                std::set<std::string>& used) {
   const std::string plain(key.name);
   const bool suffixed = key.quantity != Quantity::none;
+  const bool plain_too = std::find(key.also.begin(), key.also.end(), Quantity::none) != key.also.end();
   Found found;
   found.name = key.resolved_name();
   std::vector<std::string> spellings = {plain};
@@ -389,10 +395,10 @@ Resolver::Found Resolver::find(const JsonNode& node, const Key& key, const std::
   if (found.member == nullptr) return found;
   found.node = &found.member->node;
   const bool bare = found.member->key == plain;
-  if (!bare && suffixed) found.name = found.member->key;
+  if ((!bare || (plain_too && !found.node->is_object())) && suffixed) found.name = found.member->key;
   if (bare && !key.quantities().empty() && found.node->is_object()) {
     with_unit(key, pointer_join(pointer, plain), found);
-  } else if (bare && suffixed) {
+  } else if (bare && suffixed && !plain_too) {
     const std::string text = found.node->is_number() || found.node->is_array() ? found.node->plain().dump() : "1";
     std::string forms;
     for (const std::string& name : key.names()) forms += (forms.empty() ? "" : " or ") + quote(name) + ": " + text;

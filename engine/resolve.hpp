@@ -59,7 +59,7 @@ class Resolver {
   Json path(const JsonNode& node, const std::string& pointer);
   Json component(const JsonNode& node, const Key& key, const std::string& pointer);
   Json component_list(const JsonNode& node, const Key& key, const std::string& pointer);
-  Json pairs(const JsonNode& node, const Key& key, const std::string& pointer);
+  Json tuples(const JsonNode& node, const Key& key, std::size_t size, const std::string& pointer);
   Json groups(const JsonNode& node, const std::string& pointer);
   bool in_range(double number, const JsonNode& node, const Key& key, const std::string& pointer);
   Json mismatch(const JsonNode& node, const std::string& wanted, const std::string& pointer);

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "analysis/metrics.hpp"
+#include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/info.hpp"
 #include "engine/io/safetensors.hpp"
@@ -15,6 +18,7 @@
 #include "engine/output.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
+#include "engine/scores.hpp"
 #include "engine/simulation.hpp"
 #include "engine/version.hpp"
 #include "kernels/kernels.hpp"
@@ -33,9 +37,9 @@ Json phase_seconds(const Trace& trace, double io_s) {
     if (starts("mlp") || starts("gabor") || starts("multigrid") || starts("outer_product") || starts("copy_columns") ||
         starts("gemm") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
       field += entry.seconds;
-    } else if (name == "wave_forward" || name == "ray_apply" || name == "eikonal_solve") {
+    } else if (name == "wave_forward" || name == "ray_apply" || name == "eikonal_solve" || name == "dc_solve") {
       forward += entry.seconds;
-    } else if (name == "wave_adjoint" || name == "ray_adjoint" || name == "eikonal_adjoint") {
+    } else if (name == "wave_adjoint" || name == "ray_adjoint" || name == "eikonal_adjoint" || name == "dc_adjoint") {
       adjoint += entry.seconds;
     } else if (starts("adam") || starts("momentum")) {
       optimizer += entry.seconds;
@@ -131,10 +135,20 @@ class Runner {
   bool stopped() const { return options_.stop_signal != nullptr && options_.stop_signal->load() != 0; }
 
   std::vector<Index> data_shape() const { return problem_.data_shape(); }
-  // Source x, z, receiver x, z of each datum, metres.
+  // Source x, z, receiver x, z of each datum, metres; of resistivity x, z of A, B, M, N, NaN at infinity.
   void write_geometry() const {
     if (problem_.waves()) return;
     std::vector<double> rows;
+    if (!problem_.travel_times()) {
+      for (const DcDatum& d : problem_.dc.data) {
+        for (const Index e : {d.a, d.b, d.m, d.n}) {
+          const Point3 p =
+              e < 0 ? Point3{std::nan(""), std::nan(""), 0} : problem_.dc.electrodes[static_cast<std::size_t>(e)];
+          rows.insert(rows.end(), {p.x_m, p.z_m});
+        }
+      }
+      return out_.write_data("data_geometry.npy", rows, {problem_.dc.size(), 8});
+    }
     for (const TravelPair& p : problem_.travel.pairs) {
       const Point3& a = problem_.travel.sources[static_cast<std::size_t>(p.source)];
       const Point3& b = problem_.travel.receivers[static_cast<std::size_t>(p.receiver)];
@@ -147,7 +161,8 @@ class Runner {
     if (model.empty())
       throw Error(ErrorCode::config, "task forward needs a model (or a true_model)", config_.place("/model"));
     say("simulating " + (problem_.waves() ? std::to_string(problem_.shots()) + " shots"
-                                          : std::to_string(problem_.travel.data()) + " travel times"));
+                                          : std::to_string(elements(data_shape())) +
+                                                (problem_.travel_times() ? " travel times" : " voltages")));
     auto data = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
     const Json& c = config_.json();
     if (c.contains("noise")) add_noise(c.at("noise"), c.at("seed").get<std::uint64_t>(), data);
@@ -193,9 +208,11 @@ class Runner {
     }
     if (continuing_ && fs::exists(out_.file("data_observed.npy"))) return;
     out_.write_data("data_observed.npy", problem_.observed, data_shape());
+    if (!problem_.std.empty()) out_.write_data("data_std.npy", problem_.std, data_shape());
     write_geometry();
     if (!problem_.start.empty()) out_.write_model("start_model", problem_.start, problem_);
     if (!problem_.true_model.empty()) out_.write_model("true_model", problem_.true_model, problem_);
+    if (!problem_.reference.empty()) out_.write_model("reference_model", problem_.reference, problem_);
   }
 
   void loop() {
@@ -253,9 +270,8 @@ class Runner {
               {"lr", number_or_null(learning_rate() * r.rate_factor)},
               {"evaluations", r.evaluations}};
     if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
-      const auto model = inversion_->model();
-      line["model_rmse" + problem_.property->suffix()] =
-          number_or_null(rmse(std::span<const double>(model), std::span<const double>(problem_.true_model)));
+      const NamedError e = model_rmse(inversion_->model(), problem_);
+      line["model_" + e.name] = number_or_null(e.value);
     }
     line["time_s"] = r.seconds;
     line["elapsed_s"] = now_s() - start_s_;
@@ -311,20 +327,56 @@ class Runner {
     const auto predicted = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
     out_.write_data("data_predicted.npy", predicted, data_shape());
     data_error_ = data_errors(predicted);
+    invert_ip(model);
     if (!problem_.waves()) {
-      out_.write_data("coverage.npy", ray_coverage<T>(*s_, problem_, model), {problem_.grid.nz, problem_.grid.nx});
-      write_rays(model);
+      const auto coverage =
+          problem_.travel_times() ? ray_coverage<T>(*s_, problem_, model) : sensitivity<T>(*s_, problem_, model);
+      out_.write_data("coverage.npy", coverage, {problem_.grid.nz, problem_.grid.nx});
+      if (problem_.travel_times()) write_rays(model);
     }
     if (!problem_.true_model.empty()) {
       model_error_ = model_errors(model, problem_);
-      region_errors(model);
-      const Json& body = config_.json().at("score_body");
-      if (!body.is_null()) {
-        model_error_["body"] = body_errors(model, property_value(body, "threshold", *problem_.property), problem_);
-      }
+      const Json &region = config_.json().at("score_region"), &body = config_.json().at("score_body");
+      if (!region.is_null()) model_error_["region"] = region_errors(region, model, problem_);
+      if (!body.is_null()) model_error_["body"] = body_errors(body, region, model, problem_);
       baselines_ = baselines();
     }
     io_s_ += now_s() - start;
+  }
+  void invert_ip(const std::vector<double>& model) {
+    if (problem_.ip.value.empty()) return;
+    const Json& section = config_.json().at("ip");
+    say("inverting " + std::to_string(problem_.ip.value.size()) + " chargeabilities");
+    IpOptions o;
+    o.target_chi2 = section.at("chi2");
+    o.smallness = section.at("smallness");
+    o.iterations = section.at("iterations");
+    o.seed = config_.json().at("seed").template get<std::uint64_t>();
+    const IpResult r = invert_chargeability(problem_, model, o, s_->threads());
+    out_.write_data("chargeability.npy", r.chargeability, {problem_.grid.nz, problem_.grid.nx});
+    out_.write_data("ip_observed.npy", problem_.ip.value, data_shape());
+    out_.write_data("ip_predicted.npy", r.predicted, data_shape());
+    ip_ = {{"data", problem_.ip.value.size()},
+           {"source", problem_.ip.source},
+           {"unit", problem_.ip.unit.empty() ? Json(nullptr) : Json(problem_.ip.unit)},
+           {"chi2", number_or_null(r.chi2)},
+           {"start_chi2", number_or_null(r.start_chi2)},
+           {"iterations", r.iterations}};
+  }
+  // Median of chi2 over the last 200 iterations: single ones may stand on a spike.
+  Json recent_chi2() const {
+    constexpr std::size_t most = 200;
+    std::deque<double> recent;
+    std::ifstream in(out_.file("progress.jsonl"));
+    for (std::string line; std::getline(in, line);) {
+      const Json row = Json::parse(line, nullptr, false);
+      const Json chi2 = value_at(row, {"chi2"});
+      if (chi2.is_number()) recent.push_back(chi2);
+      if (recent.size() > most) recent.pop_front();
+    }
+    if (recent.empty()) return nullptr;
+    std::sort(recent.begin(), recent.end());
+    return 0.5 * (recent[(recent.size() - 1) / 2] + recent[recent.size() / 2]);
   }
   // Number of the ray, x, z of its points, metres.
   void write_rays(const std::vector<double>& model) {
@@ -345,51 +397,29 @@ class Runner {
     for (std::size_t i = 0; i < d.size(); ++i) square += (predicted[i] - d[i]) * (predicted[i] - d[i]);
     Json errors{
         {"data", d.size()},
-        {"rms_s", number_or_null(std::sqrt(square / static_cast<double>(d.size())))},
-        {"chi2", problem_.std.empty() ? Json(nullptr) : number_or_null(mean_square_residual(problem_, predicted, d))}};
+        {"rms" + std::string(suffix_of(problem_.data_quantity())),
+         number_or_null(std::sqrt(square / static_cast<double>(d.size())))},
+        {"chi2", problem_.std.empty() ? Json(nullptr) : number_or_null(mean_square_residual(problem_, predicted, d))},
+        {"chi2_median", recent_chi2()}};
     if (!problem_.std.empty() && !problem_.true_model.empty()) {
       errors["clean_chi2"] = number_or_null(
           mean_square_residual(problem_, predicted, simulate<T>(*s_, problem_, problem_.true_model, {}, 1)));
     }
     return errors;
   }
-  // Errors inside the disc of score_region, of the model and of its start.
-  void region_errors(const std::vector<double>& model) {
-    const Json& disc = config_.json().at("score_region");
-    if (disc.is_null()) return;
-    const Grid2& g = problem_.grid;
-    const double x0 = disc.at("x_m"), z0 = disc.at("z_m"), r = disc.at("radius_m");
-    double sum = 0, start = 0, absolute = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
-    Index n = 0;
-    for (Index k = 0; k < g.cells(); ++k) {
-      const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m - z0;
-      const double x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m - x0;
-      if (x * x + z * z > r * r) continue;
-      const auto i = static_cast<std::size_t>(k);
-      const double e = model[i] - problem_.true_model[i];
-      const double s = problem_.start.empty() ? std::nan("") : problem_.start[i] - problem_.true_model[i];
-      sum += e * e, start += s * s, absolute += std::abs(e), ++n;
-      const double u = model[i], v = problem_.true_model[i];
-      a += u, b += v, aa += u * u, bb += v * v, ab += u * v;
-    }
-    const auto mean = [n](double x) { return number_or_null(x / static_cast<double>(n)); };
-    const auto root = [n](double x) { return number_or_null(std::sqrt(x / static_cast<double>(n))); };
-    const std::string unit = problem_.property->suffix();
-    model_error_["region"] = {
-        {"nodes", n}, {"rmse" + unit, root(sum)}, {"mae" + unit, mean(absolute)}, {"start_rmse" + unit, root(start)}};
-    const auto count = static_cast<double>(n);
-    if (n > 1)
-      model_error_["region"]["correlation"] =
-          number_or_null((count * ab - a * b) / std::sqrt((count * aa - a * a) * (count * bb - b * b)));
-  }
   // What a method must beat: the start model and the best models of one and two numbers.
   Json baselines() const {
     Json fit{{"of", "true_model"}, {"water_depth_m", 0.0}};
     Json b;
     if (!problem_.start.empty()) b["start_model"] = model_errors(problem_.start, problem_);
-    for (const char* type : {"best-constant", "best-linear"}) {
+    const Json& region = config_.json().at("score_region");
+    std::vector<const char*> types = {"best-constant", "best-linear"};
+    if (problem_.property->electric()) types.push_back("best-layered");
+    for (const char* type : types) {
       fit["type"] = type;
-      b[type] = model_errors(build_model(config_, fit, "/", problem_.grid, &problem_.true_model), problem_);
+      const auto model = build_model(config_, fit, "/", problem_.grid, &problem_.true_model);
+      b[type] = model_errors(model, problem_);
+      if (!region.is_null()) b[type]["region"] = region_errors(region, model, problem_);
     }
     return b;
   }
@@ -430,6 +460,7 @@ class Runner {
     r["iterations"] = inversion_ ? Json(inversion_->iteration()) : Json(nullptr);
     r["misfit"] = misfit_section();
     if (!data_error_.is_null()) r["data_error"] = data_error_;
+    if (!ip_.is_null()) r["ip"] = ip_;
     r["model_error"] = model_error_;
     if (!model_error_at_.empty()) r["model_error_at"] = model_error_at_;
     r["baselines"] = baselines_;
@@ -504,7 +535,8 @@ class Runner {
   std::string stop_reason_, description_;
   double last_phi_ = std::numeric_limits<double>::quiet_NaN();
   Index last_checkpoint_ = -1, forecast_bytes_ = 0;
-  Json model_error_, data_error_, baselines_, model_error_at_ = Json::object(), resumed_at_ = Json::array(), result_;
+  Json model_error_, data_error_, ip_, baselines_, model_error_at_ = Json::object(), resumed_at_ = Json::array(),
+                                                   result_;
 };
 
 std::string precision_of(const Config& config) {

@@ -85,6 +85,7 @@ Json bare_schema(const Key& key) {
     case KeyKind::component_list:
       return list_of(slot_schema(key));
     case KeyKind::pairs:
+    case KeyKind::quads:
       return list_of(list_of({{"type", "integer"}}));
     case KeyKind::groups:
       return {{"type", "object"},

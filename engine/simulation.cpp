@@ -8,6 +8,7 @@
 #include "kernels/runtime/random.hpp"
 #include "physics/eikonal/eikonal_op.hpp"
 #include "physics/eikonal/ray_path.hpp"
+#include "physics/resistivity/resistivity_op.hpp"
 #include "physics/straight_ray/straight_ray_op.hpp"
 
 namespace terrane {
@@ -21,6 +22,9 @@ Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>
   } else if (p.physics == PhysicsType::eikonal) {
     operation_ =
         std::make_shared<EikonalOp<T>>(std::make_shared<Eikonal<T>>(s, Grid3::of(p.grid), p.travel, p.eikonal), keep);
+  } else if (p.physics == PhysicsType::dc_2d) {
+    operation_ =
+        std::make_shared<ResistivityOp<T>>(std::make_shared<Resistivity<T>>(p.mesh, p.dc, p.resistivity), keep);
   } else {
     const auto wave = std::make_shared<AcousticWave<T>>(s, p.grid, p.survey, p.wave, batch);
     plan_ = &wave->plan();
@@ -106,6 +110,30 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
 }
 
 template <class T>
+std::vector<double> sensitivity(Stream& s, const Problem& p, const std::vector<double>& model) {
+  const Resistivity<T> dc(p.mesh, p.dc, p.resistivity);
+  const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
+  const Buffer<T> data(s, p.dc.size());
+  ResistivityState state;
+  dc.forward(s, m.data(), data.data(), true, state);
+  const auto predicted = to_host(s, data.data(), p.dc.size());
+  const auto jacobian = dc.jacobian(s, state);
+  std::vector<double> sum(model.size(), 0.0);
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    const double weight =
+        1 / (p.std.empty() ? std::max(std::abs(static_cast<double>(predicted[i])), 1e-300) : p.std[i]);
+    for (std::size_t k = 0; k < sum.size(); ++k) {
+      const double logarithmic = p.property->logarithmic ? 1 : model[k];
+      const double j = weight * logarithmic * jacobian[i * sum.size() + k];
+      sum[k] += j * j;
+    }
+  }
+  const double largest = *std::max_element(sum.begin(), sum.end());
+  for (double& v : sum) v = largest > 0 ? std::sqrt(v / largest) : 0;
+  return sum;
+}
+
+template <class T>
 std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::vector<double>& model) {
   const Simulation<T> simulation(s, problem, {}, 1);
   Tape<T> tape(s);
@@ -184,6 +212,8 @@ template std::vector<double> illumination<float>(Stream&, const Problem&, const 
                                                  const std::vector<double>&, Index, std::uint64_t);
 template std::vector<double> illumination<double>(Stream&, const Problem&, const std::vector<double>&,
                                                   const std::vector<double>&, Index, std::uint64_t);
+template std::vector<double> sensitivity<float>(Stream&, const Problem&, const std::vector<double>&);
+template std::vector<double> sensitivity<double>(Stream&, const Problem&, const std::vector<double>&);
 template std::vector<double> ray_coverage<float>(Stream&, const Problem&, const std::vector<double>&);
 template std::vector<double> ray_coverage<double>(Stream&, const Problem&, const std::vector<double>&);
 template std::vector<std::vector<Position>> ray_paths<float>(Stream&, const Problem&, const std::vector<double>&,

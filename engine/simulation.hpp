@@ -20,16 +20,16 @@ class Simulation {
   // `wavelet` (nt): of waves, empty elsewhere. keep = false: forward only, no derivatives.
   Simulation(Stream& s, const Problem& problem, const std::vector<double>& wavelet, Index batch, bool keep = true);
 
-  // Data of the batch: (batch, receivers, nt), or (pairs).
+  // Data of the batch: (batch, receivers, nt), or (data).
   Var record(Tape<T>& tape, Var model) const;
-  // The shots of the next forward call, `batch` of them; nothing to choose for travel times.
+  // The shots of the next forward call, `batch` of them; waves only.
   void select(const std::vector<Index>& shots) const { selection_->shots = shots; }
   Index batch() const { return batch_; }
   const ForwardOperator<T>& operation() const { return *operation_; }
   std::string describe() const { return operation_->describe(); }
-  // How wave fields are kept, "" for travel times.
+  // How wave fields are kept, "" elsewhere.
   std::string storage() const { return plan_ == nullptr ? "" : std::string(to_string(plan_->storage.policy)); }
-  const WavePlan* wave_plan() const { return plan_; }  // null for travel times
+  const WavePlan* wave_plan() const { return plan_; }  // null elsewhere
 
  private:
   Index batch_;
@@ -39,7 +39,7 @@ class Simulation {
   const WavePlan* plan_ = nullptr;  // of operation_
 };
 
-// Data of `model` for all shots, (shots, receivers, nt) or (pairs), on the stream's device, `batch` shots at a time.
+// Data of `model` for all shots, (shots, receivers, nt) or (data), on the stream's device, `batch` shots at a time.
 template <class T>
 std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
                              const std::vector<double>& wavelet, Index batch);
@@ -48,6 +48,11 @@ std::vector<double> simulate(Stream& s, const Problem& problem, const std::vecto
 template <class T>
 std::vector<double> illumination(Stream& s, const Problem& problem, const std::vector<double>& model,
                                  const std::vector<double>& wavelet, Index batch, std::uint64_t seed);
+
+// Resistivity only: sqrt(sum_i (d d_i / d ln sigma / std_i)^2) over its largest value, (nz, nx), std the |d_i| where it
+// is not known: what the data see.
+template <class T>
+std::vector<double> sensitivity(Stream& s, const Problem& problem, const std::vector<double>& model);
 
 // Sum over all data of |d t / d slowness|, (nz, nx) in metres: how much ray crosses a cell. Travel times only.
 template <class T>

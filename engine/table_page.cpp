@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/figure.hpp"
+#include "engine/json.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
 
@@ -29,7 +30,7 @@ struct Loaded {
 };
 
 std::string model_title(const Loaded& l) {
-  if (l.row->recipe.travel()) {
+  if (l.row->recipe.by_metrics()) {
     const Json& m = l.numbers->at("metrics");
     return l.row->recipe.method + (l.row->seed != 0 ? ", seed " + std::to_string(l.row->seed) : "") + ": " +
            digits(m.at("rmse").is_null() ? m.at("chi2") : m.at("rmse"), "%.3f");
@@ -117,7 +118,7 @@ Drawing profiles_figure(const std::vector<const Loaded*>& rows) {
 }
 
 std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
-  if (std::all_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.recipe.travel(); })) return "";
+  if (std::all_of(rows.begin(), rows.end(), [](const TableRow& r) { return r.recipe.by_metrics(); })) return "";
   bool region = false;
   for (const Json& n : table) region = region || !n.at("region").is_null();
   std::string body =
@@ -136,7 +137,7 @@ std::string number_table(const std::vector<TableRow>& rows, const Json& table) {
   };
   for (std::size_t k = 0; k < rows.size(); ++k) {
     const Recipe& r = rows[k].recipe;
-    if (r.travel()) continue;
+    if (r.by_metrics()) continue;
     const Json& n = table[k];
     const Json& p = n.at("published");
     const Json &first = n.at("misfit_initial"), &last = n.at("misfit_final");
@@ -170,21 +171,35 @@ constexpr MetricColumn metric_columns[] = {{"rmse", "RMSE", "%.4f"},
                                            {"iou", "IoU", "%.3f"},
                                            {"body_mean", "mean in body", "%.3f"},
                                            {"axis_deg", "axis (°)", "%.2f"},
+                                           {"ip_chi2", "χ² of IP", "%.4f"},
+                                           {"phi_d", "φ_d", "%.1f"},
+                                           {"phi_d_median", "φ_d, median of 200", "%.1f"},
+                                           {"rmse_region", "RMSE in region", "%.4f"},
+                                           {"body_error", "error in body", "%.3f"},
+                                           {"dip_deg", "dip (°)", "%.1f"},
                                            {"region_correlation", "correlation", "%.3f"},
-                                           {"constant_rmse", "best constant", "%.4f"}};
+                                           {"constant_rmse", "best constant", "%.4f"},
+                                           {"layered_rmse_region", "best layered, in region", "%.4f"}};
 
 // One line a run, then mean and standard deviation of its seeds, then the published numbers.
-std::string travel_table(const std::vector<TableRow>& rows, const Json& table) {
+std::string metrics_table(const std::vector<TableRow>& rows, const Json& table) {
   std::string head, body;
-  for (const MetricColumn& c : metric_columns) head += "<th class=\"n\">" + std::string(c.title) + "</th>";
-  const auto cells = [](const auto& value) {
+  std::vector<MetricColumn> columns;  // those that a row has
+  for (const MetricColumn& c : metric_columns) {
+    const bool any = std::any_of(table.begin(), table.end(), [&](const Json& row) {
+      return value_at(row, {"metrics", c.key}).is_number();
+    });
+    if (any) columns.push_back(c);
+  }
+  for (const MetricColumn& c : columns) head += "<th class=\"n\">" + std::string(c.title) + "</th>";
+  const auto cells = [&](const auto& value) {
     std::string text;
-    for (const MetricColumn& c : metric_columns) text += "<td class=\"n\">" + value(c) + "</td>";
+    for (const MetricColumn& c : columns) text += "<td class=\"n\">" + value(c) + "</td>";
     return text;
   };
   for (std::size_t k = 0; k < rows.size(); ++k) {
     const Recipe& r = rows[k].recipe;
-    if (!r.travel()) continue;
+    if (!r.by_metrics()) continue;
     const Json& n = table[k];
     body += "<tr><td>" + html_escape(r.name) + "</td><td>" + html_escape(r.title) + "</td><td class=\"n\">" +
             std::to_string(rows[k].seed) + "</td><td>" + html_escape(n.at("status").get<std::string>()) + "</td>" +
@@ -216,9 +231,10 @@ std::string travel_table(const std::vector<TableRow>& rows, const Json& table) {
             "<td></td><td></td></tr>\n";
   }
   if (body.empty()) return "";
-  return "<div style=\"overflow-x:auto\"><table style=\"margin-top:14px\"><caption>Slowness in s/km, velocity in m/s. "
-         "χ² "
-         "is per datum; \"clean\" compares with the data before noise. A single seed is not a finding.</caption>\n"
+  return "<div style=\"overflow-x:auto\"><table style=\"margin-top:14px\"><caption>Slowness in s/km, velocity in m/s, "
+         "errors of "
+         "conductivity in decades. χ² is per datum; \"clean\" compares with the data before noise. A single seed is "
+         "not a finding.</caption>\n"
          "<tr><th>recipe</th><th>row</th><th class=\"n\">seed</th><th>status</th>" +
          head + "<th class=\"n\">iterations</th><th class=\"n\">time (s)</th></tr>\n" + body + "</table></div>\n";
 }
@@ -243,7 +259,7 @@ std::string table_page(const std::string& title, const std::vector<TableRow>& ro
                      " rows have ended. A bold error is at or below the published one. Observed data come from the "
                      "solver of the inversion unless the row says otherwise. A method that does not beat the best "
                      "constant or the best linear model has recovered nothing that a well would not tell.</p>\n" +
-                     number_table(rows, table) + travel_table(rows, table);
+                     number_table(rows, table) + metrics_table(rows, table);
   std::map<std::string, std::vector<const Loaded*>> models;
   std::vector<std::string> order;
   for (const Loaded& l : loaded) {
@@ -254,8 +270,8 @@ std::string table_page(const std::string& title, const std::vector<TableRow>& ro
     const auto& all = models[model];
     body += "<h2>" + html_escape(model) + "</h2>\n<figure>" + models_figure(all).svg("recovered models of " + model) +
             "<figcaption>Recovered models on the colour scale of the true one; the number is the " +
-            (all[0]->row->recipe.travel() ? "RMSE." : "MSE in (km/s)<sup>2</sup>.") + "</figcaption></figure>\n";
-    if (all[0]->row->recipe.travel()) continue;
+            (all[0]->row->recipe.by_metrics() ? "RMSE." : "MSE in (km/s)<sup>2</sup>.") + "</figcaption></figure>\n";
+    if (all[0]->row->recipe.by_metrics()) continue;
     std::vector<std::string> starts;
     for (const Loaded* l : all) {
       if (std::find(starts.begin(), starts.end(), l->row->recipe.start) == starts.end()) {

@@ -7,7 +7,7 @@
 
 #include "engine/io/npy.hpp"
 #include "engine/io/picks.hpp"
-#include "engine/problem.hpp"
+#include "engine/measured.hpp"
 
 namespace terrane {
 
@@ -53,14 +53,6 @@ void check_inside(const Problem& p, const std::string& path) {
   }
 }
 
-double time_factor(const Json& unit) {
-  if (unit.is_null()) return 1;
-  const double factor = unit_factor(Quantity::time, unit.get<std::string>());
-  if (factor > 0) return factor;
-  throw Error(ErrorCode::config,
-              "/data/unit: " + unit.dump() + " is no unit of a time: write one of " + units_of(Quantity::time));
-}
-
 // One value a pair of the survey, in the unit of the config. Pairs without a datum leave the survey.
 void read_times(const Json& data, Problem& p) {
   const std::string path = data.at("path");
@@ -71,7 +63,7 @@ void read_times(const Json& data, Problem& p) {
                     " pairs (source by source)",
                 path);
   }
-  const double factor = time_factor(data.at("unit"));
+  const double factor = data_unit(data, Quantity::time);
   const Json& reference = data.at("relative_to_mps");
   std::vector<TravelPair> kept;
   for (std::size_t i = 0; i < a.values.size(); ++i) {
@@ -98,73 +90,17 @@ void read_times(const Json& data, Problem& p) {
   p.travel.pairs = kept;
 }
 
-void read_mask(const Json& data, Problem& p) {
-  if (data.at("mask").is_null()) return;
-  const std::string path = data.at("mask");
-  const auto m = read_npy<double>(path);
-  if (m.values.size() != p.observed.size()) {
-    throw Error(
-        ErrorCode::data,
-        "the mask has shape " + shape_text(m.shape) + ", but there are " + std::to_string(p.observed.size()) + " data",
-        path);
-  }
-  for (const double w : m.values) {
-    if (!(w >= 0 && w <= 1)) throw Error(ErrorCode::data, "a weight lies outside 0 to 1", path);
-  }
-  p.mask = m.values;
-}
-
-// sqrt((relative |d|)^2 + floor^2), or what the file says.
-void set_std(const Json& std, std::vector<double> from_file, const std::string& path, Problem& p) {
-  if (std.is_object()) {
-    const double relative = std.at("relative"), floor = std.at("floor_s");
-    p.std.clear();
-    for (std::size_t i = 0; i < p.observed.size(); ++i) {
-      p.std.push_back(std::hypot(relative * p.observed[i], floor));
-      if (p.std.back() > 0) continue;
-      throw Error(ErrorCode::config,
-                  "/data/std: datum " + std::to_string(i) + " has standard deviation 0: give floor_s");
-    }
-    return;
-  }
-  if (std.is_string() && from_file.empty()) {
-    throw Error(ErrorCode::data,
-                "the file has no column of standard deviations: write \"std\": {\"floor_s\": 0.001} or the like", path);
-  }
-  p.std = std::move(from_file);
-}
-
-// Depth of a line through (x, z), level beyond its ends.
-double surface_at(const std::vector<std::pair<double, double>>& line, double x) {
-  if (x <= line.front().first) return line.front().second;
-  for (std::size_t i = 1; i < line.size(); ++i) {
-    if (x > line[i].first) continue;
-    const double t = (x - line[i - 1].first) / (line[i].first - line[i - 1].first);
-    return line[i - 1].second + t * (line[i].second - line[i - 1].second);
-  }
-  return line.back().second;
-}
-
 std::vector<std::uint8_t> air_above(const Json& surface, const Problem& p) {
   if (surface.is_null()) return {};
-  std::vector<std::pair<double, double>> line;
-  if (surface.is_string()) {
-    for (const auto* list : {&p.travel.sources, &p.travel.receivers}) {
-      for (const Point3& s : *list) line.emplace_back(s.x_m, s.z_m);
-    }
-  } else {
-    const auto x = surface.at("x_m").get<std::vector<double>>(), z = surface.at("z_m").get<std::vector<double>>();
-    for (std::size_t i = 0; i < x.size(); ++i) line.emplace_back(x[i], z.size() == 1 ? z[0] : z.at(i));
-  }
-  std::sort(line.begin(), line.end());  // of sensors at one place the highest counts
-  line.erase(std::unique(line.begin(), line.end(), [](const auto& a, const auto& b) { return a.first == b.first; }),
-             line.end());
+  std::vector<Point3> sensors = p.travel.sources;
+  sensors.insert(sensors.end(), p.travel.receivers.begin(), p.travel.receivers.end());
+  const auto line = surface_line(surface, sensors);
   const Grid2& g = p.grid;
   std::vector<std::uint8_t> air(static_cast<std::size_t>(g.cells()), 0);
   for (Index k = 0; k < g.cells(); ++k) {
     const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m,
                  x = g.x0_m + static_cast<double>(k % g.nx) * g.dx_m;
-    air[static_cast<std::size_t>(k)] = z < surface_at(line, x) - 1e-6 * g.dz_m ? 1 : 0;
+    air[static_cast<std::size_t>(k)] = z < depth_of(line, x) - 1e-6 * g.dz_m ? 1 : 0;
   }
   return air;
 }
@@ -194,7 +130,7 @@ void build_travel(const Config& config, Problem& p) {
     }
   }
   if (from_file && !p.observed.empty()) {
-    set_std(c.at("data").at("std"), std, p.observed_source, p);
+    set_std(c.at("data").at("std"), Quantity::time, std, p.observed_source, p);
     read_mask(c.at("data"), p);
   }
   const Json& physics = c.at("physics");
@@ -232,34 +168,14 @@ Json grid_for_picks(const Json& config) {
     x0 = std::min(x0, p.x_m), x1 = std::max(x1, p.x_m);
     z0 = std::min(z0, p.z_m), z1 = std::max(z1, p.z_m);
   }
-  // Distance of each sensor to its nearest neighbour.
-  std::vector<double> gaps;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    double near = 0;
-    for (std::size_t j = 0; j < all.size(); ++j) {
-      const double d = std::hypot(all[i].x_m - all[j].x_m, all[i].z_m - all[j].z_m);
-      if (d > 0 && (near == 0 || d < near)) near = d;
-    }
-    if (near > 0) gaps.push_back(near);
-  }
-  if (gaps.empty())
-    throw Error(ErrorCode::data, "all sensors lie at one place: no grid can be chosen", data.at("path"));
-  std::nth_element(gaps.begin(), gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2), gaps.end());
   const double length = x1 - x0, height = z1 - z0, widest = std::max(length, height);
-  double h = std::max(gaps[gaps.size() / 2] / 3, widest / 300);
-  // Two digits, so that the grid can be quoted.
-  const auto quoted = [](const char* pattern, double v) {
-    char text[40];
-    std::snprintf(text, sizeof text, pattern, v);
-    return std::strtod(text, nullptr);
-  };
-  h = quoted("%.2g", h);
+  const double h = quoted(std::max(median_spacing(all, data.at("path")) / 3, widest / 300));
   // Sensors along a line look down to about a third of its length; between boreholes or around a ring the margin is
   // one tenth.
   const bool line = height < 0.2 * length;
   const double margin = line ? 4 * h : 0.05 * widest;
-  const double left = quoted("%.10g", std::floor((x0 - margin) / h) * h);
-  const double top = quoted("%.10g", std::floor((z0 - (line ? 2 * h : margin)) / h) * h);
+  const double left = quoted(std::floor((x0 - margin) / h) * h, 10);
+  const double top = quoted(std::floor((z0 - (line ? 2 * h : margin)) / h) * h, 10);
   const double right = x1 + margin, bottom = line ? z1 + length / 3 : z1 + margin;
   return {{"nz", static_cast<Index>(std::ceil((bottom - top) / h)) + 1},
           {"nx", static_cast<Index>(std::ceil((right - left) / h)) + 1},

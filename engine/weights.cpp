@@ -41,6 +41,17 @@ bool natural_less(const std::string& a, const std::string& b) {
   return a.size() - i < b.size() - j;
 }
 
+// theta: the first weight (outputs, inputs).
+void negate_columns(const Json& signs, const MlpLayer& layer, std::vector<double>& theta) {
+  if (signs.is_null()) return;
+  const auto s = signs.get<std::vector<Index>>();
+  if (static_cast<Index>(s.size()) != layer.n_in || std::count(s.begin(), s.end(), Index{0}) > 0) {
+    throw Error(ErrorCode::config, "/field/initial_weights/signs: must be 1 or -1 for each of the " +
+                                       std::to_string(layer.n_in) + " inputs");
+  }
+  for (std::size_t i = 0; i < theta.size(); ++i) theta[i] *= static_cast<double>(s[i % s.size()]);
+}
+
 }  // namespace
 
 std::vector<double> read_weights(const Json& section, const MlpShape& network, Index parameters) {
@@ -49,11 +60,12 @@ std::vector<double> read_weights(const Json& section, const MlpShape& network, I
   const Json& columns = section.at("columns");
   if (const auto theta = tensors.find("theta"); theta != tensors.end()) {
     auto values = values_of(theta->second);
-    if (static_cast<Index>(values.size()) != parameters || !columns.is_null()) {
+    const bool ordered = !columns.is_null() || !section.at("signs").is_null();
+    if (static_cast<Index>(values.size()) != parameters || ordered) {
       throw Error(ErrorCode::data,
-                  columns.is_null() ? "the file holds " + std::to_string(values.size()) + " parameters, the field " +
-                                          std::to_string(parameters) + ": the run had another field or grid"
-                                    : "\"columns\" belongs to files with one tensor per layer",
+                  !ordered ? "the file holds " + std::to_string(values.size()) + " parameters, the field " +
+                                 std::to_string(parameters) + ": the run had another field or grid"
+                           : "\"columns\" and \"signs\" belong to files with one tensor per layer",
                   path);
     }
     return values;
@@ -97,8 +109,10 @@ std::vector<double> read_weights(const Json& section, const MlpShape& network, I
       for (Index o = 0; o < layer.n_out; ++o) {
         for (const Index c : order) theta.push_back(w[static_cast<std::size_t>(o * layer.n_in + c)]);
       }
+      negate_columns(section.at("signs"), layer, theta);
     } else {
       theta.insert(theta.end(), w.begin(), w.end());
+      if (l == 0) negate_columns(section.at("signs"), layer, theta);
     }
     theta.insert(theta.end(), b.begin(), b.end());
   }

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "engine/io/file.hpp"
-#include "engine/io/text.hpp"
+#include "engine/io/text_rows.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -19,8 +19,6 @@ std::string join(const std::vector<std::string>& words) {
   for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
   return text;
 }
-
-std::string plural(Index n, const std::string& what) { return std::to_string(n) + " " + what + (n == 1 ? "" : "s"); }
 
 // --- tokens with units -----------------------------------------------------------------------------------------------
 enum class Quantity { any, length, time, voltage, current, resistance, resistivity, deviation };
@@ -143,7 +141,7 @@ class Parser {
     const Count sensors = count("sensors");
     if (sensors.n < 1) fail(sensors.line, "the file has no sensors; the first number is how many there are");
     table_.sensors = points(sensors, "sensor");
-    rows_before_ = "the " + plural(sensors.n, "sensor") + " that line " + std::to_string(sensors.line) + " announces";
+    rows_before_ = "the " + counted(sensors.n, "sensor") + " that line " + std::to_string(sensors.line) + " announces";
     const Count data = count("data");
     table_.data = data.n;
     read_data(data);
@@ -192,7 +190,7 @@ class Parser {
     const std::string_view t = tokens_[0];
     const auto [end, problem] = std::from_chars(t.data(), t.data() + t.size(), n);
     if (tokens_.size() > 1 || problem != std::errc{} || end != t.data() + t.size() || n < 0) {
-      const std::string found = tokens_.size() > 1 ? plural(static_cast<Index>(tokens_.size()), "value") : quoted(t);
+      const std::string found = tokens_.size() > 1 ? counted(static_cast<Index>(tokens_.size()), "value") : quoted(t);
       fail(line.number,
            "expected the number of " + what + " alone on its line, found " + found +
                (rows_before_.empty() ? "; is this a file of sensors and data?"
@@ -200,7 +198,7 @@ class Parser {
     }
     const Index left = last_line() - line.number;
     if (n > left) {
-      fail(line.number, "this announces " + std::to_string(n) + " " + what + ", but " + plural(left, "line") +
+      fail(line.number, "this announces " + std::to_string(n) + " " + what + ", but " + counted(left, "line") +
                             " follow; correct the number, or the file is cut short: copy it again");
     }
     comments_.clear();
@@ -219,7 +217,7 @@ class Parser {
     }
     if (width > 0 && tokens_.size() != width) {
       for (const std::string_view t : tokens_) number(t, row_->number);  // commas between values are likelier
-      fail(row_->number, "expected " + plural(static_cast<Index>(width), "value") + " (" + names + ") for " +
+      fail(row_->number, "expected " + counted(static_cast<Index>(width), "value") + " (" + names + ") for " +
                              announced() + ", found " + std::to_string(tokens_.size()) +
                              "; correct this line, the column names or the number");
     }
@@ -344,8 +342,8 @@ class Parser {
     }
     if (header == nullptr && wrong != nullptr) {
       fail(row_->number, "line " + std::to_string(wrong->number) + " names " +
-                             plural(static_cast<Index>(split(wrong->comment).size()), "column") + ", this line has " +
-                             plural(static_cast<Index>(tokens_.size()), "value") + "; make them agree");
+                             counted(static_cast<Index>(split(wrong->comment).size()), "column") + ", this line has " +
+                             counted(static_cast<Index>(tokens_.size()), "value") + "; make them agree");
     }
     if (header == nullptr) {
       fail(row_->number, "the columns have no names; add a line like \"# s g t\" below the number of data in line " +

@@ -11,6 +11,8 @@
 
 #include "engine/checkpoint.hpp"
 #include "engine/io/bert.hpp"
+#include "engine/io/dc_data.hpp"
+#include "engine/io/dc_info.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
@@ -275,6 +277,7 @@ Json sensor_table(const std::string& path, const std::string& bytes, bool verbos
     if (verbose) out["values"][table.columns[c]] = to_json(s);
   }
   if (picks) pick_facts(table, path, out, suspicious);
+  if (!picks && table.data > 0) dc_facts(bytes, path, out, suspicious);
   out["suspicious"] = suspicious;
   return out;
 }
@@ -388,15 +391,19 @@ Json by_content(const std::string& path, bool verbose) {
       size < (Index{64} << 20)) {
     return json(path, read_file(path));
   }
-  if (first != std::string::npos && (start[first] == '#' || (start[first] >= '0' && start[first] <= '9')) &&
-      size < text_limit_bytes) {
+  if (first != std::string::npos && start.find('\0') == std::string::npos && size < text_limit_bytes) {
     const std::string bytes = read_file(path);
-    if (looks_like_sensor_table(bytes)) return sensor_table(path, bytes, verbose);
+    const Json survey = dc_or_ubc_info(bytes, path);
+    if (!survey.is_null()) return survey;
+    if ((start[first] == '#' || (start[first] >= '0' && start[first] <= '9')) && looks_like_sensor_table(bytes)) {
+      return sensor_table(path, bytes, verbose);
+    }
   }
-  throw Error(ErrorCode::data,
-              "unknown format (NPY, NPZ, safetensors, PNG, picks and other lists of sensors and data, JSON and run "
-              "directories are known)",
-              path);
+  throw Error(
+      ErrorCode::data,
+      "unknown format (NPY, NPZ, safetensors, PNG, picks and other lists of sensors and data, DC surveys, UBC-GIF "
+      "meshes and models, JSON and run directories are known)",
+      path);
 }
 
 }  // namespace

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <map>
-#include <tuple>
 #include <utility>
 
 #include "engine/io/file.hpp"
+#include "engine/io/positions.hpp"
+#include "engine/io/text_rows.hpp"
+#include "engine/median.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -18,81 +18,6 @@ constexpr double longest_median_s = 10;  // longer times are rather milliseconds
 
 [[noreturn]] void fail(const std::string& path, Index line, const std::string& what) {
   throw Error(ErrorCode::data, what, line > 0 ? path + ":" + std::to_string(line) : path);
-}
-
-std::string short_number(double x) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", x);
-  return text;
-}
-
-std::string counted(Index n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); }
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-// --- geometry --------------------------------------------------------------------------------------------------------
-struct Vertical {
-  int axis = -1;  // 1 y, 2 z, -1 none: everything lies at z = 0
-  bool down = false;
-};
-
-Vertical vertical_axis(const PointList& list, const std::string& choice, const std::string& path) {
-  const bool y = list.has("y"), z = list.has("z"), down = choice == "depth";
-  if (choice == "horizontal") {
-    if (!y) fail(path, list.header_line, "\"second_axis\": \"horizontal\" needs a column y; leave it out");
-    return {z ? 2 : -1, false};
-  }
-  if (!z) return {y ? 1 : -1, down};
-  const bool flat = y && list.constant(2) && !list.constant(1);
-  if (flat && choice == "auto") {
-    fail(path, list.header_line,
-         "z is the same everywhere, so y may be vertical or horizontal; set \"second_axis\" to \"elevation\" or "
-         "\"depth\" for a vertical section, \"horizontal\" for a plan view");
-  }
-  return {flat ? 1 : 2, down};
-}
-
-// Positions with z down. An axis that is not vertical is horizontal.
-std::vector<Point3> oriented(const PointList& list, const Vertical& v) {
-  std::vector<Point3> points;
-  for (const std::array<double, 3>& p : list.position_m) {
-    const double up = v.axis < 0 ? 0 : p[static_cast<std::size_t>(v.axis)];
-    Point3 q{p[0], v.down ? up : -up, v.axis == 1 ? p[2] : p[1]};
-    for (double* value : {&q.x_m, &q.z_m, &q.y_m}) *value += 0.0;  // no negative zeros
-    points.push_back(q);
-  }
-  return points;
-}
-
-std::string axis_note(const Vertical& v) {
-  if (v.axis < 0) return "z = 0 everywhere: the file has no vertical axis";
-  const std::string column = v.axis == 1 ? "y" : "z";
-  return v.down ? "z = depth from column " + column : "z = -elevation from column " + column;
-}
-
-// The topography goes by the axis of the sensors, or by its only axis beside x.
-Vertical topography_axis(const PointList& list, const Vertical& sensors, const std::string& path) {
-  if (sensors.axis > 0 && list.has(sensors.axis == 1 ? "y" : "z")) return sensors;
-  if (list.has("y") != list.has("z")) return {list.has("y") ? 1 : 2, sensors.down};
-  fail(path, list.header_line, "the topography points have no axis like the vertical one of the sensors; name it");
-}
-
-// Number of each point among the distinct ones, which are appended to `distinct`.
-std::vector<Index> merge(const std::vector<Point3>& points, std::vector<Point3>& distinct) {
-  std::map<std::tuple<double, double, double>, Index> seen;
-  for (const Point3& p : distinct) seen.emplace(std::tuple(p.x_m, p.z_m, p.y_m), static_cast<Index>(seen.size()));
-  std::vector<Index> number;
-  for (const Point3& p : points) {
-    const auto [at, added] = seen.emplace(std::tuple(p.x_m, p.z_m, p.y_m), static_cast<Index>(distinct.size()));
-    if (added) distinct.push_back(p);
-    number.push_back(at->second);
-  }
-  return number;
 }
 
 // --- picks -----------------------------------------------------------------------------------------------------------
@@ -167,15 +92,15 @@ bool pick(const SensorTable& table, const Columns& c, const std::vector<Index>& 
 }
 
 void check_units(const SensorTable& table, const Columns& c, const PickFile& out, const std::string& path) {
-  const double t = median(out.time_s);
+  const double t = median_of(out.time_s);
   if (table.units[static_cast<std::size_t>(table.find("t"))].empty() && t > longest_median_s) {
     fail(path, table.columns_line,
          "half of the times are above " + short_number(t) +
              " s; write t/ms or t/us if that is their unit, t/s if they are seconds");
   }
-  if (c.error != nullptr && median(out.std_s) >= t) {
+  if (c.error != nullptr && median_of(out.std_s) >= t) {
     fail(path, table.columns_line,
-         "the errors (median " + short_number(median(out.std_s)) + " s) are above the times (median " +
+         "the errors (median " + short_number(median_of(out.std_s)) + " s) are above the times (median " +
              short_number(t) + " s); write their unit: err/ms, err/us or err/%");
   }
 }
@@ -221,23 +146,13 @@ void note_picks(const SensorTable& table, const Columns& c, PickFile& out) {
   note(out.dropped_coincident, "pick", "with source and receiver at one place dropped");
 }
 
-PointList point_list(const std::vector<Point3>& points, bool three) {
-  PointList list;
-  list.axes = three ? std::vector<std::string>{"x", "y", "z"} : std::vector<std::string>{"x", "z"};
-  for (const Point3& p : points) list.position_m.push_back({p.x_m, p.y_m, 0.0 - p.z_m});
-  return list;
-}
-
 }  // namespace
 
 PickFile picks_of(const SensorTable& table, const std::string& path, const std::string& second_axis) {
-  if (second_axis != "auto" && second_axis != "elevation" && second_axis != "depth" && second_axis != "horizontal") {
-    throw Error(ErrorCode::config,
-                "\"second_axis\" is \"" + second_axis + "\"; auto, elevation, depth and horizontal are known", path);
-  }
+  check_second_axis(second_axis, path);
   PickFile out;
   const Columns columns = columns_of(table, path);
-  const Vertical vertical = vertical_axis(table.sensors, second_axis, path);
+  const VerticalAxis vertical = vertical_axis(table.sensors, second_axis, path);
   out.notes.push_back(axis_note(vertical));
   const std::vector<Index> number = merge(oriented(table.sensors, vertical), out.sensors);
   out.merged_sensors = static_cast<Index>(number.size() - out.sensors.size());
@@ -303,8 +218,8 @@ void write_picks(const std::string& path, const PickFile& picks) {
   const auto off_line = [](const Point3& p) { return p.y_m != 0; };
   const bool three = std::any_of(picks.sensors.begin(), picks.sensors.end(), off_line) ||
                      std::any_of(picks.topography.begin(), picks.topography.end(), off_line);
-  table.sensors = point_list(picks.sensors, three);
-  table.topography = point_list(picks.topography, three);
+  table.sensors = points_up(picks.sensors, three);
+  table.topography = points_up(picks.topography, three);
   table.columns = {"s", "g", "t"};
   table.values.resize(3);
   table.data = static_cast<Index>(n);
@@ -319,7 +234,7 @@ void write_picks(const std::string& path, const PickFile& picks) {
   }
   table.values[2] = picks.time_s;
   // The plain token is what other programs know; long times need the unit to be read back.
-  const std::string unit = median(picks.time_s) > longest_median_s ? "s" : "";
+  const std::string unit = median_of(picks.time_s) > longest_median_s ? "s" : "";
   table.units = {"", "", unit};
   if (!picks.std_s.empty()) {
     table.columns.push_back("err");
@@ -337,7 +252,7 @@ double median_velocity_mps(const PickFile& picks) {
     const Point3& b = picks.survey.receivers[static_cast<std::size_t>(p.receiver)];
     velocity.push_back(std::hypot(a.x_m - b.x_m, a.y_m - b.y_m, a.z_m - b.z_m) / picks.time_s[i]);
   }
-  return median(velocity);
+  return median_of(velocity);
 }
 
 }  // namespace terrane

@@ -6,13 +6,7 @@
 // time. Picks with valid = 0, with t <= 0 and with source and receiver at one place are dropped and counted;
 // coincident sensors are merged; repeated picks are kept. z comes out down.
 //
-// Which axis is vertical (`second_axis`; y and z in a file point up unless "depth" is said):
-//   auto        x z: z; x y: y; x y z: z with y horizontal. x y z with z constant and y not is an Error{data} that
-//   names
-//               the choices below: a vertical section (y up) and a survey in plan view look the same.
-//   elevation   x y: y; x y z with z constant: y, else z. Positive up.
-//   depth       the same axis, positive down
-//   horizontal  y is horizontal, z (if any) is vertical and up
+// Which axis is vertical is said by `second_axis`, see engine/io/positions.hpp.
 #pragma once
 
 #include <string>

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -11,7 +10,8 @@
 #include <utility>
 
 #include "engine/io/file.hpp"
-#include "engine/io/text.hpp"
+#include "engine/io/text_rows.hpp"
+#include "engine/median.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -19,43 +19,10 @@ namespace {
 
 using Place = std::pair<double, double>;  // x, z as in the file
 
-std::string counted(Index n, const std::string& one) { return std::to_string(n) + " " + one + (n == 1 ? "" : "s"); }
-
-// False when the token is no number. Fortran writes exponents with D as well.
-bool number_of(std::string_view token, double& value) {
-  std::string t = lower(token);
-  std::replace(t.begin(), t.end(), 'd', 'e');
-  const char* begin = t.data() + (t.size() > 1 && t[0] == '+' && t[1] != '-' ? 1 : 0);
-  const auto [end, problem] = std::from_chars(begin, t.data() + t.size(), value);
-  return problem == std::errc{} && end == t.data() + t.size();
-}
-
-bool whole_number(std::string_view token, Index& value) {
-  const auto [end, problem] = std::from_chars(token.data(), token.data() + token.size(), value);
-  return problem == std::errc{} && end == token.data() + token.size();
-}
-
-struct Row {
-  Index line = 0;  // from 1
-  std::string_view text;
-  Tokens tokens;
-};
-
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& path, bool z_up) : path_(path), z_up_(z_up) {
-    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff") || text.find('\0') != std::string_view::npos) {
-      throw Error(ErrorCode::data, "this is no plain text (zero bytes or UTF-16); save it as ASCII or UTF-8", path);
-    }
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-    for (; !text.empty(); ++lines_) {
-      const std::size_t end = std::min(text.find_first_of("\r\n"), text.size());
-      const std::string_view line = text.substr(0, std::min(end, text.find('!')));
-      text.remove_prefix(end + (text.substr(end, 2) == "\r\n" ? 2 : end < text.size() ? 1 : 0));
-      Row row{lines_ + 1, line, split(line)};
-      if (!row.tokens.empty()) rows_.push_back(std::move(row));
-    }
-  }
+  Parser(std::string_view text, const std::string& path, bool z_up)
+      : text_(text, path, "!"), rows_(text_.rows), lines_(text_.lines), z_up_(z_up) {}
 
   UbcObservations parse() {
     header();
@@ -85,9 +52,9 @@ class Parser {
   }
 
  private:
-  [[noreturn]] void fail(Index line, const std::string& what) const {
-    throw Error(ErrorCode::data, what, path_ + ":" + std::to_string(std::max<Index>(line, 1)));
-  }
+  using Row = TextRow;
+  [[noreturn]] void fail(Index line, const std::string& what) const { text_.fail(line, what); }
+  double number(const Row& row, std::size_t column) const { return text_.number(row, column); }
 
   static bool is_count(const Row& row, Index& count) {
     return (row.tokens.size() == 1 || row.tokens.size() == 3) &&
@@ -131,20 +98,6 @@ class Parser {
       fail(row.line, "expected IPTYPE=1 or IPTYPE=2, found " + quoted(row.text));
     }
     out_.ip_type = static_cast<int>(type);
-  }
-
-  double number(const Row& row, std::size_t column) const {
-    const std::string_view token = row.tokens[column];
-    double value = 0;
-    if (!number_of(token, value)) {
-      if (token.find(',') != std::string_view::npos) {
-        fail(row.line,
-             quoted(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
-      }
-      fail(row.line, quoted(token) + " is not a number; correct it, or begin comments with !");
-    }
-    if (!std::isfinite(value)) fail(row.line, quoted(token) + " is not finite; remove the record or correct it");
-    return value;
   }
 
   // An electrode of the row from `column` on.
@@ -254,19 +207,14 @@ class Parser {
     datum(row, p, z, 4 * step, record);
   }
 
-  std::string path_;
+  TextRows text_;
+  const std::vector<Row>& rows_;
+  Index lines_;
   bool z_up_;
-  Index lines_ = 0;
-  std::vector<Row> rows_;  // views into the text
   std::size_t at_ = 0;
   std::map<Place, Index> known_;
   UbcObservations out_;
 };
-
-std::string text_of(double v) {
-  char text[40];
-  return {text, std::to_chars(text, text + sizeof text, v == 0 ? 0.0 : v).ptr};
-}
 
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::data, what, "UBC-GIF writer"); }
 
@@ -322,10 +270,7 @@ double median_std_ratio(const UbcObservations& obs) {
   for (std::size_t i = 0; i < obs.std.size(); ++i) {
     if (obs.value[i] != 0) ratio.push_back(obs.std[i] / std::fabs(obs.value[i]));
   }
-  if (ratio.empty()) return 0;
-  const auto middle = ratio.begin() + static_cast<std::ptrdiff_t>(ratio.size() / 2);
-  std::nth_element(ratio.begin(), middle, ratio.end());
-  return *middle;
+  return median_of(std::move(ratio));
 }
 
 std::string ubc_observations_text(const UbcObservations& obs) {
@@ -346,12 +291,12 @@ std::string ubc_observations_text(const UbcObservations& obs) {
     std::string text;
     for (const Index e : {one, two}) {
       const Point3& p = obs.survey.electrodes[static_cast<std::size_t>(e)];
-      text += text_of(p.x_m) + " " + (obs.has_z ? text_of(-p.z_m) + " " : "");
+      text += number_text(p.x_m) + " " + (obs.has_z ? number_text(-p.z_m) + " " : "");
     }
     return text;
   };
   const auto values = [&](const Record& r) {
-    return text_of(r.value) + (obs.std.empty() ? "" : " " + text_of(obs.std[r.datum])) + "\n";
+    return number_text(r.value) + (obs.std.empty() ? "" : " " + number_text(obs.std[r.datum])) + "\n";
   };
   std::string text = obs.title.empty() ? "" : obs.title + "\n";
   if (obs.common_current) text += "COMMON_CURRENT\n";

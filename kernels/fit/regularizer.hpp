@@ -2,6 +2,7 @@
 // Model penalties on a grid m (nz, nx), row-major, spacing dz, dx; g_z, g_x are forward differences (0 on the last
 // row and column), reference m_ref may be null (0).
 //   tikhonov order 0   phi = 1/2 sum (m - m_ref)^2
+//   absolute           phi = sum |m - m_ref|, its derivative 0 where m = m_ref
 //   tikhonov order 1   phi = 1/2 sum (a_z g_z^2 + a_x g_x^2)        of m - m_ref
 //   tv                 phi = sum (sqrt(a_z g_z^2 + a_x g_x^2 + eps^2) - eps)
 //   tv_axes            phi = sum (sqrt(a_z g_z^2 + eps^2) - eps + sqrt(a_x g_x^2 + eps^2) - eps)
@@ -13,7 +14,7 @@
 
 namespace terrane {
 
-enum class PenaltyKind : int { tikhonov0, tikhonov1, tv, tv_axes };
+enum class PenaltyKind : int { tikhonov0, tikhonov1, tv, tv_axes, absolute };
 
 template <class T>
 struct GridPenalty {
@@ -33,6 +34,7 @@ struct GridPenalty {
   }
   TERRANE_HD T value(Index i) const {
     if (kind == PenaltyKind::tikhonov0) return scale * T(0.5) * at(i) * at(i);
+    if (kind == PenaltyKind::absolute) return at(i) < 0 ? -scale * at(i) : scale * at(i);
     T gz, gx;
     differences(i / nx, i % nx, &gz, &gx);
     const T qz = weight_z * gz * gz, qx = weight_x * gx * gx, q = qz + qx, e2 = epsilon * epsilon;
@@ -52,6 +54,7 @@ struct GridPenalty {
   }
   TERRANE_HD T gradient(Index i) const {
     if (kind == PenaltyKind::tikhonov0) return scale * at(i);
+    if (kind == PenaltyKind::absolute) return at(i) > 0 ? scale : at(i) < 0 ? -scale : T(0);
     const Index z = i / nx, x = i % nx;
     T g = T(0);
     if (z + 1 < nz) g -= slope(z, x, 0);

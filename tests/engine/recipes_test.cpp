@@ -9,6 +9,7 @@
 
 #include "engine/io/file.hpp"
 #include "engine/reproduce.hpp"
+#include "tests/support/data_files.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
@@ -16,17 +17,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string data_file(const std::string& name) {
-  const char* given = std::getenv("TERRANE_DATA");
-  return (std::filesystem::path(given != nullptr ? given : TERRANE_TEST_DATA_DEFAULT) / name).string();
-}
-
 TEST(Recipes, EveryOneIsAValidConfig) {
-  EXPECT_EQ(recipe_names().size(), 15u * 10 + 4u * 15 * 3 + 4 + travel_recipe_names().size());
+  EXPECT_EQ(recipe_names().size(),
+            15u * 10 + 4u * 15 * 3 + 4 + travel_recipe_names().size() + dc_recipe_names().size());
   for (const std::string& name : recipe_names()) {
     const Recipe r = make_recipe(name);
     Json c = r.config;
-    if (r.travel()) {
+    if (r.by_metrics()) {
       const bool picks = !c.contains("survey");  // the sensors are in the file
       if (picks && !std::filesystem::exists(data_file(c.at("data").at("path")))) continue;
       if (picks) c["data"]["path"] = data_file(c.at("data").at("path"));

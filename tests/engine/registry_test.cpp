@@ -67,7 +67,14 @@ std::string home_of(std::string_view slot) {
                                                                          {"bounds", "bounds"},
                                                                          {"stage", "stages.0"},
                                                                          {"stop", "stop"},
-                                                                         {"disc", "score_region"},
+                                                                         {"region", "score_region"},
+                                                                         {"dip", "score_body.dip"},
+                                                                         {"trade_off", "trade_off"},
+                                                                         {"ip", "ip"},
+                                                                         {"beta", "trade_off.beta"},
+                                                                         {"padding", "physics.padding"},
+                                                                         {"quadrature", "physics.quadrature"},
+                                                                         {"array", "survey.array"},
                                                                          {"body", "score_body"},
                                                                          {"surface", "physics.surface"},
                                                                          {"std", "data.std"},
@@ -97,6 +104,21 @@ Config with(const Component& row, std::string object) {
     sets.push_back("physics={\"type\": \"acoustic\"}");
   } else if (row.slot == "noise") {
     sets.push_back("data={\"type\": \"synthetic\"}");
+  } else if (row.slot == "dip") {
+    sets.push_back("score_body={\"threshold_mps\": 3000}");
+  } else if (row.slot == "beta") {
+    sets.push_back("trade_off={\"type\": \"convex\"}");
+  }
+  const bool dc = row.type == "dc-2.5d" || row.slot == "padding" || row.slot == "quadrature" || row.slot == "array" ||
+                  object.find("electrodes\"") != std::string::npos || object.find("array\"") != std::string::npos;
+  const std::string electrodes = R"("electrodes": {"type": "line", "x_m": [0, 600], "z_m": 0, "count": 13})";
+  if (dc) {
+    for (const char* section : {"true_model", "start_model"})
+      sets.push_back(std::string(section) + R"(={"type": "constant", "value_ohm_m": 100})");
+    sets.push_back("survey={" + electrodes + "}");
+    sets.push_back(R"(physics={"type": "dc-2.5d"})");
+    if (row.slot == "survey" && object.find("electrodes\"") == std::string::npos)
+      object.insert(1, electrodes + (object.size() > 2 ? ", " : ""));
   }
   const bool travel = row.type == "straight-ray" || row.type == "eikonal" || row.slot == "surface" ||
                       object.find("pairs") != std::string::npos;
@@ -106,14 +128,25 @@ Config with(const Component& row, std::string object) {
   }
   if (row.type == "gauss-newton") sets.push_back("misfit=chi2");
   if (row.type == "sparse") sets.push_back("misfit=chi2"), sets.push_back("optimizer=gauss-newton");
+  if (row.slot == "ip" || object.find("\"ip\"") != std::string::npos) {
+    for (const char* section : {"true_model", "start_model"})
+      sets.push_back(std::string(section) + R"(={"type": "constant", "value_ohm_m": 100})");
+    sets.push_back("survey={" + electrodes + "}");
+    sets.push_back(R"(physics={"type": "dc-2.5d"})");
+    sets.push_back("data={\"type\": \"file\", \"path\": \"data.npy\"}");
+  }
   if (row.slot == "std") sets.push_back("data={\"type\": \"file\", \"path\": \"data.npy\"}");
   if (row.slot == "weights") sets.push_back("field={\"type\": \"siren\"}");
   if (home.empty()) throw std::logic_error("no home for slot " + std::string(row.slot));
-  if (row.slot == "survey" && !travel) {  // what waves need is optional to the row
+  if (row.slot == "survey" && !dc) {  // what waves and travel times need is optional to the row
     for (const char* member :
-         {R"("dt_s": 0.001)", R"("nt": 100)", R"("wavelet": {"type": "ricker", "frequency_hz": 15})"}) {
+         {R"("sources": {"type": "line", "x_m": [0, 10], "z_m": 10, "count": 2})",
+          R"("receivers": {"type": "line", "x_m": [0, 10], "z_m": 10, "count": 2})", R"("dt_s": 0.001)", R"("nt": 100)",
+          R"("wavelet": {"type": "ricker", "frequency_hz": 15})"}) {
       const std::string text = member, key = text.substr(0, text.find(':'));
-      if (object.find(key) == std::string::npos) object.insert(1, text + ", ");
+      const bool any = key == "\"sources\"" || key == "\"receivers\"";
+      if ((any || !travel) && object.find(key) == std::string::npos)
+        object.insert(1, text + (object.size() > 2 ? ", " : ""));
     }
   }
   sets.push_back(home + "=" + object);

@@ -16,24 +16,12 @@
 #include "engine/run.hpp"
 #include "engine/simulation.hpp"
 #include "engine/weights.hpp"
+#include "tests/support/data_files.hpp"
 
 namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string data_file(const std::string& name) {
-  const char* given = std::getenv("TERRANE_DATA");
-  const fs::path root = given != nullptr ? given : TERRANE_TEST_DATA_DEFAULT;
-  return (root / name).string();
-}
-
-bool absent(const std::string& name) { return !fs::exists(data_file(name)); }
-
-// While it lives, relative paths of a config are found under the data folder.
-struct DataFolder {
-  DataFolder() { setenv("TERRANE_DATA", fs::path(data_file("x")).parent_path().c_str(), 1); }
-};
 
 // 12 x 9 cells of 2 m between two lines of five, a slow block.
 const char* const kSmall = R"({"task": "invert", "seed": 3,

@@ -78,6 +78,7 @@ std::vector<OpCase> resistivity_cases() {
       row<ResistivityCase>("resistivity", {},
                            {"ln(sigma), whole mesh", "sigma, extended core", "rho, frozen padding", "taller than wide",
                             "one cell, poles", "topography", "topography, frozen padding"}));
+  cases.back().covers = {"physics/dc-2.5d"};
   return cases;
 }
 

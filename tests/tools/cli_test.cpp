@@ -145,8 +145,8 @@ TEST_F(Cli, UsageErrors) {
       {{"run", "a.json", "--threads", "none"}, "--threads"},
       {{"check", "a.json", "b.json"}, "terrane check -h"},
       {{"init", "fwy"}, "did you mean \"fwi\"?"},
-      {{"init", "dc"}, "arrives in a later version"},
-      {{"demo", "dc"}, "arrives in a later version"},
+      {{"init", "analyze"}, "arrives in a later version"},
+      {{"demo", "spectrum"}, "arrives in a later version"},
       {{"schema", "/optimiser"}, "did you mean \"optimizer\"?"},
       {{"completions", "ksh"}, "bash, zsh, fish"},
   };
@@ -188,7 +188,7 @@ TEST_F(Cli, ConfigErrorsCiteFileAndOption) {
 }
 
 TEST_F(Cli, InitTemplatesCheck) {
-  for (const std::string task : {"fwi", "tomography", "forward"}) {
+  for (const std::string task : {"fwi", "tomography", "dc", "forward"}) {
     const Result init = terrane({"init", task, "-o", task + ".json"});
     EXPECT_EQ(init.code, 0) << init.err;
     const Result check = terrane({"check", task + ".json", "--json"});
