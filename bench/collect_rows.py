@@ -79,16 +79,19 @@ def page(output, title):
 
 
 METRICS = [("rmse", "RMSE", 4), ("chi2", "chi2", 4), ("clean_chi2", "chi2 of clean data", 4), ("rms_ms", "RMS (ms)", 4),
+           ("ip_chi2", "chi2 of IP", 4), ("phi_d", "phi_d", 1), ("phi_d_median", "phi_d, median of 200", 1),
+           ("rmse_region", "RMSE in region", 4), ("body_error", "error in body", 3), ("dip_deg", "dip (deg)", 2),
            ("iou", "IoU", 3), ("body_mean", "mean in body", 3), ("axis_deg", "axis (deg)", 2),
-           ("region_correlation", "correlation", 3), ("constant_rmse", "best constant, RMSE", 4)]
+           ("region_correlation", "correlation", 3), ("constant_rmse", "best constant, RMSE", 4),
+           ("layered_rmse_region", "best layered, in region", 4)]
 
 
-def travel_page(output, title):
+def metrics_page(output, title):
     rows = [json.load(open(path)) for path in sorted(glob.glob(output + "/*.json"))]
     text = [f"# {title}", "",
             "Written by `python3 bench/collect_rows.py`; every row is one JSON file with its settings, machine and date. "
-            "Slowness in s/km, velocity in m/s, chi2 per datum; \"clean\" compares with the data before noise. Reference: stored "
-            "results of arXiv 2503.17503 (one run each); of the rows tv and ig-tv an independent total-variation solution. \"Limits kept\" compares the medians over the seeds "
+            "Slowness in s/km, velocity in m/s, errors of conductivity in decades, chi2 per datum, phi_d = chi2 N / 2; \"clean\" compares with the data before noise. Reference: stored "
+            "results of arXiv 2503.17503 (one run each; of resistivity a re-run of its settings); of the rows tv and ig-tv an independent total-variation solution. \"Limits kept\" compares the medians over the seeds "
             "with the limits of the recipe.", ""]
     columns = [m for m in METRICS if any(r["metrics"].get(m[0]) is not None for r in rows)]
     head = ["recipe", "seed"] + [m[1] for m in columns] + ["iterations", "time (s), threads"]
@@ -134,7 +137,7 @@ def main():
     for directory in args.tables:
         collect(directory.rstrip("/"), args.output)
     rows = [json.load(open(path)) for path in glob.glob(args.output + "/*.json")]
-    (travel_page if all(row.get("metrics") for row in rows) else page)(args.output, args.title)
+    (metrics_page if all(row.get("metrics") for row in rows) else page)(args.output, args.title)
 
 
 if __name__ == "__main__":

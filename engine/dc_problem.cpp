@@ -7,6 +7,7 @@
 #include "engine/io/dc_check.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/measured.hpp"
+#include "engine/median.hpp"
 
 namespace terrane {
 
@@ -234,9 +235,7 @@ double median_apparent_resistivity(const DcObservations& obs) {
     if (std::isfinite(r) && r > 0) rho.push_back(r);
   }
   if (rho.empty()) throw Error(ErrorCode::data, "no datum has a positive apparent resistivity");
-  const auto middle = rho.begin() + static_cast<std::ptrdiff_t>(rho.size() / 2);
-  std::nth_element(rho.begin(), middle, rho.end());
-  return *middle;
+  return median_of(rho);
 }
 
 Json grid_for_electrodes(const Json& config) {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "engine/io/npy.hpp"
+#include "engine/median.hpp"
 
 namespace terrane {
 
@@ -101,9 +102,7 @@ double median_spacing(const std::vector<Point3>& points, const std::string& path
     if (near > 0) gaps.push_back(near);
   }
   if (gaps.empty()) throw Error(ErrorCode::data, "all sensors lie at one place: no grid can be chosen", path);
-  const auto middle = gaps.begin() + static_cast<std::ptrdiff_t>(gaps.size() / 2);
-  std::nth_element(gaps.begin(), middle, gaps.end());
-  return *middle;
+  return median_of(gaps);
 }
 
 double quoted(double value, int digits) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/examples.hpp"
 #include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/dc_data.hpp"
@@ -182,6 +183,22 @@ TEST(DcConfig, ObservationsBringElectrodesAndGrid) {
   EXPECT_DOUBLE_EQ(p.mesh.z_m.front(), 0);
   EXPECT_DOUBLE_EQ(p.grid.dx_m, 6.2);
   EXPECT_DOUBLE_EQ(p.std[7], 0.05 * std::abs(p.observed[7]));
+}
+
+// What init writes for a file of observations runs as it is.
+TEST(DcConfig, TemplateFromObservations) {
+  if (absent("ert/slagdump2d/slagdump.ohm")) GTEST_SKIP() << "ert/slagdump2d/slagdump.ohm is absent";
+  TemplateInputs inputs;
+  inputs.data_path = data_file("ert/slagdump2d/slagdump.ohm");
+  const Json c = template_config("dc", inputs);
+  EXPECT_FALSE(c.contains("survey"));
+  EXPECT_EQ(c.at("physics").at("surface"), "sensors");
+  EXPECT_DOUBLE_EQ(c.at("start_model").at("value_ohm_m").get<double>(), 11.4);
+  const Config config = Config::parse(c.dump(), "init");
+  const Problem p = build_problem(config, true);
+  EXPECT_EQ(p.dc.size(), 222);
+  EXPECT_FALSE(p.resistivity.air.empty());
+  EXPECT_LE(p.grid.z0_m - 0.5 * p.grid.dz_m, -121.2);  // its highest electrode
 }
 
 TEST(DcInversion, GridFindsTheBlock) {
