@@ -216,6 +216,7 @@ void build_resistivity(const Config& config, Problem& p) {
     o.padding = DcPadding::frozen;
     o.padding_siemens_per_m = convert_property(outside.value, outside.quantity, Quantity::conductivity);
   }
+  o.remove_singularity = physics.at("remove_singularity");
   const Json& quadrature = physics.at("quadrature");
   if (quadrature.is_null()) {
     o.wavenumbers = choose_wavenumbers(p.mesh, physics.at("wavenumbers"));

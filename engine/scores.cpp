@@ -69,10 +69,11 @@ bool in_span(double v, const Json& span) {
 std::vector<char> inside_of(const Json& region, const Grid2& g) {
   std::vector<char> inside(static_cast<std::size_t>(g.cells()), 1);
   if (region.is_null()) return inside;
+  const bool disc = region.at("type").get<std::string>() == "disc";
   for (Index k = 0; k < g.cells(); ++k) {
     const double x = x_of(k, g), z = z_of(k, g);
     bool in = false;
-    if (region.at("type") == "disc") {
+    if (disc) {
       const double dx = x - region.at("x_m").get<double>(), dz = z - region.at("z_m").get<double>();
       const double r = region.at("radius_m");
       in = dx * dx + dz * dz <= r * r;

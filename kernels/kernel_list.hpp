@@ -12,11 +12,13 @@
 #include "kernels/fit/misfit.hpp"
 #include "kernels/fit/optimize.hpp"
 #include "kernels/fit/regularizer.hpp"
+#include "kernels/linalg/gram.hpp"
 #include "kernels/linalg/linalg.hpp"
 #include "kernels/mlp/gabor.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/pointwise/pointwise.hpp"
 #include "kernels/stencil/eikonal.hpp"
+#include "kernels/stencil/poisson.hpp"
 #include "kernels/stencil/ray.hpp"
 #include "kernels/stencil/resample.hpp"
 #include "kernels/stencil/wave.hpp"
@@ -75,6 +77,10 @@
   X(gemm,            Gemm)                    \
   X(svd,             Svd)                     \
   X(eigh,            Eigh)                    \
+  X(gram_combine,    GramCombine)             \
+  X(gram_links,      GramLinks)               \
+  X(gram_mirror,     GramMirror)              \
+  X(transpose,       TransposeCopy)           \
   X(qr,              Qr)                      \
   X(cholesky,        Cholesky)                \
   X(cholesky_solve,  CholeskySolve)           \
@@ -105,5 +111,20 @@
   X(eikonal_adjoint, EikonalAdjoint)          \
   X(eikonal_record,  EikonalRecord)           \
   X(eikonal_inject,  EikonalInject)           \
-  X(eikonal_times,   EikonalTimes)
+  X(eikonal_times,   EikonalTimes)            \
+  X(poisson_apply, PoissonApply) \
+  X(poisson_smooth, PoissonSmooth) \
+  X(poisson_residual, PoissonResidual) \
+  X(poisson_restrict, PoissonRestrict) \
+  X(poisson_prolong, PoissonProlong) \
+  X(poisson_coarsest, PoissonCoarsest) \
+  X(poisson_inject, PoissonInject) \
+  X(poisson_sample, PoissonSample) \
+  X(poisson_step, PoissonStep) \
+  X(poisson_dots, PoissonDots) \
+  X(poisson_direction, PoissonDirection) \
+  X(poisson_combine, PoissonCombine) \
+  X(poisson_gram, PoissonGram) \
+  X(poisson_mix, PoissonMix) \
+  X(poisson_products, PoissonProducts)
 // clang-format on

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "physics/resistivity/dc_survey.hpp"
+#include "physics/resistivity/resistivity3d_mesh.hpp"
 
 namespace terrane {
 
@@ -26,18 +26,11 @@ struct UbcModel2 {
   std::vector<double> values;  // (nz, nx), row 0 on top
 };
 
-// Node coordinates, increasing; z down from the elevation 0.
-struct TensorMesh3 {
-  std::vector<double> x_m, y_m, z_m;
-  Index nx() const { return static_cast<Index>(x_m.size()) - 1; }
-  Index ny() const { return static_cast<Index>(y_m.size()) - 1; }
-  Index nz() const { return static_cast<Index>(z_m.size()) - 1; }
-};
-
 TensorMesh read_ubc_mesh_2d(const std::string& path);
 TensorMesh parse_ubc_mesh_2d(std::string_view text, const std::string& path);
 UbcModel2 read_ubc_model_2d(const std::string& path);
 UbcModel2 parse_ubc_model_2d(std::string_view text, const std::string& path);
+// z down from the elevation 0.
 TensorMesh3 read_ubc_mesh_3d(const std::string& path);
 TensorMesh3 parse_ubc_mesh_3d(std::string_view text, const std::string& path);
 // (z, y, x), row 0 on top.

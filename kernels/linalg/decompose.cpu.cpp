@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include "kernels/linalg/layout.hpp"
 #include "kernels/linalg/linalg.hpp"
@@ -98,6 +99,17 @@ lapack_int syevd(char job, Index n, float* a, float* w) {
 lapack_int syevd(char job, Index n, double* a, double* w) {
   return LAPACKE_dsyevd(LAPACK_COL_MAJOR, job, 'L', size_of(n), a, size_of(n), w);
 }
+// The pairs first .. n (from 1) in ascending order; w has room for n values.
+lapack_int syevr(char job, Index n, Index first, float* a, float* w, float* z, lapack_int* support) {
+  lapack_int found = 0;
+  return LAPACKE_ssyevr(LAPACK_COL_MAJOR, job, 'I', 'L', size_of(n), a, size_of(n), 0, 0, size_of(first), size_of(n), 0,
+                        &found, w, z, size_of(n), support);
+}
+lapack_int syevr(char job, Index n, Index first, double* a, double* w, double* z, lapack_int* support) {
+  lapack_int found = 0;
+  return LAPACKE_dsyevr(LAPACK_COL_MAJOR, job, 'I', 'L', size_of(n), a, size_of(n), 0, 0, size_of(first), size_of(n), 0,
+                        &found, w, z, size_of(n), support);
+}
 lapack_int geqrf(Index m, Index n, float* a, float* tau) {
   return LAPACKE_sgeqrf(LAPACK_COL_MAJOR, size_of(m), size_of(n), a, size_of(m), tau);
 }
@@ -126,6 +138,15 @@ void svd_of(const Svd<T>& f, T* a) {
 template <class T>
 void eigh_of(const Eigh<T>& f, T* a) {
   const OneThread one;
+  const Index count = f.pairs();
+  if (count < f.n) {
+    std::vector<T> w(static_cast<std::size_t>(f.n));
+    std::vector<lapack_int> support(2 * static_cast<std::size_t>(count));
+    const char job = f.vectors != nullptr ? 'V' : 'N';
+    if (syevr(job, f.n, f.n - count + 1, a, w.data(), f.vectors, support.data()) != 0) not_converged("eigh");
+    std::copy_n(w.begin(), count, f.w);
+    return;
+  }
   if (syevd(f.vectors != nullptr ? 'V' : 'N', f.n, a, f.w) != 0) not_converged("eigh");
   if (f.vectors != nullptr) std::copy_n(a, f.n * f.n, f.vectors);
 }
@@ -170,8 +191,9 @@ void eigh_of(const Eigh<T>& f, T* a) {
   const int job = f.vectors != nullptr ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly;
   const Eigen::SelfAdjointEigenSolver<Matrix<T> > solver(Eigen::Map<Matrix<T> >(a, f.n, f.n), job);
   if (solver.info() != Eigen::Success) not_converged("eigh");
-  std::copy_n(solver.eigenvalues().data(), f.n, f.w);
-  if (f.vectors != nullptr) std::copy_n(solver.eigenvectors().data(), f.n * f.n, f.vectors);
+  const Index count = f.pairs(), rest = f.n - count;
+  std::copy_n(solver.eigenvalues().data() + rest, count, f.w);
+  if (f.vectors != nullptr) std::copy_n(solver.eigenvectors().data() + rest * f.n, count * f.n, f.vectors);
 }
 
 template <class T>

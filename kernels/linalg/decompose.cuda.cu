@@ -155,15 +155,22 @@ void eigh(Stream& s, const Eigh<T>& f) {
   check_cusolver(cusolverDnXsyevd_bufferSize(h.get(), h.params(), mode, CUBLAS_FILL_MODE_LOWER, f.n, type, f.a, f.n,
                                              type, f.w, type, &on_device, &on_host),
                  "eigh");
-  Scratch<T> scratch(s, f.vectors != nullptr ? 0 : f.n * f.n, on_device);
+  // All pairs, of which the largest are kept.
+  const bool part = f.pairs() < f.n, own = f.vectors == nullptr || part;
+  Scratch<T> scratch(s, (own ? f.n * f.n : 0) + (part ? f.n : 0), on_device);
   scratch.host_work(on_host);
-  T* a = f.vectors != nullptr ? f.vectors : scratch.take(f.n * f.n);
+  T* a = own ? scratch.take(f.n * f.n) : f.vectors;
+  T* w = part ? scratch.take(f.n) : f.w;
   copy_array(s, f.a, a, f.n * f.n);
-  check_cusolver(cusolverDnXsyevd(h.get(), h.params(), mode, CUBLAS_FILL_MODE_LOWER, f.n, type, a, f.n, type, f.w, type,
+  check_cusolver(cusolverDnXsyevd(h.get(), h.params(), mode, CUBLAS_FILL_MODE_LOWER, f.n, type, a, f.n, type, w, type,
                                   scratch.work(), scratch.work_bytes(), scratch.host(), on_host, scratch.info()),
                  "eigh");
   check_status(scratch.wait_info(), "eigh");
-  check_finite(scratch.fetch(f.w, f.n), "eigh");
+  check_finite(scratch.fetch(w, f.n), "eigh");
+  if (!part) return;
+  const Index rest = f.n - f.pairs();
+  copy_array(s, w + rest, f.w, f.pairs());
+  if (f.vectors != nullptr) copy_array(s, a + rest * f.n, f.vectors, f.pairs() * f.n);
 }
 
 template <class T>

@@ -43,13 +43,17 @@ struct Svd {
 };
 
 // A v_j = w_j v_j for symmetric A: (n, n), kept; its upper triangle is read. w: (n), ascending. vectors: (n, n), row j
-// is v_j, of unit length and free sign; null: values only.
+// is v_j, of unit length and free sign; null: values only. top > 0: only the `top` largest pairs, w: (top), still
+// ascending, vectors: (top, n).
 template <class T>
 struct Eigh {
   Index n = 0;
   const T* a = nullptr;
   T* w = nullptr;
   T* vectors = nullptr;
+  Index top = 0;
+
+  TERRANE_HD Index pairs() const { return top > 0 && top < n ? top : n; }
 };
 
 // A = Q R, thin: r = min(m, n). A: (m, n), kept. Q: (m, r), orthonormal columns; R: (r, n), upper triangular with a

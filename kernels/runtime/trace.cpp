@@ -34,4 +34,12 @@ KernelCall::~KernelCall() {
   stream_.arena()->close();
 }
 
+HostCall::HostCall(Stream& s, const char* name) : stream_(s), name_(name) {
+  if (stream_.trace() != nullptr) start_s_ = now_s();
+}
+
+HostCall::~HostCall() {
+  if (Trace* trace = stream_.trace(); trace != nullptr) trace->add(name_, now_s() - start_s_);
+}
+
 }  // namespace terrane

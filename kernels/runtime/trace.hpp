@@ -39,4 +39,18 @@ class KernelCall {
   double start_s_ = 0;
 };
 
+// Times work of the host that is no kernel, when the stream has a trace.
+class HostCall {
+ public:
+  HostCall(Stream& s, const char* name);
+  ~HostCall();
+  HostCall(const HostCall&) = delete;
+  HostCall& operator=(const HostCall&) = delete;
+
+ private:
+  Stream& stream_;
+  const char* name_;
+  double start_s_ = 0;
+};
+
 }  // namespace terrane

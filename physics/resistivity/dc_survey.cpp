@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <tuple>
 
 #include "kernels/runtime/error.hpp"
 
@@ -12,7 +13,17 @@ namespace terrane {
 
 namespace {
 
-void check_nodes(const std::vector<double>& nodes, const char* axis) {
+double smallest_step(const std::vector<double>& nodes) {
+  double least = nodes[1] - nodes[0];
+  for (std::size_t i = 1; i < nodes.size(); ++i) least = std::min(least, nodes[i] - nodes[i - 1]);
+  return least;
+}
+
+[[noreturn]] void bad(const std::string& what) { throw Error(ErrorCode::data, what, "survey"); }
+
+}  // namespace
+
+void check_axis(const std::vector<double>& nodes, const char* axis) {
   const std::string name(axis);
   if (nodes.size() < 2) {
     throw Error(ErrorCode::config, "the mesh needs at least two nodes along " + name, "tensor mesh");
@@ -26,35 +37,26 @@ void check_nodes(const std::vector<double>& nodes, const char* axis) {
   }
 }
 
-double smallest_step(const std::vector<double>& nodes) {
-  double least = nodes[1] - nodes[0];
-  for (std::size_t i = 1; i < nodes.size(); ++i) least = std::min(least, nodes[i] - nodes[i - 1]);
-  return least;
+std::vector<double> padded_axis(Index n, double d, double x0, Index before, Index after, double factor) {
+  require(n > 0 && d > 0, ErrorCode::config, "a mesh needs cells of positive size", "tensor mesh");
+  require(before >= 0 && after >= 0 && factor >= 1, ErrorCode::config,
+          "the number of padding cells must not be negative and their growth factor at least 1", "tensor mesh");
+  std::vector<double> pad(static_cast<std::size_t>(std::max(before, after))), nodes;  // distances, in first widths
+  double width = 1, reach = 0;
+  for (double& p : pad) p = reach += width *= factor;
+  for (Index i = before; i-- > 0;) nodes.push_back(x0 - d * pad[static_cast<std::size_t>(i)]);
+  for (Index i = 0; i <= n; ++i) nodes.push_back(x0 + d * static_cast<double>(i));
+  const double end = nodes.back();
+  for (Index i = 0; i < after; ++i) nodes.push_back(end + d * pad[static_cast<std::size_t>(i)]);
+  check_axis(nodes, "a padded axis");
+  return nodes;
 }
-
-[[noreturn]] void bad(const std::string& what) { throw Error(ErrorCode::data, what, "survey"); }
-
-}  // namespace
 
 TensorMesh TensorMesh::padded(Index nz, Index nx, double dz_m, double dx_m, double x0_m, double z0_m, Index padding,
                               double factor) {
   require(nz > 0 && nx > 0 && dz_m > 0 && dx_m > 0, ErrorCode::config, "a mesh needs cells of positive size",
           "tensor mesh");
-  require(padding >= 0 && factor >= 1, ErrorCode::config,
-          "the number of padding cells must not be negative and their growth factor at least 1", "tensor mesh");
-  TensorMesh mesh;
-  std::vector<double> pad(static_cast<std::size_t>(padding));  // distances from the core, in first widths
-  double width = 1, reach = 0;
-  for (double& p : pad) p = reach += width *= factor;
-  for (auto p = pad.rbegin(); p != pad.rend(); ++p) mesh.x_m.push_back(x0_m - dx_m * *p);
-  for (Index i = 0; i <= nx; ++i) mesh.x_m.push_back(x0_m + dx_m * static_cast<double>(i));
-  const double right = mesh.x_m.back();
-  for (const double p : pad) mesh.x_m.push_back(right + dx_m * p);
-  for (Index i = 0; i <= nz; ++i) mesh.z_m.push_back(z0_m + dz_m * static_cast<double>(i));
-  const double bottom = mesh.z_m.back();
-  for (const double p : pad) mesh.z_m.push_back(bottom + dz_m * p);
-  mesh.check();
-  return mesh;
+  return {padded_axis(nx, dx_m, x0_m, padding, padding, factor), padded_axis(nz, dz_m, z0_m, 0, padding, factor)};
 }
 
 double TensorMesh::width_m(Index column) const {
@@ -67,8 +69,8 @@ double TensorMesh::smallest_m() const { return std::min(smallest_step(x_m), smal
 double TensorMesh::extent_m() const { return std::max(x_m.back() - x_m.front(), z_m.back() - z_m.front()); }
 
 void TensorMesh::check() const {
-  check_nodes(x_m, "x");
-  check_nodes(z_m, "z");
+  check_axis(x_m, "x");
+  check_axis(z_m, "z");
 }
 
 std::vector<std::uint8_t> air_above(const TensorMesh& mesh, const std::vector<Point3>& topography) {
@@ -122,7 +124,7 @@ MeshCore MeshCore::inside(const TensorMesh& mesh, Index padding) {
   return core;
 }
 
-void DcSurvey::check() const {
+void DcSurvey::check(bool in_plane) const {
   if (data.empty()) bad("the survey has no data");
   for (std::size_t i = 0; i < electrodes.size(); ++i) {
     const Point3& p = electrodes[i];
@@ -130,12 +132,12 @@ void DcSurvey::check() const {
     if (!std::isfinite(p.x_m) || !std::isfinite(p.y_m) || !std::isfinite(p.z_m)) {
       bad(name + " has a position that is not a number");
     }
-    if (p.y_m != 0)
+    if (in_plane && p.y_m != 0)
       bad(name + " at " + to_string(p) + " lies away from the plane y = 0; project the line or model 3-D");
   }
   std::vector<std::size_t> order(electrodes.size());
   std::iota(order.begin(), order.end(), 0u);
-  const auto key = [&](std::size_t i) { return std::pair(electrodes[i].x_m, electrodes[i].z_m); };
+  const auto key = [&](std::size_t i) { return std::tuple(electrodes[i].x_m, electrodes[i].y_m, electrodes[i].z_m); };
   std::sort(order.begin(), order.end(), [&](auto i, auto j) { return std::pair(key(i), i) < std::pair(key(j), j); });
   for (std::size_t k = 1; k < order.size(); ++k) {
     if (key(order[k]) != key(order[k - 1])) continue;

@@ -11,6 +11,12 @@
 
 namespace terrane {
 
+// Nodes of `n` equal cells of width `d` from `x0`, with `before` and `after` padding cells whose widths grow by
+// `factor`. Throws Error{config}.
+std::vector<double> padded_axis(Index n, double d, double x0, Index before, Index after, double factor);
+// Throws Error{config} for fewer than two nodes or nodes that do not increase.
+void check_axis(const std::vector<double>& nodes, const char* name);
+
 // Node coordinates, strictly increasing; z_m[0] is the surface.
 struct TensorMesh {
   std::vector<double> x_m, z_m;
@@ -55,13 +61,14 @@ struct DcDatum {
 };
 
 struct DcSurvey {
-  std::vector<Point3> electrodes;  // y must be 0
+  std::vector<Point3> electrodes;  // y: 0 in 2.5-D
   std::vector<DcDatum> data;
 
   Index size() const { return static_cast<Index>(data.size()); }
-  // Throws Error{data}: no data, an index that names no electrode, a datum without current or without potential
-  // electrode, one electrode used twice in a datum, electrodes at one place or away from the plane y = 0.
-  void check() const;
+  // 2.5-D: in_plane. Throws Error{data}: no data, an index that names no electrode, a datum without current or without
+  // potential electrode, one electrode used twice in a datum, electrodes at one place or, in_plane, away from the plane
+  // y = 0.
+  void check(bool in_plane = true) const;
 };
 
 }  // namespace terrane

@@ -14,29 +14,9 @@ namespace terrane {
 
 namespace {
 
-constexpr double on_node = 1e-9;  // cells; closer positions are moved to the node
-
 using Vector = std::vector<double>;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-// The cell of a position along one axis and where in it, from 0 to 1; false outside.
-bool locate(const Vector& nodes, double x, Index& cell, double& fraction) {
-  const double slack = on_node * (nodes[1] - nodes[0] + nodes.back() - nodes[nodes.size() - 2]);
-  if (!(x >= nodes.front() - slack && x <= nodes.back() + slack)) return false;
-  const auto above = std::upper_bound(nodes.begin() + 1, nodes.end() - 1, x);
-  cell = static_cast<Index>(above - nodes.begin()) - 1;
-  fraction = std::clamp((x - nodes[at(cell)]) / (nodes[at(cell + 1)] - nodes[at(cell)]), 0.0, 1.0);
-  if (fraction < on_node) fraction = 0;
-  if (fraction > 1 - on_node) fraction = 1;
-  return true;
-}
-
-const char* unit_of(DcProperty p) {
-  return p == DcProperty::log_conductivity ? "ln(sigma)"
-         : p == DcProperty::conductivity   ? "conductivity"
-                                           : "resistivity";
-}
 
 }  // namespace
 
@@ -68,6 +48,43 @@ Resistivity<T>::Resistivity(const TensorMesh& mesh, const DcSurvey& survey, cons
   const auto [least, most] = std::minmax_element(survey_.electrodes.begin(), survey_.electrodes.end(),
                                                  [](const Point3& a, const Point3& b) { return a.x_m < b.x_m; });
   make_faces(options.origin.value_or(DcOrigin{(least->x_m + most->x_m) / 2, mesh_.z_m.front()}));
+  if (!options.remove_singularity) return;
+  require(std::find(options.air.begin(), options.air.end(), std::uint8_t{1}) == options.air.end(), ErrorCode::config,
+          "the removal of the singularity refers to a half-space with a flat surface; leave it off where there is air",
+          "resistivity");
+  correction_ = make_correction();
+}
+
+template <class T>
+DcCorrection Resistivity<T>::make_correction() const {
+  const Vector ones(at(mesh_.cells()), 1.0);
+  BandCholesky a((fast_ + 1) * (slow_ + 1), fast_ + 1);
+  Vector u, v, unit(at(static_cast<Index>(stencil_.size()) * columns_));
+  for (Index j = 0; j < wavenumbers_.size(); ++j) {
+    solve_poles(ones, wavenumbers_.k_per_m[at(j)], a, u);
+    sample(u, v);
+    for (std::size_t i = 0; i < unit.size(); ++i) unit[i] += wavenumbers_.weight_per_m[at(j)] * v[i];
+  }
+  std::vector<DcCorrection::Weights> near(pole_.size());
+  Vector cell_m(pole_.size());
+  for (std::size_t e = 0; e < near.size(); ++e) {
+    if (pole_[e] < 0) continue;
+    const Stencil& s = stencil_[at(pole_[e])];
+    for (int i = 0; i < s.count; ++i) {
+      const Index slow = s.node[i] / (fast_ + 1), fast = s.node[i] % (fast_ + 1);
+      std::vector<Index> around;
+      for (const Index b : {slow - 1, slow}) {
+        for (const Index f : {fast - 1, fast}) {
+          if (b < 0 || f < 0 || b >= slow_ || f >= fast_) continue;
+          around.push_back(b * fast_ + f);
+          cell_m[e] = std::max({cell_m[e], h_slow_[at(b)], h_fast_[at(f)]});
+        }
+      }
+      for (const Index c : around) near[e].emplace_back(c, s.weight[i] / static_cast<double>(around.size()));
+    }
+  }
+  return DcCorrection(survey_, mesh_.z_m.front(), std::move(near), cell_m,
+                      [&](Index m, Index c) { return unit[at(pole_[at(m)] * columns_ + pole_[at(c)])]; });
 }
 
 // Columns of the solutions for the electrodes that are used, ordered along the slow axis.
@@ -179,7 +196,7 @@ template <class T>
 typename Resistivity<T>::Stencil Resistivity<T>::stencil(const Point3& p, const std::string& name) const {
   Index x = 0, z = 0;
   double fx = 0, fz = 0;
-  if (!locate(mesh_.x_m, p.x_m, x, fx) || !locate(mesh_.z_m, p.z_m, z, fz)) {
+  if (!locate_cell(mesh_.x_m, p.x_m, x, fx) || !locate_cell(mesh_.z_m, p.z_m, z, fz)) {
     char text[200];
     std::snprintf(text, sizeof text,
                   " lies outside the mesh, x %g..%g m, z %g..%g m (z down); move it or enlarge the mesh",
@@ -251,10 +268,8 @@ void Resistivity<T>::set_model(const std::vector<T>& m, ResistivityState& state)
     const Index row = static_cast<Index>(i) / core_.columns(), column = static_cast<Index>(i) % core_.columns();
     if (core_of_cell_[at(cell(core_.row0 + row, core_.column0 + column))] == air_cell) continue;
     const auto v = static_cast<double>(m[i]);
-    const double sigma = property_ == DcProperty::log_conductivity ? std::exp(v)
-                         : property_ == DcProperty::conductivity   ? v
-                                                                   : 1 / v;
-    if (!std::isfinite(v) || !std::isfinite(sigma) || !(sigma > 0)) {
+    double sigma = 0, slope = 0;
+    if (!dc_conductivity(property_, v, sigma, slope)) {
       char text[240];
       std::snprintf(text, sizeof text,
                     "the model holds the %s %g in cell (row %lld, column %lld) of its core; the conductivity must be "
@@ -263,9 +278,7 @@ void Resistivity<T>::set_model(const std::vector<T>& m, ResistivityState& state)
       throw Error(ErrorCode::diverged, text, "resistivity");
     }
     core[i] = sigma;
-    state.slope[i] = property_ == DcProperty::log_conductivity ? sigma
-                     : property_ == DcProperty::conductivity   ? 1
-                                                               : -sigma * sigma;
+    state.slope[i] = slope;
   }
   state.sigma.resize(at(mesh_.cells()));
   for (std::size_t c = 0; c < state.sigma.size(); ++c) {
@@ -331,13 +344,8 @@ void Resistivity<T>::sample(const Vector& u, Vector& v) const {
 template <class T>
 double Resistivity<T>::datum(const DcDatum& d, const Vector& between) const {
   double sum = 0;
-  for (const Index e : {d.m, d.n}) {
-    for (const Index c : {d.a, d.b}) {
-      if (e < 0 || c < 0) continue;
-      const double v = between[at(pole_[at(e)] * columns_ + pole_[at(c)])];
-      sum += (e == d.m) == (c == d.a) ? v : -v;
-    }
-  }
+  for_each_pole_pair(
+      d, [&](Index e, Index c, double sign) { sum += sign * between[at(pole_[at(e)] * columns_ + pole_[at(c)])]; });
   return sum;
 }
 
@@ -371,12 +379,14 @@ void Resistivity<T>::forward(Stream& s, const T* m, T* data, bool keep, Resistiv
       std::rethrow_exception(f);
     }
   }
-  std::vector<T> out;
+  Vector values;
   for (const DcDatum& d : survey_.data) {
     double sum = 0;
     for (Index j = 0; j < count; ++j) sum += wavenumbers_.weight_per_m[at(j)] * datum(d, sampled[at(j)]);
-    out.push_back(static_cast<T>(sum));
+    values.push_back(sum);
   }
+  if (!correction_.empty()) correction_.add(state.sigma, values);
+  const std::vector<T> out(values.begin(), values.end());
   copy(s, std::span<const T>(out), data);
 }
 
@@ -396,14 +406,9 @@ void Resistivity<T>::vjp(Stream& s, const T*, const ResistivityState& state, con
   const std::vector<T> d = to_host(s, d_data, survey_.size());
   Vector y(at(columns_ * columns_));
   for (std::size_t i = 0; i < d.size(); ++i) {
-    const DcDatum& datum = survey_.data[i];
-    for (const Index e : {datum.m, datum.n}) {
-      for (const Index c : {datum.a, datum.b}) {
-        if (e < 0 || c < 0) continue;
-        const double v = (e == datum.m) == (c == datum.a) ? static_cast<double>(d[i]) : -static_cast<double>(d[i]);
-        y[at(pole_[at(e)] * columns_ + pole_[at(c)])] += v;
-      }
-    }
+    for_each_pole_pair(survey_.data[i], [&](Index e, Index c, double sign) {
+      y[at(pole_[at(e)] * columns_ + pole_[at(c)])] += sign * static_cast<double>(d[i]);
+    });
   }
   const Index count = wavenumbers_.size();
   std::vector<Vector> g(at(count));
@@ -415,6 +420,11 @@ void Resistivity<T>::vjp(Stream& s, const T*, const ResistivityState& state, con
     double sum = 0;
     for (Index j = 0; j < count; ++j) sum += wavenumbers_.weight_per_m[at(j)] * g[at(j)][at(c)];
     core[at(core_of_cell_[at(c)])] -= sum;
+  }
+  if (!correction_.empty()) {
+    correction_.adjoint(state.sigma, Vector(d.begin(), d.end()), [&](Index c, double v) {
+      if (core_of_cell_[at(c)] >= 0) core[at(core_of_cell_[at(c)])] += v;
+    });
   }
   std::vector<T> out = to_host(s, d_m, core_.cells());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += static_cast<T>(core[i] * state.slope[i]);
@@ -480,12 +490,14 @@ void Resistivity<T>::jvp(Stream& s, const T*, const ResistivityState& state, con
   for (Index j = 0; j < count; ++j) {
     tangent(wavenumbers_.k_per_m[at(j)], state.potential[at(j)], sigma, between[at(j)]);
   }
-  std::vector<T> out;
+  Vector values;
   for (const DcDatum& d : survey_.data) {
     double sum = 0;
     for (Index j = 0; j < count; ++j) sum -= wavenumbers_.weight_per_m[at(j)] * datum(d, between[at(j)]);
-    out.push_back(static_cast<T>(sum));
+    values.push_back(sum);
   }
+  if (!correction_.empty()) correction_.add_tangent(state.sigma, sigma, values);
+  const std::vector<T> out(values.begin(), values.end());
   copy(s, std::span<const T>(out), t_data);
 }
 
@@ -565,6 +577,15 @@ std::vector<double> Resistivity<T>::jacobian(Stream& s, const ResistivityState& 
         out[at(q * cells + i)] = -datum(survey_.data[at(q)], v) * state.slope[at(i)];
       }
     }
+  }
+  if (correction_.empty()) return out;
+  for (Index q = 0; q < survey_.size(); ++q) {
+    Vector unit(at(survey_.size()));
+    unit[at(q)] = 1;
+    correction_.adjoint(state.sigma, unit, [&](Index c, double v) {
+      const Index i = core_of_cell_[at(c)];
+      if (i >= 0) out[at(q * cells + i)] += v * state.slope[at(i)];
+    });
   }
   return out;
 }

@@ -28,16 +28,13 @@
 #include <vector>
 
 #include "autodiff/op.hpp"
-#include "physics/resistivity/dc_survey.hpp"
+#include "physics/resistivity/dc_common.hpp"
+#include "physics/resistivity/dc_correction.hpp"
 #include "physics/resistivity/wavenumbers.hpp"
 
 namespace terrane {
 
 class BandCholesky;
-
-enum class DcProperty : int { log_conductivity, conductivity, resistivity };
-// Conductivity outside the core: one value, or that of the nearest cell of the core.
-enum class DcPadding : int { frozen, extended };
 
 struct DcOrigin {
   double x_m = 0, z_m = 0;
@@ -51,6 +48,7 @@ struct ResistivityOptions {
   Wavenumbers wavenumbers;           // empty: chosen for the mesh
   std::vector<std::uint8_t> air;     // (nz, nx) of the mesh, 1: air; empty: none
   std::optional<DcOrigin> origin;    // none: the top of the mesh in the middle of the electrodes
+  bool remove_singularity = false;   // dc_correction.hpp; flat ground only
 };
 
 // What a forward call leaves for the derivatives; reused by the next call.
@@ -96,6 +94,7 @@ class Resistivity {
   void make_cells(const std::vector<std::uint8_t>& air);
   void make_poles();
   void make_faces(const DcOrigin& origin);
+  DcCorrection make_correction() const;
   Stencil stencil(const Point3& p, const std::string& name) const;
   Index cell(Index row, Index column) const;  // internal number
   Index node(Index z, Index x) const;
@@ -130,6 +129,7 @@ class Resistivity {
   std::vector<Stencil> stencil_;  // (pole)
   std::vector<Index> start_;      // (tile) first row with a source
   Index columns_ = 0;             // poles, padded
+  DcCorrection correction_;
 };
 
 }  // namespace terrane

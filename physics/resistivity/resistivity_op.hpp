@@ -8,6 +8,7 @@
 
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
+#include "kernels/runtime/trace.hpp"
 #include "physics/forward_operator.hpp"
 #include "physics/resistivity/resistivity.hpp"
 
@@ -32,16 +33,19 @@ class ResistivityOp final : public ForwardOperator<T> {
     return {data_shape()};
   }
   SavedPtr forward(Stream& s, Inputs<T> in, Outputs<T> out, SavedPtr recycled) const override {
+    const HostCall call(s, "dc_solve");
     SavedPtr saved = recycled != nullptr ? std::move(recycled) : std::make_unique<ResistivityState>();
     dc_->forward(s, in[0], out[0], keep_, static_cast<ResistivityState&>(*saved));
     return saved;
   }
   void vjp(Stream& s, const Saved* saved, Inputs<T> in, Inputs<T>, Inputs<T> d_out, Outputs<T> d_in) const override {
     if (d_in[0] == nullptr) return;
+    const HostCall call(s, "dc_adjoint");
     dc_->vjp(s, in[0], static_cast<const ResistivityState&>(*saved), d_out[0], d_in[0]);
   }
   void jvp(Stream& s, const Saved* saved, Inputs<T> in, Inputs<T>, Inputs<T> t_in, Outputs<T> t_out) const override {
     if (t_in[0] == nullptr) return fill(s, Fill<T>{t_out[0], T(0), dc_->survey().size()});
+    const HostCall call(s, "dc_tangent");
     dc_->jvp(s, in[0], static_cast<const ResistivityState&>(*saved), t_in[0], t_out[0]);
   }
 

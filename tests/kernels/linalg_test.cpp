@@ -253,6 +253,18 @@ void check_eigh(Stream& s, Index n) {
   EXPECT_LE(orthogonality(columns, n, n), bound);
   EXPECT_TRUE(std::is_sorted(hw.begin(), hw.end()));
   EXPECT_LE(largest_difference(hw, to_host(s, values)), bound * scale);
+  for (const Index top : {Index{1}, n / 2, n}) {  // the largest pairs alone: residual A v - w v
+    if (top == 0) continue;
+    Buffer<T> few(s, top), some(s, top * n), alone(s, top);
+    eigh(s, Eigh<T>{n, da.data(), few.data(), some.data(), top});
+    eigh(s, Eigh<T>{n, da.data(), alone.data(), nullptr, top});
+    const std::vector<T> largest(hw.end() - top, hw.end()), got = to_host(s, few);
+    EXPECT_LE(largest_difference(got, largest), bound * scale);
+    EXPECT_LE(largest_difference(to_host(s, alone), largest), bound * scale);
+    const std::vector<T> v_few = transposed(to_host(s, some), top, n);
+    EXPECT_LE(largest_difference(product(a, v_few, n, n, top), scaled_columns(v_few, got)), bound * scale);
+    EXPECT_LE(orthogonality(v_few, n, top), bound);
+  }
 }
 
 TEST(EighTest, ReproducesTheMatrix) {

@@ -256,14 +256,42 @@ TEST(Resistivity, HalfSpaceDipoles) {
   }
 }
 
+TEST(Resistivity, HalfSpaceFromTwoCellsWithTheSingularityRemoved) {
+  const double sigma = 0.02;
+  double worst[2] = {0, 0};
+  for (const Point3& source : {Point3{0, 0}, Point3{0, 7}, Point3{3.5, 11.25}}) {
+    std::vector<Point3> electrodes{source};
+    for (const Point3& p : {Point3{2, 0}, Point3{-3, 0}, Point3{0, 4.5}, Point3{2.25, 7}, Point3{5.5, 11.5},
+                            Point3{8, 18}, Point3{-9, 3}, Point3{12, 0}, Point3{25.5, 0}}) {
+      if (distance(p, source) >= 2) electrodes.push_back(p);
+    }
+    for (const bool removed : {false, true}) {
+      Block block(electrodes);
+      block.options.remove_singularity = removed;
+      const Values d = block.solve([&](double, double) { return sigma; });
+      for (std::size_t i = 0; i < d.size(); ++i) {
+        const double error = std::fabs(d[i] / half_space(source, electrodes[i + 1], sigma) - 1);
+        worst[removed] = std::max(worst[removed], error);
+        EXPECT_LT(error, removed ? 0.01 : 0.1) << to_string(source) << " to " << to_string(electrodes[i + 1]);
+      }
+    }
+  }
+  EXPECT_GT(worst[0], 0.04);
+  std::printf("half-space from 2 cells: largest error %.2f %%, singularity removed %.2f %%\n", 100 * worst[0],
+              100 * worst[1]);
+}
+
 TEST(Resistivity, TwoLayersByImages) {
   const double h = 8;
   double worst = 0;
-  for (const double contrast : {0.1, 10.0}) {
+  for (const auto& [contrast, removed] : {std::pair(0.1, false), {10.0, false}, {0.1, true}, {10.0, true}}) {
     std::vector<Point3> electrodes{{0, 0}};
     for (const double x : {6., -8., 12., -18., 26., 34.}) electrodes.push_back({x, 0});
+    if (removed) electrodes.insert(electrodes.end(), {{2, 0}, {-3, 0}, {4, 0}});
     const double sigma1 = 0.02, sigma2 = sigma1 / contrast;
-    const Values d = Block(electrodes).solve([&](double, double z) { return z < h ? sigma1 : sigma2; });
+    Block block(electrodes);
+    block.options.remove_singularity = removed;
+    const Values d = block.solve([&](double, double z) { return z < h ? sigma1 : sigma2; });
     const double k = (1 / sigma2 - 1 / sigma1) / (1 / sigma2 + 1 / sigma1);
     for (std::size_t i = 0; i < d.size(); ++i) {
       const double r = distance(electrodes[0], electrodes[i + 1]);
