@@ -15,12 +15,7 @@ namespace {
 using Vector = std::vector<double>;
 
 // Counters of the random numbers of purpose `probe`.
-enum Draw : std::uint32_t {
-  draw_power_data = 1u << 20,
-  draw_power_model,
-  draw_data_probe = 1u << 21,
-  draw_model_probe = 1u << 22
-};
+enum Draw : std::uint32_t { draw_power_data = 1u << 20, draw_power_model, draw_model_probe = 1u << 22 };
 
 // Eight partial sums in fixed order.
 double dot(const Vector& x, const Vector& y) {
@@ -98,38 +93,6 @@ LeastSquares<T> least_squares(Tape<T>& tape, Var theta, Var data, Var model, std
   p.observed = std::move(observed);
   p.std = std::move(std);
   return p;
-}
-
-template <class T>
-std::vector<double> normal_diagonal(Stream& s, const LinearMap<T>& map, const std::vector<double>& weights,
-                                    Index probes, std::uint64_t seed) {
-  require(static_cast<Index>(weights.size()) == map.rows, ErrorCode::config,
-          "the weights need one value for each datum", "diagonal");
-  const Buffer<T> w(s, map.rows), x(s, map.columns);
-  const Random random(seed, RandomPurpose::probe);
-  Vector sum(static_cast<std::size_t>(map.columns), 0.0), z(weights.size(), 0.0), column;
-  const Index count = probes > 0 ? probes : map.rows;
-  for (Index k = 0; k < count; ++k) {
-    if (probes == 0) {
-      const auto row = static_cast<std::size_t>(k);
-      if (row > 0) z[row - 1] = 0;
-      if (weights[row] == 0) continue;
-      z[row] = weights[row];
-    } else {
-      for (std::size_t i = 0; i < z.size(); ++i) {
-        const bool up = (random.bits(i, draw_data_probe + static_cast<std::uint32_t>(k)).v[0] & 1u) != 0;
-        z[i] = up ? weights[i] : -weights[i];
-      }
-    }
-    upload(s, z, w);
-    map.adjoint(s, w.data(), x.data());
-    download(s, x, column);
-    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += column[i] * column[i];
-  }
-  if (probes > 0) {
-    for (double& v : sum) v /= static_cast<double>(probes);
-  }
-  return sum;
 }
 
 template <class T>
@@ -572,10 +535,6 @@ template LeastSquares<float> least_squares<float>(Tape<float>&, Var, Var, Var, s
                                                   std::vector<double>);
 template LeastSquares<double> least_squares<double>(Tape<double>&, Var, Var, Var, std::vector<double>,
                                                     std::vector<double>);
-template std::vector<double> normal_diagonal<float>(Stream&, const LinearMap<float>&, const std::vector<double>&, Index,
-                                                    std::uint64_t);
-template std::vector<double> normal_diagonal<double>(Stream&, const LinearMap<double>&, const std::vector<double>&,
-                                                     Index, std::uint64_t);
 template class GaussNewton<float>;
 template class GaussNewton<double>;
 

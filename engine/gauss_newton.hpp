@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/kernels.hpp"
 #include "autodiff/tape.hpp"
 #include "engine/model_norms.hpp"
 
@@ -162,11 +163,5 @@ class GaussNewton {
   Vector data_, model_;
   Device device_;
 };
-
-// Diagonal (columns) of J^T W^2 J, W = diag(weights) (rows): exactly, one adjoint a row (probes = 0), or the mean of
-// (J^T W z)^2 over `probes` vectors z of random signs (relative standard deviation at most sqrt(2 / probes)).
-template <class T>
-std::vector<double> normal_diagonal(Stream& s, const LinearMap<T>& map, const std::vector<double>& weights,
-                                    Index probes, std::uint64_t seed);
 
 }  // namespace terrane

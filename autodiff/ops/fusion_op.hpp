@@ -101,6 +101,40 @@ class OuterProductOp : public DiffOp<T> {
                       OuterProductJvp<T>{shape_, {in[0], in[1], third(in)}, {t_in[0], t_in[1], third(t_in)}, t_out[0]});
   }
 
+  // Sample p = (i1, i2(, i3)) depends on row i_m of factor m: A = row i_m of the identity, D = d_out o the other
+  // factors.
+  Factors<T> seeded_factors(Stream& s, const Saved*, Inputs<T> in, Inputs<T>, int which,
+                            const T* d_out) const override {
+    const Index samples = shape_.rows(), k = shape_.k;
+    const auto inner = [&](int m) {
+      Index product = 1;
+      for (int o = m + 1; o < 3; ++o) product *= shape_.n[o];
+      return product;
+    };
+    Factors<T> terms(1);
+    FactorTerm<T>& t = terms[0];
+    t.samples = samples;
+    t.columns_a = shape_.n[which];
+    t.columns_d = k;
+    t.nonzeros = 1;
+    std::vector<Index> row(static_cast<std::size_t>(samples));
+    for (Index p = 0; p < samples; ++p) row[static_cast<std::size_t>(p)] = p / inner(which) % shape_.n[which];
+    t.index = to_device(s, row);
+    t.weight = Buffer<T>(s, samples);
+    fill(s, Fill<T>{t.weight.data(), T(1), samples});
+    t.d = Buffer<T>(s, samples * k);
+    copy_values(s, CopyValues<T>{d_out, t.d.data(), samples * k});
+    const Buffer<T> other(s, samples * k);
+    for (int o = 0; o < shape_.factors; ++o) {
+      if (o == which) continue;
+      const T* from = in[static_cast<std::size_t>(o)];
+      expand_rows(s, ExpandRows<T>{samples, k, from, inner(o), shape_.n[o], nullptr, other.data()});
+      binary_forward(s,
+                     BinaryForward<T>{BinaryKind::multiply, T(0), other.data(), t.d.data(), t.d.data(), samples * k});
+    }
+    return terms;
+  }
+
  private:
   const T* third(Inputs<T> in) const { return shape_.factors == 3 ? in[2] : nullptr; }
   OuterShape shape_;

@@ -12,6 +12,7 @@ class MlpOp : public DiffOp<T> {
  public:
   MlpOp(const MlpShape& shape, Index n) : shape_(shape), n_(n) {}
   std::string name() const override { return "mlp"; }
+  const MlpShape& shape() const { return shape_; }
   std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
     const bool ok = in.size() == 2 && elements(in[0]) == shape_.parameters() && in[1] == Shape{n_, shape_.n_in()};
     require_shapes(ok, name(), in);

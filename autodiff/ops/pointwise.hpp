@@ -156,6 +156,7 @@ class SliceOp : public DiffOp<T> {
  public:
   SliceOp(Index offset, Shape shape) : offset_(offset), shape_(std::move(shape)), size_(elements(shape_)) {}
   std::string name() const override { return "slice"; }
+  Index offset() const { return offset_; }
   std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
     require_shapes(in.size() == 1 && offset_ >= 0 && offset_ + size_ <= elements(in[0]), name(), in);
     return {shape_};

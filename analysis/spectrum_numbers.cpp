@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// Numbers that describe a spectrum, and the wavenumbers of an image.
+#include <algorithm>
+#include <cmath>
+
+#include "analysis/spectra.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+namespace {
+
+constexpr const char* where = "spectra";
+
+double checked_sum(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) {
+    require(v >= 0, ErrorCode::data, "the values of a spectrum must not be negative", where);
+    sum += v;
+  }
+  require(sum > 0, ErrorCode::data, "the spectrum is empty or zero", where);
+  return sum;
+}
+
+// Frequency of bin k of n, in cycles over the whole length.
+double signed_bin(Index k, Index n) { return static_cast<double>(2 * k <= n ? k : k - n); }
+
+// |X|^2 (columns, rows), transposed, of the image minus its mean.
+std::vector<double> power_of(Stream& s, const std::vector<double>& image, Index rows, Index columns) {
+  double mean = 0;
+  for (const double v : image) mean += v / static_cast<double>(image.size());
+  std::vector<double> x(2 * image.size(), 0.0);
+  for (std::size_t i = 0; i < image.size(); ++i) x[2 * i] = image[i] - mean;
+  const auto transform = [&](Index n, Index batch) {
+    const Buffer<double> device = to_device(s, x);
+    fft(s, Fft<double>{FftKind::complex_forward, false, n, batch, device.data(), device.data()});
+    x = to_host(s, device);
+  };
+  transform(columns, rows);
+  std::vector<double> turned(x.size());
+  for (Index r = 0; r < rows; ++r) {
+    for (Index c = 0; c < columns; ++c) {
+      const auto from = static_cast<std::size_t>(2 * (r * columns + c));
+      const auto to = static_cast<std::size_t>(2 * (c * rows + r));
+      turned[to] = x[from];
+      turned[to + 1] = x[from + 1];
+    }
+  }
+  x.swap(turned);
+  transform(rows, columns);
+  std::vector<double> power(image.size());
+  for (std::size_t i = 0; i < power.size(); ++i) power[i] = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
+  return power;
+}
+
+}  // namespace
+
+std::vector<double> singular_values_of(const std::vector<double>& gram_eigenvalues) {
+  std::vector<double> sigma;
+  for (const double v : gram_eigenvalues) sigma.push_back(std::sqrt(std::max(v, 0.0)));
+  return sigma;
+}
+
+double participation_rank(const std::vector<double>& values) {
+  const double sum = checked_sum(values);
+  double squares = 0;
+  for (const double v : values) squares += v * v;
+  return sum * sum / squares;
+}
+
+double entropy_rank(const std::vector<double>& values) {
+  const double sum = checked_sum(values);
+  double entropy = 0;
+  for (const double v : values) {
+    if (v > 0) entropy -= v / sum * std::log(v / sum);
+  }
+  return std::exp(entropy);
+}
+
+double decay_exponent(const std::vector<double>& values, Index first, Index last) {
+  require(first >= 1 && last > first && last <= static_cast<Index>(values.size()), ErrorCode::config,
+          "the range of the decay exponent must lie within the spectrum and hold two values", where);
+  double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+  for (Index k = first; k <= last; ++k) {
+    const double v = values[static_cast<std::size_t>(k - 1)];
+    require(v > 0, ErrorCode::data, "the decay exponent needs positive values in its range", where);
+    const double x = std::log(static_cast<double>(k)), y = std::log(v);
+    n += 1;
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+  }
+  return -(n * sxy - sx * sy) / (n * sxx - sx * sx);
+}
+
+Index values_holding(const std::vector<double>& values, double fraction, bool squared) {
+  require(fraction >= 0 && fraction <= 1, ErrorCode::config, "the fraction must lie between 0 and 1", where);
+  checked_sum(values);
+  double total = 0, sum = 0;
+  for (const double v : values) total += squared ? v * v : v;
+  Index count = 0;
+  for (const double v : values) {
+    if (sum >= fraction * total) break;
+    sum += squared ? v * v : v;
+    ++count;
+  }
+  return count;
+}
+
+Index values_above(const std::vector<double>& values, double part) {
+  if (values.empty()) return 0;
+  const double limit = part * *std::max_element(values.begin(), values.end());
+  return static_cast<Index>(std::count_if(values.begin(), values.end(), [&](double v) { return v > limit; }));
+}
+
+RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& image, Index rows, Index columns, double d_rows,
+                               double d_columns, Index rings) {
+  require(rows > 0 && columns > 0 && static_cast<Index>(image.size()) == rows * columns, ErrorCode::data,
+          "the size of the image is not rows x columns", where);
+  require(d_rows > 0 && d_columns > 0 && rings >= 0, ErrorCode::config, "the spacings must be positive", where);
+  const std::vector<double> power = power_of(s, image, rows, columns);
+  const double length_z = d_rows * static_cast<double>(rows), length_x = d_columns * static_cast<double>(columns);
+  const double nyquist = 0.5 / std::min(d_rows, d_columns), step = 1 / std::max(length_z, length_x);
+  if (rings == 0) rings = std::max<Index>(1, static_cast<Index>(std::ceil(nyquist / step - 1e-9)));
+  const double width = nyquist / static_cast<double>(rings);
+  RadialSpectrum result;
+  result.power.assign(static_cast<std::size_t>(rings), 0.0);
+  for (Index r = 0; r < rings; ++r) result.wavenumber.push_back((static_cast<double>(r) + 0.5) * width);
+  double total = 0;
+  for (Index c = 0; c < columns; ++c) {
+    for (Index r = 0; r < rows; ++r) {
+      const double p = power[static_cast<std::size_t>(c * rows + r)];
+      const double k = std::hypot(signed_bin(r, rows) / length_z, signed_bin(c, columns) / length_x);
+      total += p;
+      result.mean += k * p;
+      // A wavenumber on the border of two rings belongs to the lower one.
+      const auto ring = static_cast<Index>(std::max(0.0, std::ceil(k / width - 1e-9) - 1));
+      if (ring < rings) result.power[static_cast<std::size_t>(ring)] += p;
+    }
+  }
+  double energy = 0;
+  for (const double v : image) energy += v * v;
+  if (!(total > 1e-28 * energy * static_cast<double>(image.size()))) {  // constant: rounding of the mean only
+    result.mean = 0;
+    std::fill(result.power.begin(), result.power.end(), 0.0);
+    return result;
+  }
+  result.mean /= total;
+  for (double& p : result.power) p /= total;
+  return result;
+}
+
+}  // namespace terrane
