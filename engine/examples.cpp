@@ -196,7 +196,7 @@ Json dc_config(const TemplateInputs& inputs) {
 }  // namespace
 
 std::vector<std::string> template_names() { return {"fwi", "tomography", "dc", "forward", "reproduce"}; }
-std::vector<std::string> later_template_names() { return {"analyze", "compress", "train-generator", "generate"}; }
+std::vector<std::string> later_template_names() { return {"compress", "train-generator", "generate"}; }
 std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
@@ -251,7 +251,7 @@ Json demo_config(const std::string& name) {
     config["description"] = "two bodies under a thin cover recovered from voltages by sines and a grid";
     return config;
   }
-  const std::vector<std::string> later = {"compress", "generate", "spectrum"};
+  const std::vector<std::string> later = {"compress", "generate"};
   const bool known = std::find(later.begin(), later.end(), name) != later.end();
   throw Error(ErrorCode::config, "demo: \"" + name + "\"" +
                                      (known ? " arrives in a later version; this one has " : " is not one of ") +

@@ -9,6 +9,7 @@
 #include "analysis/gram.hpp"
 #include "analysis/kernels.hpp"
 #include "analysis/network_jacobian.hpp"
+#include "analysis/resolution.hpp"
 #include "autodiff/check.hpp"
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/mlp_op.hpp"
@@ -137,6 +138,68 @@ TEST(InversionKernels, GaussNewtonOperatorItsDiagonalAndIllumination) {
     double largest = 0;
     for (const double v : diagonal) largest = std::max(largest, v);
     for (std::size_t c = 0; c < light.size(); ++c) EXPECT_NEAR(light[c], diagonal[c] / largest, 1e-13);
+  });
+}
+
+// Resolution and posterior by all eigenvalues against the inverse of a dense matrix, with both priors.
+TEST(InversionKernels, ResolutionAndPosteriorVariance) {
+  for_each_device([](Stream& s) {
+    const Problem p(s);
+    const InversionMaps<double> maps = inversion_maps(p.tape, p.theta, p.m, p.d);
+    const Index nd = maps.data.rows, nm = maps.data.columns;
+    const Vector j = dense(s, maps.data), k = dense(s, tangent_kernel(s, maps));
+    ResolutionOptions o;
+    o.count = std::min(nd, nm);
+    o.steps = nd;
+    o.nodes = {3, 40};
+    for (Index i = 0; i < nd; ++i) o.weights.push_back(1e3 * (1 + 0.2 * static_cast<double>(i % 4)));
+    for (Index i = 0; i < nm; ++i) o.diagonal.push_back(k[at(i * (nm + 1))]);
+    for (const bool neural : {false, true}) {
+      o.neural = neural;
+      o.c = neural ? 40 : 2500;
+      Vector c(at(nm * nm), 0.0);
+      for (std::size_t i = 0; i < c.size(); ++i) c[i] = neural ? o.c * k[i] : i % at(nm + 1) == 0 ? o.c : 0;
+      Vector wj = j;
+      for (Index i = 0; i < nd; ++i) {
+        for (Index l = 0; l < nm; ++l) wj[at(i * nm + l)] *= o.weights[at(i)];
+      }
+      const Vector cjw = product(c, wj, nm, nm, nd, true);  // C J^T W
+      Vector a = product(wj, cjw, nd, nm, nd, false);
+      for (Index i = 0; i < nd; ++i) a[at(i * (nd + 1))] += 1;
+      const Buffer<double> device = to_device(s, a);
+      const Eigenpairs e = dense_eigenpairs(s, device.data(), nd);
+      Vector inverse(at(nd * nd), 0.0);
+      for (Index m = 0; m < nd; ++m) {
+        for (Index i = 0; i < nd; ++i) {
+          for (Index l = 0; l < nd; ++l) {
+            inverse[at(i * nd + l)] += e.vectors[at(m * nd + i)] * e.vectors[at(m * nd + l)] / e.values[at(m)];
+          }
+        }
+      }
+      const Vector gain = product(cjw, inverse, nm, nd, nd, false);
+      const Vector wanted = product(gain, wj, nm, nd, nm, false), taken = product(gain, cjw, nm, nd, nm, true);
+      const Resolution got = resolution(s, maps, o);
+      double trace = 0;
+      Vector diagonal, deviation, spread;
+      for (Index i = 0; i < nm; ++i) {
+        trace += wanted[at(i * (nm + 1))];
+        diagonal.push_back(wanted[at(i * (nm + 1))]);
+        deviation.push_back(std::sqrt(c[at(i * (nm + 1))] - taken[at(i * (nm + 1))]));
+      }
+      for (const Index n : o.nodes) {
+        for (Index i = 0; i < nm; ++i) spread.push_back(wanted[at(i * nm + n)]);
+      }
+      EXPECT_NEAR(got.resolved, trace, 1e-7 * trace);
+      EXPECT_LE(difference(got.diagonal, diagonal), 1e-7);
+      EXPECT_LE(difference(got.posterior_std, deviation), 1e-7);
+      EXPECT_LE(difference(got.spread, spread), 1e-7);
+      EXPECT_GT(trace, 1);
+    }
+    o.nodes = {nm};
+    EXPECT_THROW(resolution(s, maps, o), Error);
+    o.nodes.clear();
+    o.weights.pop_back();
+    EXPECT_THROW(resolution(s, maps, o), Error);
   });
 }
 

@@ -25,7 +25,8 @@ int call(const Options& options) {
                                                                        {"resume", resume_verb},
                                                                        {"info", info_verb},
                                                                        {"doctor", doctor_verb},
-                                                                       {"report", report_verb}};
+                                                                       {"report", report_verb},
+                                                                       {"analyze", analyze_verb}};
   if (options.licenses) {
     std::cout << licenses_text();
     return 0;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "engine/analyze.hpp"
 #include "engine/examples.hpp"
 #include "engine/registry.hpp"
 
@@ -27,7 +28,7 @@ constexpr const char* kExitCodes =
     "  130  Ctrl-C; the checkpoint is written too\n";
 
 const std::vector<std::string>& later_verbs() {
-  static const std::vector<std::string> verbs = {"convert", "analyze", "compress", "decompress", "generate", "bench"};
+  static const std::vector<std::string> verbs = {"convert", "compress", "decompress", "generate", "bench"};
   return verbs;
 }
 
@@ -43,7 +44,8 @@ const std::map<std::string, std::string>& verb_examples() {
       {"resume", "terrane resume runs/fwi --set stages.0.iterations=400"},
       {"info", "terrane info runs/fwi"},
       {"doctor", "terrane doctor --verify"},
-      {"report", "terrane report runs/fwi"}};
+      {"report", "terrane report runs/fwi"},
+      {"analyze", "terrane analyze svd runs/fwi"}};
   return examples;
 }
 
@@ -130,6 +132,27 @@ void build_others(CLI::App& app, Options& o) {
   CLI::App* report = app.add_subcommand("report", "Rebuilds report.html; several directories are compared.");
   report->add_option("DIR", o.arguments, "output directories")->required();
   report->add_flag("--json", o.json, "errors as JSON too");
+
+  CLI::App* analyze = app.add_subcommand(
+      "analyze",
+      "Explains the field of a finished run, or of a config before any run: " + join_words(analysis_names()) + ".");
+  analyze->add_option("WHAT SOURCE", o.arguments, "which analysis; directory of a run, or config")
+      ->required()
+      ->expected(2);
+  analyze->add_option("--at", o.at, "weights of this iteration's checkpoint; default: the final ones");
+  analyze->add_option("--top", o.top, "vectors that are kept (16); resolution: eigenvalues (64)");
+  analyze->add_option("--datum", o.datum, "kernels: numbers of data, counted from 0")->delimiter(',');
+  analyze->add_option("--pair", o.pair, "kernels: SHOT:RECEIVER of waves, counted from 0")->delimiter(',');
+  analyze->add_option("--method", o.method, "svd, ntk: dense (up to 4096 nodes by itself) or lanczos")
+      ->check(CLI::IsMember({"auto", "dense", "lanczos"}));
+  analyze->add_option("--prior-std", o.prior_std, "resolution: prior standard deviation, in the property's unit")
+      ->check(CLI::PositiveNumber);
+  analyze->add_option("--set", o.sets, "change the config: --set a.b=3, repeatable")->allow_extra_args(false);
+  analyze->add_option("--out", o.out, "output directory (default DIR/analysis/WHAT)");
+  analyze->add_flag("--overwrite", o.overwrite, "replace a run that is already there");
+  analyze->add_flag("--json", o.json, "one JSON object on stdout");
+  add_device(analyze, o);
+  add_level(analyze, o);
 }
 
 // A first word that is no verb: better than what a parser says.
@@ -188,7 +211,7 @@ const char* environment(const char* name) {
 }  // namespace
 
 std::vector<std::string> verb_names() {
-  return {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report"};
+  return {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report", "analyze"};
 }
 
 bool wants_json(int argc, const char* const* argv) {

@@ -23,6 +23,11 @@ struct Options {
   // Single verbs.
   std::string output, data, model;  // init
   bool docs = false, verify = false;
+  Index at = -1, top = 0;  // analyze
+  std::string method = "auto";
+  std::vector<Index> datum;  // analyze kernels
+  std::vector<std::string> pair;
+  double prior_std = 0;  // analyze resolution
   // Instead of a verb.
   bool version = false, licenses = false;
 };

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+// Kernels of the data: sensitivity and its neural form, wave kernel and wave tangent kernel, what the kernel of the
+// field does to the gradient; resolution.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "analysis/gram.hpp"
+#include "analysis/network_jacobian.hpp"
+#include "analysis/resolution.hpp"
+#include "engine/analysis_session.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/simulation.hpp"
+#include "kernels/kernels.hpp"
+
+namespace terrane {
+
+namespace {
+
+// theta -> m -> d for the whole survey, evaluated.
+template <class T>
+struct DataTape {
+  explicit DataTape(AnalysisSession<T>& a) : simulation(a.s, a.problem, a.problem.wavelet, a.problem.shots()) {
+    std::vector<Index> shots;
+    for (Index k = 0; k < a.problem.shots(); ++k) shots.push_back(k);
+    simulation.select(shots);
+    d = simulation.record(a.tape, a.model);
+    a.tape.forward();
+    count = a.tape.size(d);
+    for (const T v : a.tape.get(d)) predicted.push_back(static_cast<double>(v));
+    maps = inversion_maps(a.tape, a.theta, a.model, d);
+  }
+  Simulation<T> simulation;
+  Var d;
+  Index count = 0;
+  std::vector<double> predicted;
+  InversionMaps<T> maps;
+};
+
+double rms(const std::vector<double>& v) {
+  double sum = 0;
+  for (const double x : v) sum += x * x;
+  return std::sqrt(sum / static_cast<double>(v.size()));
+}
+
+// An array of a finished run with one value for each datum.
+template <class T>
+std::vector<double> of_run(const AnalysisSession<T>& a, const std::string& name, Index count) {
+  const std::string file = a.request.source + "/" + name;
+  const auto array = read_npy<double>(file);
+  if (static_cast<Index>(array.values.size()) == count) return array.values;
+  throw Error(
+      ErrorCode::data,
+      "there are " + std::to_string(array.values.size()) + " values, the survey has " + std::to_string(count) + " data",
+      file);
+}
+
+// Observations of a finished run, or of the config's files; empty where there are none.
+template <class T>
+std::vector<double> observed(const AnalysisSession<T>& a, Index count) {
+  return a.run() ? of_run(a, "data_observed.npy", count) : a.problem.observed;
+}
+// Standard deviations of the data; empty where they are not known.
+template <class T>
+std::vector<double> deviations(const AnalysisSession<T>& a, Index count) {
+  if (static_cast<Index>(a.problem.std.size()) == count) return a.problem.std;
+  if (a.run() && std::filesystem::exists(a.request.source + "/data_std.npy")) return of_run(a, "data_std.npy", count);
+  return {};
+}
+
+// Weights of the data: 1 / deviations, or 1 / noise for all where those are not known, and the mask.
+template <class T>
+std::vector<double> data_weights(const AnalysisSession<T>& a, Index count, double noise) {
+  std::vector<double> w(static_cast<std::size_t>(count), 1 / noise);
+  const Problem& p = a.problem;
+  const std::vector<double> std = deviations(a, count);
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    if (!std.empty()) w[i] = 1 / std[i];
+    if (!p.mask.empty())
+      w[i] *= p.mask[p.mask.size() == w.size() ? i : i / static_cast<std::size_t>(p.trace_samples())];
+  }
+  return w;
+}
+
+// One datum, or one trace of waves in a window of time, as a combination of data.
+struct Chosen {
+  std::string name;
+  std::vector<double> w;  // (data)
+};
+
+// The strongest sample of a trace.
+Chosen arrival(const Problem& p, const std::vector<double>& d, Index shot, Index receiver) {
+  const Index nt = p.survey.nt, first = (shot * p.survey.max_receivers() + receiver) * nt;
+  const auto begin = d.begin() + first;
+  const auto peak = std::max_element(begin, begin + nt, [](double a, double b) { return std::fabs(a) < std::fabs(b); });
+  char name[96];
+  std::snprintf(name, sizeof name, "shot %lld, receiver %lld, %.3f s", static_cast<long long>(shot),
+                static_cast<long long>(receiver), static_cast<double>(peak - begin) * p.survey.dt_s);
+  Chosen c{name, std::vector<double>(d.size(), 0.0)};
+  c.w[static_cast<std::size_t>(peak - d.begin())] = 1;
+  return c;
+}
+
+template <class T>
+std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<double>& d) {
+  const auto count = static_cast<Index>(d.size());
+  const Problem& p = a.problem;
+  std::vector<Chosen> list;
+  for (const Index i : a.request.data) {
+    if (i < 0 || i >= count) {
+      throw Error(ErrorCode::config, "there is no datum " + std::to_string(i) + ": the data are 0 to " +
+                                         std::to_string(count - 1) + ", in the order of data_predicted.npy");
+    }
+    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0)});
+    list.back().w[static_cast<std::size_t>(i)] = 1;
+  }
+  const Index shots = p.waves() ? p.shots() : 0, receivers = p.waves() ? p.survey.max_receivers() : 0;
+  for (const auto& [shot, receiver] : a.request.pairs) {
+    if (!p.waves()) throw Error(ErrorCode::config, "--pair is for waves: give --datum");
+    if (shot < 0 || shot >= shots || receiver < 0 || receiver >= receivers) {
+      throw Error(ErrorCode::config, "--pair " + std::to_string(shot) + ":" + std::to_string(receiver) +
+                                         ": there are " + std::to_string(shots) + " shots of " +
+                                         std::to_string(receivers) + " receivers, counted from 0");
+    }
+    list.push_back(arrival(p, d, shot, receiver));
+  }
+  if (!list.empty()) return list;
+  if (p.waves()) {
+    return {arrival(p, d, shots / 2, receivers / 2), arrival(p, d, shots / 4, receivers - 1 - receivers / 8),
+            arrival(p, d, shots - 1, receivers / 8)};
+  }
+  for (const Index i : {count / 6, count / 2, 5 * count / 6}) {
+    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0)});
+    list.back().w[static_cast<std::size_t>(i)] = 1;
+  }
+  return list;
+}
+
+template <class T>
+std::vector<T> as(const std::vector<double>& v) {
+  return std::vector<T>(v.begin(), v.end());
+}
+template <class T>
+std::vector<double> doubles(const std::vector<T>& v) {
+  return std::vector<double>(v.begin(), v.end());
+}
+
+// sum f |X(f)|^2 / sum |X(f)|^2 over the traces of a vector of data, Hz.
+double mean_frequency(Stream& s, const std::vector<double>& v, Index nt, double dt_s) {
+  const RadialSpectrum r = radial_spectrum(s, v, 1, nt, 1, dt_s);
+  return r.mean;
+}
+double mean_frequency(Stream& s, const std::vector<double>& vector, const Problem& p) {
+  const Index nt = p.survey.nt;
+  double sum = 0, energy = 0;
+  for (std::size_t t = 0; t < vector.size(); t += static_cast<std::size_t>(nt)) {
+    const std::vector<double> trace(vector.begin() + static_cast<std::ptrdiff_t>(t),
+                                    vector.begin() + static_cast<std::ptrdiff_t>(t) + nt);
+    double e = 0;
+    for (const double x : trace) e += x * x;
+    if (!(e > 0)) continue;
+    sum += e * mean_frequency(s, trace, nt, p.survey.dt_s);
+    energy += e;
+  }
+  return energy > 0 ? sum / energy : 0;
+}
+
+// Power of an image by wavenumber, to a largest value of 1.
+template <class T>
+AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& title, const std::vector<double>& v) {
+  const Grid2& g = a.problem.grid;
+  const RadialSpectrum r = radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m);
+  const double most = *std::max_element(r.power.begin(), r.power.end());
+  AnalysisPage::Curve c{title, r.wavenumber, r.power};
+  for (double& y : c.y) y /= most > 0 ? most : 1;
+  return c;
+}
+
+// Squared norms of the rows of a map.
+template <class T>
+std::vector<double> row_squares(Stream& s, const LinearMap<T>& map) {
+  constexpr Index block = 64;
+  const Buffer<T> rows(s, block * map.columns);
+  std::vector<double> squares;
+  for (Index first = 0; first < map.rows; first += block) {
+    const Index count = std::min(block, map.rows - first);
+    jacobian_rows(s, map, first, count, rows.data());
+    const std::vector<T> values = to_host(s, rows);
+    for (Index i = 0; i < count; ++i) {
+      double sum = 0;
+      for (Index k = 0; k < map.columns; ++k) {
+        const double v = static_cast<double>(values[static_cast<std::size_t>(i * map.columns + k)]);
+        sum += v * v;
+      }
+      squares.push_back(sum);
+    }
+  }
+  return squares;
+}
+
+// g = J^T W^2 r and K g: what the weights of the field make of the gradient.
+template <class T>
+void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<double>& residual) {
+  const std::vector<T> g = adjoint(a.s, t.maps.data, as<T>(residual));
+  const std::vector<T> kg = apply(a.s, t.maps.field, adjoint(a.s, t.maps.field, g));
+  const Grid2& grid = a.problem.grid;
+  a.write("gradient", doubles(g), {grid.nz, grid.nx});
+  a.write("neural_gradient", doubles(kg), {grid.nz, grid.nx});
+  a.add_image("gradient Jᵀr", doubles(g));
+  a.add_image("its neural form K Jᵀr", doubles(kg));
+  const auto mean = [&](const std::vector<T>& v) {
+    return radial_spectrum(a.s, doubles(v), grid.nz, grid.nx, grid.dz_m, grid.dx_m).mean;
+  };
+  a.result["gradient"] = {{"mean_wavenumber_per_m", number_or_null(mean(g))},
+                          {"neural_mean_wavenumber_per_m", number_or_null(mean(kg))}};
+  a.page.curves = {wavenumber_curve(a, "Jᵀr", doubles(g)), wavenumber_curve(a, "K Jᵀr", doubles(kg))};
+  a.page.curves_title = "Gradient by wavenumber";
+  a.page.curves_x = "Radial wavenumber (cycles per m)";
+  a.page.curves_y = "Power, largest 1";
+}
+
+}  // namespace
+
+template <class T>
+void analyze_kernels(AnalysisSession<T>& a) {
+  const DataTape<T> t(a);
+  const Grid2& g = a.problem.grid;
+  a.page.grid = g;
+  std::vector<double> plain, neural;
+  Json names = Json::array();
+  const std::vector<Chosen> list = chosen_data(a, t.predicted);
+  for (const Chosen& c : list) {
+    const auto j = sensitivity_kernel(a.s, t.maps, as<T>(c.w));
+    const auto k = apply(a.s, t.maps.field, adjoint(a.s, t.maps.field, j));
+    plain.insert(plain.end(), j.begin(), j.end());
+    neural.insert(neural.end(), k.begin(), k.end());
+    a.add_image(c.name, doubles(j));
+    a.add_image("neural form", doubles(k));
+    names.push_back(c.name);
+  }
+  a.result["data"] = names;
+  const auto kept = static_cast<Index>(list.size());
+  a.write("sensitivity", plain, {kept, g.nz, g.nx});
+  a.write("neural_sensitivity", neural, {kept, g.nz, g.nx});
+  std::vector<double> residual = observed(a, t.count);
+  const std::vector<double> w = data_weights(a, t.count, 1);
+  if (!residual.empty()) {
+    for (std::size_t i = 0; i < residual.size(); ++i) residual[i] = (t.predicted[i] - residual[i]) * w[i];
+    std::vector<double> twice = residual;
+    for (std::size_t i = 0; i < twice.size(); ++i) twice[i] *= w[i];
+    gradient_modulation(a, t, twice);
+  }
+  // Of W J, as the misfit sees the data.
+  InversionMaps<T> weighted = t.maps;
+  weighted.data = weighted_rows(a.s, t.maps.data, w);
+  weighted.total = weighted_rows(a.s, t.maps.total, w);
+  LanczosOptions o;
+  o.count = std::min(a.request.top, std::min(t.count, a.nodes()));
+  o.steps = std::max<Index>(60, 4 * o.count);
+  o.seed = a.seed();
+  o.tolerance = 1e-4;
+  const auto spectrum = [&](const char* name, const char* title, const SymmetricMap<T>& map) {
+    const double start = now_s();
+    const Eigenpairs pairs = lanczos_eigenpairs(a.s, map, o);
+    const auto found = static_cast<Index>(pairs.values.size());
+    a.write(std::string(name) + "_eigenvalues", pairs.values, {found});
+    a.write(std::string(name) + "_eigenvectors", pairs.vectors, {found, t.count});
+    Json r{{"eigenvalues", pairs.values},
+           {"residuals", pairs.residuals},
+           {"products", pairs.applications},
+           {"seconds", now_s() - start}};
+    double energy = 0, held = 0;
+    for (const double v : residual) energy += v * v;
+    for (Index k = 0; k < found; ++k) {
+      const std::vector<double> u(pairs.vectors.begin() + k * t.count, pairs.vectors.begin() + (k + 1) * t.count);
+      if (a.problem.waves()) r["mean_frequencies_hz"].push_back(mean_frequency(a.s, u, a.problem));
+      double along = 0;
+      for (std::size_t i = 0; i < residual.size(); ++i) along += residual[i] * u[i];
+      held += along * along;
+      if (energy > 0) r["residual_held"].push_back(held / energy);
+    }
+    a.result[name] = r;
+    a.page.spectra.push_back({title, pairs.values});
+  };
+  spectrum("wave_kernel", "J Jᵀ", wave_kernel(a.s, weighted));
+  spectrum("wave_tangent_kernel", "J K Jᵀ", wave_tangent_kernel(a.s, weighted));
+  a.page.normalised = true;
+}
+
+template <class T>
+void analyze_resolution(AnalysisSession<T>& a) {
+  const DataTape<T> t(a);
+  const Grid2& g = a.problem.grid;
+  a.page.grid = g;
+  // Noise: that of the data; else what a run has left, at least 1 % of the data; else 5 %.
+  double noise = 0.05 * rms(t.predicted);
+  std::string noise_from = "5 % of the rms of the predicted data";
+  const bool known = !deviations(a, t.count).empty();
+  if (known) {
+    noise_from = "standard deviations of the data";
+  } else if (a.run()) {
+    std::vector<double> r = observed(a, t.count);
+    for (std::size_t i = 0; i < r.size(); ++i) r[i] -= t.predicted[i];
+    noise = std::max(rms(r), 0.01 * rms(t.predicted));
+    noise_from = noise > rms(r) ? "1 % of the rms of the predicted data" : "rms of the final residual";
+  }
+  const std::vector<double> model = doubles(a.tape.get(a.model));
+  double prior = a.request.prior_std;
+  if (!(prior > 0)) prior = a.problem.property->logarithmic ? 1.0 : 0.1 * rms(model);
+  ResolutionOptions o;
+  o.weights = data_weights(a, t.count, noise);
+  o.count = std::min({a.request.top, t.count, a.nodes()});
+  o.seed = a.seed();
+  const auto node = [&](double z, double x) {
+    return static_cast<Index>(z * static_cast<double>(g.nz - 1)) * g.nx +
+           static_cast<Index>(x * static_cast<double>(g.nx - 1));
+  };
+  o.nodes = {node(0.25, 0.5), node(0.6, 0.3)};
+  Json settings{{"noise", noise_from}, {"prior_std", prior}, {"property", a.problem.property->name}};
+  if (!known) settings["noise_std"] = noise;
+  for (const Index n : o.nodes) settings["nodes"].push_back({n / g.nx, n % g.nx});
+  a.result["settings"] = settings;
+  const auto one = [&](const char* name, const std::string& title) {
+    const double start = now_s();
+    const Resolution r = resolution(a.s, t.maps, o);
+    std::vector<double> ratio;
+    for (std::size_t i = 0; i < r.diagonal.size(); ++i) {
+      ratio.push_back(r.prior_std[i] > 0 ? r.posterior_std[i] / r.prior_std[i] : 1);
+    }
+    a.result[name] = {{"resolved_parameters", r.resolved},
+                      {"eigenvalues", r.lambda.size()},
+                      {"largest", r.lambda.empty() ? 0.0 : r.lambda.front()},
+                      {"smallest", r.lambda.empty() ? 0.0 : r.lambda.back()},
+                      {"complete", !r.lambda.empty() && r.lambda.back() < 0.1},
+                      {"seconds", now_s() - start}};
+    const std::string prefix(name);
+    a.write(prefix + "_resolution_diagonal", r.diagonal, {g.nz, g.nx});
+    a.write(prefix + "_posterior_std", r.posterior_std, {g.nz, g.nx});
+    a.write(prefix + "_prior_std", r.prior_std, {g.nz, g.nx});
+    a.write(prefix + "_point_spread", r.spread, {static_cast<Index>(o.nodes.size()), g.nz, g.nx});
+    a.page.spectra.push_back({title, r.lambda});
+    a.add_image(title + ": diagonal of R", r.diagonal, true);
+    a.add_image(title + ": std after / before", ratio, true);
+    for (std::size_t k = 0; k < o.nodes.size(); ++k) {
+      const auto from = r.spread.begin() + static_cast<std::ptrdiff_t>(k) * a.nodes();
+      char spread[96];
+      std::snprintf(spread, sizeof spread, "%s: spread of (%.4g, %.4g)", title.c_str(),
+                    g.x0_m + static_cast<double>(o.nodes[k] % g.nx) * g.dx_m,
+                    g.z0_m + static_cast<double>(o.nodes[k] / g.nx) * g.dz_m);
+      a.add_image(spread, std::vector<double>(from, from + a.nodes()));
+    }
+  };
+  o.c = prior * prior;
+  one("white", "white");
+  // K scaled to the same mean variance.
+  std::vector<double> diagonal;
+  if (const auto factors = field_factors(a.tape, a.theta, a.model)) {
+    diagonal = doubles(gram_diagonal(a.s, *factors));
+  } else {
+    diagonal = row_squares(a.s, t.maps.field);
+  }
+  double mean = 0;
+  for (const double v : diagonal) mean += v / static_cast<double>(diagonal.size());
+  if (!(mean > 0)) throw Error(ErrorCode::failed, "the field does not depend on its weights");
+  o.neural = true;
+  o.diagonal = diagonal;
+  o.c = prior * prior / mean;
+  one("neural", "field");
+}
+
+template void analyze_kernels(AnalysisSession<float>&);
+template void analyze_kernels(AnalysisSession<double>&);
+template void analyze_resolution(AnalysisSession<float>&);
+template void analyze_resolution(AnalysisSession<double>&);
+
+}  // namespace terrane

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// What the analyses of `terrane analyze` share: the problem of a config or run, its field on a tape with the wanted
+// weights, the page and the numbers. Inside the engine only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autodiff/tape.hpp"
+#include "engine/analyze.hpp"
+#include "engine/analyze_page.hpp"
+#include "engine/field.hpp"
+#include "engine/json.hpp"
+#include "engine/output.hpp"
+#include "engine/problem.hpp"
+
+namespace terrane {
+
+template <class T>
+class AnalysisSession {
+ public:
+  AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options);
+
+  // A directory of a run, rather than a config?
+  bool run() const;
+  Index nodes() const { return problem.grid.cells(); }
+  std::uint64_t seed() const { return config.json().at("seed").template get<std::uint64_t>(); }
+  // Iterations whose weights are there, in order: 0 (the initial ones) and the kept checkpoints of a run.
+  std::vector<Index> iterations() const;
+  std::vector<T> weights_of(Index iteration) const;
+  void write(const std::string& name, const std::vector<double>& values, const std::vector<Index>& shape);
+  void add_image(const std::string& title, const std::vector<double>& values, bool part = false) {
+    page.images.push_back({title, std::vector<float>(values.begin(), values.end()), part});
+  }
+
+  const AnalyzeRequest& request;
+  const Config& config;
+  Problem problem;
+  Stream s;
+  OutputDirectory out;
+  Field<T> field;
+  Tape<T> tape;
+  Var theta, model;
+  std::vector<T> initial;  // weights
+  std::string weights;     // which ones the tape holds, in words
+  Json result;
+  AnalysisPage page;
+};
+
+// Each fills result, page and files. svd and ntk; kernels; resolution.
+template <class T>
+void analyze_spectrum(AnalysisSession<T>& a);
+template <class T>
+void analyze_kernels(AnalysisSession<T>& a);
+template <class T>
+void analyze_resolution(AnalysisSession<T>& a);
+
+}  // namespace terrane

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// Singular values and tangent kernel of the field alone.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "analysis/kernels.hpp"
+#include "analysis/network_jacobian.hpp"
+#include "analysis/spectra.hpp"
+#include "autodiff/check.hpp"
+#include "engine/analysis_session.hpp"
+#include "kernels/kernels.hpp"
+
+namespace terrane {
+
+namespace {
+
+// Nodes beyond which a stored kernel is not decomposed as a whole unless --method dense asks for it.
+constexpr Index dense_limit = 4096;
+constexpr Index kernel_bytes = Index{8} << 30;
+// Random vectors of the drift, and the most checkpoints that are looked at.
+constexpr Index drift_probes = 32;
+constexpr std::size_t drift_points = 12;
+
+template <class T>
+Eigenpairs dense_spectrum(AnalysisSession<T>& a) {
+  const Index n = a.nodes();
+  if (n * n * static_cast<Index>(sizeof(T)) > kernel_bytes) {
+    throw Error(ErrorCode::budget, "a dense kernel of " + std::to_string(n) + " nodes does not fit: --method lanczos");
+  }
+  const double start = now_s();
+  const FieldGram<T> gram = field_gram(a.tape, a.theta, a.model, Index{2} << 30);
+  a.result["time"]["kernel_s"] = now_s() - start;
+  a.result["kernel_by"] = gram.factored ? "factors of the layers" : "rows of the Jacobian";
+  double squares = 0;
+  for (const T v : to_host(a.s, gram.k)) squares += static_cast<double>(v) * static_cast<double>(v);
+  a.result["frobenius_norm"] = std::sqrt(squares);
+  const double decompose = now_s();
+  Eigenpairs pairs = dense_eigenpairs(a.s, gram.k.data(), n, Index{0}, false);
+  pairs.vectors = dense_eigenpairs(a.s, gram.k.data(), n, a.request.top, true).vectors;
+  a.result["time"]["decomposition_s"] = now_s() - decompose;
+  return pairs;
+}
+
+template <class T>
+Eigenpairs lanczos_spectrum(AnalysisSession<T>& a) {
+  LanczosOptions o;
+  o.count = a.request.top;
+  o.steps = std::max<Index>(300, 4 * a.request.top);
+  o.seed = a.seed();
+  o.tolerance = 1e-8;
+  const double start = now_s();
+  const Eigenpairs pairs = lanczos_eigenpairs(a.s, left_gram_map(a.s, a.tape.map(a.theta, a.model)), o);
+  a.result["kernel_by"] = "products with the Jacobian (Lanczos)";
+  a.result["time"]["decomposition_s"] = now_s() - start;
+  a.result["residuals"] = pairs.residuals;
+  return pairs;
+}
+
+// ||K_i - K_0|| / ||K_0|| in the Frobenius norm, estimated by the same random signs z for all: mean |(K_i - K_0) z|^2.
+template <class T>
+void drift(AnalysisSession<T>& a) {
+  std::vector<Index> kept = a.iterations();
+  while (kept.size() > drift_points) {
+    for (std::size_t i = 1; i + 1 < kept.size(); ++i) kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  const std::vector<T> last = a.tape.get(a.theta);
+  const Index n = a.nodes();
+  std::vector<T> signs;
+  for (const double v : random_normal<double>(n * drift_probes, a.seed() + 77)) signs.push_back(v < 0 ? T(-1) : T(1));
+  const Buffer<T> z = to_device(a.s, signs), y(a.s, n * drift_probes);
+  const auto products = [&](const std::vector<T>& theta) {
+    a.tape.set(a.theta, theta);
+    a.tape.forward(a.model);
+    left_gram_map(a.s, a.tape.map(a.theta, a.model)).apply(a.s, drift_probes, z.data(), y.data());
+    return to_host(a.s, y);
+  };
+  const std::vector<T> first = products(a.initial);
+  double base = 0;
+  for (const T v : first) base += static_cast<double>(v) * static_cast<double>(v);
+  Json rows = Json::array();
+  AnalysisPage::Curve curve;
+  const auto add = [&](const Json& iteration, const std::vector<T>& theta) {
+    const std::vector<T> now = products(theta);
+    double difference = 0, product = 0, own = 0;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const double p = static_cast<double>(first[i]), q = static_cast<double>(now[i]);
+      difference += (q - p) * (q - p), product += p * q, own += q * q;
+    }
+    rows.push_back({{"iteration", iteration},
+                    {"relative", number_or_null(std::sqrt(difference / base))},
+                    {"alignment", number_or_null(product / std::sqrt(base * own))}});
+    if (iteration.is_number()) {
+      curve.x.push_back(iteration.get<double>());
+      curve.y.push_back(std::sqrt(difference / base));
+    }
+  };
+  for (const Index i : kept) {
+    if (i > 0) add(i, a.weights_of(i));
+  }
+  add("final", last);
+  a.result["drift"] = {{"random_vectors", drift_probes}, {"from_the_initial_kernel", rows}};
+  if (curve.x.size() > 1) {
+    a.page.curves = {curve};
+    a.page.curves_title = "Drift of the kernel";
+    a.page.curves_x = "Iteration";
+    a.page.curves_y = "||K - K_0|| / ||K_0||";
+  }
+  a.tape.set(a.theta, last);
+  a.tape.forward(a.model);
+}
+
+void describe(const std::vector<double>& lambda, Index n, Json& result) {
+  Json d{{"values", lambda.size()},
+         {"of", n},
+         {"participation_rank", number_or_null(participation_rank(lambda))},
+         {"entropy_rank", number_or_null(entropy_rank(lambda))}};
+  for (const double part : {0.9, 0.99, 0.999}) d["holding"][Json(part).dump()] = values_holding(lambda, part);
+  for (const double part : {1e-1, 1e-2, 1e-3, 1e-4}) {
+    d["singular_values_above"][Json(part).dump()] = values_above(singular_values_of(lambda), part);
+  }
+  Index positive = 0;
+  for (const double v : lambda) positive += v > 1e-13 * lambda[0] ? 1 : 0;
+  const Index last = std::min<Index>(positive, 200);
+  if (last > 10) d["decay_exponent"] = {{"from", 5}, {"to", last}, {"value", decay_exponent(lambda, 5, last)}};
+  result["spectrum"] = d;
+}
+
+}  // namespace
+
+template <class T>
+void analyze_spectrum(AnalysisSession<T>& a) {
+  const bool svd = a.request.what == "svd";
+  const std::string& method = a.request.method;
+  a.tape.forward(a.model);
+  const bool dense = method == "dense" || (method == "auto" && a.nodes() <= dense_limit);
+  const Eigenpairs pairs = dense ? dense_spectrum(a) : lanczos_spectrum(a);
+  std::vector<double> lambda = pairs.values;
+  for (double& v : lambda) v = std::max(v, 0.0);
+  const std::vector<double> shown = svd ? singular_values_of(lambda) : lambda;
+  a.write(svd ? "singular_values" : "eigenvalues", shown, {static_cast<Index>(shown.size())});
+  const Grid2& g = a.problem.grid;
+  const auto count = static_cast<Index>(pairs.vectors.size()) / a.nodes();
+  a.write("vectors", pairs.vectors, {count, g.nz, g.nx});
+  describe(lambda, a.nodes(), a.result);
+  a.result["largest"] = std::vector<double>(shown.begin(), shown.begin() + count);
+  a.page.grid = g;
+  a.page.spectra.push_back({svd ? "singular value" : "eigenvalue", shown});
+  for (Index k = 0; k < count; ++k) {
+    const std::vector<double> v(pairs.vectors.begin() + k * a.nodes(), pairs.vectors.begin() + (k + 1) * a.nodes());
+    a.page.wavenumbers.push_back(radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m).mean);
+    char title[80];
+    std::snprintf(title, sizeof title, "%lld: %s = %.4g", static_cast<long long>(k), svd ? "σ" : "λ",
+                  shown[static_cast<std::size_t>(k)]);
+    a.add_image(title, v);
+  }
+  a.result["mean_wavenumbers_per_m"] = a.page.wavenumbers;
+  if (!svd && a.run()) drift(a);
+}
+
+template void analyze_spectrum(AnalysisSession<float>&);
+template void analyze_spectrum(AnalysisSession<double>&);
+
+}  // namespace terrane

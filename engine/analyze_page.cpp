@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "engine/analyze_page.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "engine/figure.hpp"
+#include "engine/io/file.hpp"
+#include "engine/report.hpp"
+
+namespace terrane {
+namespace {
+
+constexpr double page_width = 1120;
+const Color paints[] = {{211, 73, 40}, {42, 120, 178}, {96, 140, 60}};
+
+LinePlot curves_plot(const AnalysisPage& page) {
+  LinePlot plot;
+  double right = 0, top = 0;
+  for (std::size_t k = 0; k < page.curves.size(); ++k) {
+    const auto& c = page.curves[k];
+    plot.series.push_back({c.title, c.x, c.y, Paint::of(paints[k % 3]), 1.6, 0});
+    for (const double x : c.x) right = std::max(right, x);
+    for (const double y : c.y) top = std::max(top, y);
+  }
+  plot.title = page.curves_title;
+  plot.x = {page.curves_x, 0, right > 0 ? right : 1};
+  plot.y = {page.curves_y, 0, 1.1 * (top > 0 ? top : 1)};
+  plot.legend = page.curves.size() > 1;
+  return plot;
+}
+
+Figure spectrum_figure(const AnalysisPage& page) {
+  LinePlot plot;
+  // Values of two operators of different units are compared by their decay.
+  const auto scale = [&](const std::vector<double>& v) { return page.normalised && v[0] > 0 ? 1 / v[0] : 1.0; };
+  double lo = std::numeric_limits<double>::infinity(), hi = 0, longest = 2;
+  for (std::size_t k = 0; k < page.spectra.size(); ++k) {
+    const auto& values = page.spectra[k].values;
+    Series s{page.spectra[k].title, {}, {}, Paint::of(paints[k % 3]), 1.8, 0};
+    const double floor = values.empty() ? 0 : 1e-16 * values[0];
+    for (std::size_t i = 0; i < values.size() && values[i] > floor; ++i) {
+      s.x.push_back(static_cast<double>(i) + 1), s.y.push_back(scale(values) * values[i]);
+      lo = std::min(lo, s.y.back()), hi = std::max(hi, s.y.back());
+    }
+    longest = std::max(longest, static_cast<double>(s.x.size()));
+    plot.series.push_back(s);
+  }
+  if (!(hi > 0)) lo = 0.1, hi = 1;
+  plot.title = "Spectrum";
+  plot.x = {"Number", 1, longest, true};
+  plot.y = {page.normalised ? "Part of the largest" : "Value", lo / 1.5, hi * 1.5, true};
+  constexpr double left = 74, gap = 90, height = 300;
+  const bool two = page.wavenumbers.size() > 1 || !page.curves.empty();
+  const double width = two ? (page_width - left - 20 - gap) / 2 : 760;
+  Drawing d(two ? page_width : left + width + 20, height + 76);
+  draw_line_plot(d, {left, 26, width, height}, plot);
+  if (!page.curves.empty()) {
+    draw_line_plot(d, {left + width + gap, 26, width, height}, curves_plot(page));
+  } else if (two) {
+    LinePlot waves;
+    Series s{"", {}, {}, Paint::of(paints[1]), 1.6, 0};
+    for (std::size_t i = 0; i < page.wavenumbers.size(); ++i) {
+      s.x.push_back(static_cast<double>(i)), s.y.push_back(page.wavenumbers[i]);
+    }
+    waves.title = "Wavenumber of the vectors";
+    waves.x = {"Vector", 0, static_cast<double>(page.wavenumbers.size() - 1)};
+    waves.y = {"Mean radial wavenumber (cycles per m)", 0,
+               1.1 * std::max(1e-30, *std::max_element(s.y.begin(), s.y.end()))};
+    waves.series = {s};
+    waves.legend = false;
+    draw_line_plot(d, {left + width + gap, 26, width, height}, waves);
+  }
+  return {"spectrum.png", "Spectrum", "Both axes are logarithmic; values below 1e-16 of the largest are left out.", d};
+}
+
+// Images on their own symmetric scale (signs and sizes of vectors are free), or parts in [0, 1].
+Figure images_figure(const AnalysisPage& page) {
+  const auto n = static_cast<int>(std::min<std::size_t>(page.images.size(), 16));
+  const Grid2& g = page.grid;
+  const double x0 = g.x0_m - 0.5 * g.dx_m, x1 = g.x0_m + (static_cast<double>(g.nx) - 0.5) * g.dx_m;
+  const double z0 = g.z0_m - 0.5 * g.dz_m, z1 = g.z0_m + (static_cast<double>(g.nz) - 0.5) * g.dz_m;
+  const double aspect = std::clamp((z1 - z0) / (x1 - x0), 0.25, 1.6);
+  const int across = aspect > 1.2 ? 4 : aspect < 0.5 ? 2 : 4, down = (n + across - 1) / across;
+  const double left = 58, gap = 52, width = (page_width - left - 20 - gap * (across - 1)) / across;
+  const double height = width * aspect, row = height + 70;
+  Drawing d(page_width, down * row + 6);
+  for (int k = 0; k < n; ++k) {
+    const auto& image = page.images[static_cast<std::size_t>(k)];
+    double limit = 0;
+    for (const float v : image.values) limit = std::max(limit, std::fabs(static_cast<double>(v)));
+    ImagePanel p;
+    p.title = image.title;
+    p.rows = g.nz, p.columns = g.nx;
+    p.values = image.values.data();
+    p.x = {"Distance (m)", x0, x1};
+    p.y = {k % across == 0 ? "Depth (m)" : "", z0, z1};
+    p.map = image.part ? Colormap::viridis : Colormap::diverging;
+    if (!image.part) p.lo = -std::max(limit, 1e-300), p.hi = -p.lo;
+    draw_image_panel(d, {left + (k % across) * (width + gap), 26 + (k / across) * row, width, height}, p);
+  }
+  return {"vectors.png", "Images",
+          "Red and blue: each panel has its own symmetric scale, the sign of a vector is free. Blue to yellow: 0 to 1.",
+          d};
+}
+
+// Numbers and short lists; long lists stand in spectrum.json.
+void rows_of(const nlohmann::ordered_json& json, const std::string& prefix, std::string& out) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string name = prefix.empty() ? key : prefix + "." + key;
+    if (value.is_object()) {
+      rows_of(value, name, out);
+    } else if (!value.is_array() || value.size() <= 8) {
+      out += "<tr><td>" + html_escape(name) + "</td><td><code>" +
+             html_escape(value.is_string() ? value.get<std::string>() : value.dump()) + "</code></td></tr>\n";
+    }
+  }
+}
+
+}  // namespace
+
+void write_analysis_page(const std::string& directory, const AnalysisPage& page) {
+  std::vector<Figure> figures;
+  if (!page.spectra.empty()) figures.push_back(spectrum_figure(page));
+  if (!page.images.empty()) figures.push_back(images_figure(page));
+  make_directories(directory + "/figures");
+  std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";
+  for (const Figure& f : figures) {
+    write_png(directory + "/figures/" + f.file, f.drawing.raster(1.5));
+    body += "<figure><h2>" + html_escape(f.title) + "</h2>" + f.drawing.svg(f.title) + "<figcaption>" +
+            html_escape(f.caption) + "</figcaption></figure>\n";
+  }
+  std::string rows;
+  rows_of(page.result, "", rows);
+  body += "<h2>Numbers</h2>\n<table>" + rows + "</table>\n";
+  write_file_atomic(directory + "/report.html", html_page(page.title, body));
+}
+
+}  // namespace terrane

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The page of `terrane analyze`: spectra on logarithmic axes, vectors or kernels as images, a table of numbers.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "physics/grid.hpp"
+
+namespace terrane {
+
+struct AnalysisPage {
+  struct Spectrum {
+    std::string title;
+    std::vector<double> values;  // descending
+  };
+  struct Image {
+    std::string title;
+    std::vector<float> values;  // (nz, nx)
+    bool part = false;          // values in [0, 1] on that scale, instead of a symmetric one of their own
+  };
+  std::string title;
+  std::vector<Spectrum> spectra;
+  std::vector<Image> images;
+  std::vector<double> wavenumbers;  // of the images, cycles per metre; may be empty
+  // Lines beside the spectra, where there are no wavenumbers.
+  struct Curve {
+    std::string title;
+    std::vector<double> x, y;
+  };
+  std::vector<Curve> curves;
+  std::string curves_title, curves_x, curves_y;
+  bool normalised = false;  // spectra to a largest value of 1
+  Grid2 grid;
+  nlohmann::ordered_json result;
+};
+
+// report.html and figures/*.png under `directory`, atomically.
+void write_analysis_page(const std::string& directory, const AnalysisPage& page);
+
+}  // namespace terrane
