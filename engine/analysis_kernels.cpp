@@ -107,7 +107,7 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
   const auto count = static_cast<Index>(d.size());
   const Problem& p = a.problem;
   std::vector<Chosen> list;
-  for (const Index i : a.request.data) {
+  for (const Index i : a.request.analysis.at("data").template get<std::vector<Index>>()) {
     if (i < 0 || i >= count) {
       throw Error(ErrorCode::config, "there is no datum " + std::to_string(i) + ": the data are 0 to " +
                                          std::to_string(count - 1) + ", in the order of data_predicted.npy");
@@ -116,11 +116,12 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
     list.back().w[static_cast<std::size_t>(i)] = 1;
   }
   const Index shots = p.waves() ? p.shots() : 0, receivers = p.waves() ? p.survey.max_receivers() : 0;
-  for (const auto& [shot, receiver] : a.request.pairs) {
-    if (!p.waves()) throw Error(ErrorCode::config, "--pair is for waves: give --datum");
+  for (const Json& pair : a.request.analysis.at("pairs")) {
+    if (!p.waves()) throw Error(ErrorCode::config, "pairs are for waves: give data");
+    const Index shot = pair[0], receiver = pair[1];
     if (shot < 0 || shot >= shots || receiver < 0 || receiver >= receivers) {
-      throw Error(ErrorCode::config, "--pair " + std::to_string(shot) + ":" + std::to_string(receiver) +
-                                         ": there are " + std::to_string(shots) + " shots of " +
+      throw Error(ErrorCode::config, "the pair [" + std::to_string(shot) + ", " + std::to_string(receiver) +
+                                         "]: there are " + std::to_string(shots) + " shots of " +
                                          std::to_string(receivers) + " receivers, counted from 0");
     }
     list.push_back(arrival(p, d, shot, receiver));
@@ -256,7 +257,7 @@ void analyze_kernels(AnalysisSession<T>& a) {
   weighted.data = weighted_rows(a.s, t.maps.data, w);
   weighted.total = weighted_rows(a.s, t.maps.total, w);
   LanczosOptions o;
-  o.count = std::min(a.request.top, std::min(t.count, a.nodes()));
+  o.count = std::min(a.request.count(), std::min(t.count, a.nodes()));
   o.steps = std::max<Index>(60, 4 * o.count);
   o.seed = a.seed();
   o.tolerance = 1e-4;
@@ -306,11 +307,13 @@ void analyze_resolution(AnalysisSession<T>& a) {
     noise_from = noise > rms(r) ? "1 % of the rms of the predicted data" : "rms of the final residual";
   }
   const std::vector<double> model = doubles(a.tape.get(a.model));
-  double prior = a.request.prior_std;
-  if (!(prior > 0)) prior = a.problem.property->logarithmic ? 1.0 : 0.1 * rms(model);
+  const Json& given = a.request.analysis.at("prior_std");
+  const double prior = given.is_number()                 ? given.get<double>()
+                       : a.problem.property->logarithmic ? 1.0
+                                                         : 0.1 * rms(model);
   ResolutionOptions o;
   o.weights = data_weights(a, t.count, noise);
-  o.count = std::min({a.request.top, t.count, a.nodes()});
+  o.count = std::min({a.request.count(), t.count, a.nodes()});
   o.seed = a.seed();
   const auto node = [&](double z, double x) {
     return static_cast<Index>(z * static_cast<double>(g.nz - 1)) * g.nx +

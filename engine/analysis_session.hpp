@@ -7,14 +7,26 @@
 #include <vector>
 
 #include "autodiff/tape.hpp"
-#include "engine/analyze.hpp"
 #include "engine/analyze_page.hpp"
 #include "engine/field.hpp"
 #include "engine/json.hpp"
 #include "engine/output.hpp"
 #include "engine/problem.hpp"
+#include "engine/run.hpp"
 
 namespace terrane {
+
+// Nodes beyond which a stored kernel is not decomposed as a whole unless method "dense" asks for it.
+inline constexpr Index dense_nodes = 4096;
+
+struct AnalyzeRequest {
+  Json analysis;          // an entry of the resolved section "analyses"
+  std::string source;     // directory of a run, or a config
+  Index at = -1;          // weights of this iteration; -1: the final ones, or the initial ones of a config
+  std::string directory;  // that takes the files
+  std::string what() const { return analysis.at("type"); }
+  Index count() const { return analysis.at("k"); }
+};
 
 template <class T>
 class AnalysisSession {
@@ -37,7 +49,6 @@ class AnalysisSession {
   const Config& config;
   Problem problem;
   Stream s;
-  OutputDirectory out;
   Field<T> field;
   Tape<T> tape;
   Var theta, model;

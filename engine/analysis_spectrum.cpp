@@ -15,8 +15,6 @@ namespace terrane {
 
 namespace {
 
-// Nodes beyond which a stored kernel is not decomposed as a whole unless --method dense asks for it.
-constexpr Index dense_limit = 4096;
 constexpr Index kernel_bytes = Index{8} << 30;
 // Random vectors of the drift, and the most checkpoints that are looked at.
 constexpr Index drift_probes = 32;
@@ -26,7 +24,7 @@ template <class T>
 Eigenpairs dense_spectrum(AnalysisSession<T>& a) {
   const Index n = a.nodes();
   if (n * n * static_cast<Index>(sizeof(T)) > kernel_bytes) {
-    throw Error(ErrorCode::budget, "a dense kernel of " + std::to_string(n) + " nodes does not fit: --method lanczos");
+    throw Error(ErrorCode::budget, "a dense kernel of " + std::to_string(n) + " nodes does not fit: method lanczos");
   }
   const double start = now_s();
   const FieldGram<T> gram = field_gram(a.tape, a.theta, a.model, Index{2} << 30);
@@ -37,7 +35,7 @@ Eigenpairs dense_spectrum(AnalysisSession<T>& a) {
   a.result["frobenius_norm"] = std::sqrt(squares);
   const double decompose = now_s();
   Eigenpairs pairs = dense_eigenpairs(a.s, gram.k.data(), n, Index{0}, false);
-  pairs.vectors = dense_eigenpairs(a.s, gram.k.data(), n, a.request.top, true).vectors;
+  pairs.vectors = dense_eigenpairs(a.s, gram.k.data(), n, a.request.count(), true).vectors;
   a.result["time"]["decomposition_s"] = now_s() - decompose;
   return pairs;
 }
@@ -45,8 +43,8 @@ Eigenpairs dense_spectrum(AnalysisSession<T>& a) {
 template <class T>
 Eigenpairs lanczos_spectrum(AnalysisSession<T>& a) {
   LanczosOptions o;
-  o.count = a.request.top;
-  o.steps = std::max<Index>(300, 4 * a.request.top);
+  o.count = a.request.count();
+  o.steps = std::max<Index>(300, 4 * a.request.count());
   o.seed = a.seed();
   o.tolerance = 1e-8;
   const double start = now_s();
@@ -130,10 +128,10 @@ void describe(const std::vector<double>& lambda, Index n, Json& result) {
 
 template <class T>
 void analyze_spectrum(AnalysisSession<T>& a) {
-  const bool svd = a.request.what == "svd";
-  const std::string& method = a.request.method;
+  const bool svd = a.request.what() == "svd";
+  const std::string method = a.request.analysis.at("method");
   a.tape.forward(a.model);
-  const bool dense = method == "dense" || (method == "auto" && a.nodes() <= dense_limit);
+  const bool dense = method == "dense" || (method == "auto" && a.nodes() <= dense_nodes);
   const Eigenpairs pairs = dense ? dense_spectrum(a) : lanczos_spectrum(a);
   std::vector<double> lambda = pairs.values;
   for (double& v : lambda) v = std::max(v, 0.0);

@@ -2,10 +2,13 @@
 #include "engine/analyze.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 
 #include "engine/analysis_session.hpp"
 #include "engine/checkpoint.hpp"
+#include "engine/output.hpp"
+#include "engine/report.hpp"
 #include "engine/version.hpp"
 #include "engine/weights.hpp"
 #include "kernels/kernels.hpp"
@@ -22,11 +25,30 @@ StreamOptions stream_options(const RunOptions& options) {
   return s;
 }
 
-Config config_of(const AnalyzeRequest& r) {
-  if (!fs::is_directory(r.source)) return Config::load(r.source, r.sets);
-  const std::string resolved = r.source + "/resolved.json";
-  if (!fs::exists(resolved)) throw Error(ErrorCode::data, "there is no run here: resolved.json is missing", r.source);
-  return Config::load(resolved, r.sets);
+// "/field/width=32" for each number, string or list of a patch.
+void add_sets(const Json& patch, const std::string& pointer, std::vector<std::string>& sets) {
+  for (const auto& [key, value] : patch.items()) {
+    const std::string place = pointer + "/" + key;
+    if (value.is_object() && !value.contains("type")) {
+      add_sets(value, place, sets);
+    } else {
+      sets.push_back(place + "=" + value.dump());
+    }
+  }
+}
+
+// The config of the run or file that is analysed, with "settings" merged in.
+Config source_config(const std::string& source, const Json& settings) {
+  std::vector<std::string> sets;
+  add_sets(settings, "", sets);
+  std::string file = source;
+  if (fs::is_directory(source)) {
+    file += "/resolved.json";
+    if (!fs::exists(file)) throw Error(ErrorCode::data, "there is no run here: resolved.json is missing", source);
+  }
+  const Config config = Config::load(file, sets);
+  if (config.json().at("task") == "invert") return config;
+  throw Error(ErrorCode::config, "an analysis needs a config of task \"invert\": this one has no field", source);
 }
 
 template <class T>
@@ -37,33 +59,52 @@ std::vector<T> numbers(const Tensor& tensor) {
 }
 
 template <class T>
-Json execute(const AnalyzeRequest& request, const Config& config, const RunOptions& options) {
+Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOptions& options) {
   const double start = now_s();
+  const std::string what = request.what();
+  make_directories(request.directory);
   AnalysisSession<T> a(request, config, options);
   a.result = {{"schema_version", 1},
-              {"analysis", request.what},
+              {"analysis", what},
               {"source", request.source},
               {"weights", a.weights},
               {"nodes", a.nodes()},
               {"parameters", a.field.parameters()},
               {"property", a.problem.property->name}};
-  if (request.what == "kernels") {
+  if (what == "kernels") {
     analyze_kernels(a);
-  } else if (request.what == "resolution") {
+  } else if (what == "resolution") {
     analyze_resolution(a);
   } else {
     analyze_spectrum(a);
   }
   a.result["time"]["wall_s"] = now_s() - start;
   a.result["memory"] = {{"host_peak_bytes", peak_resident_bytes()}};
-  a.result["seed"] = config.json().at("seed");
   a.result["config_sha256"] = config.sha256();
   a.result["version"] = version_json();
-  a.out.write_json("spectrum.json", a.result);
-  a.page.title = "analyze " + request.what + ": " + config.json().at("name").get<std::string>();
+  write_file_atomic(request.directory + "/spectrum.json", a.result.dump(2) + "\n");
+  a.page.title = what + " of " + config.json().at("name").get<std::string>() + ", " + a.weights;
   a.page.result = a.result;
-  write_analysis_page(a.out.path(), a.page);
+  write_analysis_page(request.directory, a.page);
   return a.result;
+}
+
+Json execute(const AnalyzeRequest& request, const Config& config, const RunOptions& options, const Log& log) {
+  log.info(request.what() + " of " + request.source);
+  const bool data = request.what() == "kernels" || request.what() == "resolution";
+  if (data && config.json().at("precision").at("physics") != "fp64") {
+    return execute_in<float>(request, config, options);
+  }
+  return execute_in<double>(request, config, options);
+}
+
+// A page that leads to those of several analyses.
+void write_index(const std::string& directory, const std::string& title, const std::vector<std::string>& folders) {
+  std::string body = "<h1>" + html_escape(title) + "</h1>\n<ul>\n";
+  for (const std::string& f : folders) {
+    body += "<li><a href=\"" + html_escape(f) + "/report.html\">" + html_escape(f) + "</a></li>\n";
+  }
+  write_file_atomic(directory + "/report.html", html_page(title, body + "</ul>\n"));
 }
 
 }  // namespace
@@ -74,11 +115,10 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
       config(c),
       problem(build_problem(c, false)),
       s(options.device, stream_options(options)),
-      out(options.out_dir, options.overwrite, false),
       field(Field<T>::make(c.json().at("field"), problem.grid, seed())),
       tape(s) {
-  if (r.top < 1 || r.top > nodes()) {
-    throw Error(ErrorCode::config, "--top " + std::to_string(r.top) + ": the model has " + std::to_string(nodes()) +
+  if (r.count() > nodes()) {
+    throw Error(ErrorCode::config, "k = " + std::to_string(r.count()) + ": the model has " + std::to_string(nodes()) +
                                        " values, give 1 to that many");
   }
   const Json& given = c.json().at("field").at("initial_weights");
@@ -93,11 +133,12 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
   const std::vector<T> none(static_cast<std::size_t>(nodes()), T(0));
   tape.set(m0, problem.start.empty() ? none : std::vector<T>(problem.start.begin(), problem.start.end()));
   model = field.record(tape, theta, m0, Var{});
-  if (!run() && r.at >= 0) {
-    throw Error(ErrorCode::config, "--at belongs to a finished run, and this is a config", r.source);
+  if (!run() && r.at > 0) {
+    throw Error(ErrorCode::config, "iteration " + std::to_string(r.at) + " belongs to a finished run, this is a config",
+                r.source);
   }
   if (r.at >= 0) {
-    weights = "iteration " + std::to_string(r.at);
+    weights = r.at == 0 ? "initial" : "iteration " + std::to_string(r.at);
     tape.set(theta, weights_of(r.at));
   } else if (run()) {
     weights = "final";
@@ -157,27 +198,97 @@ std::vector<T> AnalysisSession<T>::weights_of(Index iteration) const {
 template <class T>
 void AnalysisSession<T>::write(const std::string& name, const std::vector<double>& values,
                                const std::vector<Index>& shape) {
-  write_npy(out.file(name + ".npy"), shape, values.data());
+  write_npy(request.directory + "/" + name + ".npy", shape, values.data());
   result["files"].push_back(name + ".npy");
 }
 
 template class AnalysisSession<float>;
 template class AnalysisSession<double>;
 
-std::vector<std::string> analysis_names() { return {"svd", "ntk", "kernels", "resolution"}; }
+Json analyze(const Config& config, const RunOptions& options) {
+  const Json& c = config.json();
+  const double start = now_s();
+  const std::string source = c.at(c.at("run").is_null() ? "config" : "run");
+  if (!c.at("run").is_null() && !fs::is_directory(source)) {
+    throw Error(ErrorCode::data, "there is no such directory", source);
+  }
+  const Config analysed = source_config(source, c.at("settings"));
+  const OutputDirectory out(options.out_dir, options.overwrite, false);
+  const Log log = Log::open(options.console, out.file("log.txt"), options.sink);
+  out.write_json("resolved.json", c);
+  const bool many = c.at("analyses").size() * c.at("at").size() > 1;
+  Json done = Json::array();
+  std::vector<std::string> folders;
+  for (const Json& analysis : c.at("analyses")) {
+    for (const Json& at : c.at("at")) {
+      AnalyzeRequest r{analysis, source, at.get<Index>(), out.path()};
+      if (many) {
+        std::string folder = r.what() + (c.at("at").size() > 1 ? r.at < 0 ? "-final" : "-" + std::to_string(r.at) : "");
+        while (std::find(folders.begin(), folders.end(), folder) != folders.end()) folder += "-more";
+        folders.push_back(folder);
+        r.directory += "/" + folder;
+      }
+      done.push_back(execute(r, analysed, options, log));
+    }
+  }
+  if (many) write_index(out.path(), c.at("name"), folders);
+  const Json result{{"schema_version", 1},
+                    {"status", "ok"},
+                    {"exit_code", 0},
+                    {"task", "analyze"},
+                    {"name", c.at("name")},
+                    {"analyses", done},
+                    {"time", {{"wall_s", now_s() - start}}},
+                    {"memory", {{"host_peak_bytes", peak_resident_bytes()}}},
+                    {"config_sha256", config.sha256()},
+                    {"version", version_json()},
+                    {"metadata", c.at("metadata")},
+                    {"warnings", log.warnings()}};
+  out.write_json("result.json", result);
+  return result;
+}
 
-Json analyze(const AnalyzeRequest& request, const RunOptions& options) {
-  const auto names = analysis_names();
-  if (std::find(names.begin(), names.end(), request.what) == names.end()) {
-    throw Error(ErrorCode::config, "analyze: \"" + request.what + "\" is not one of " + join_words(names));
+void analyze_run(const Config& config, const RunOptions& options) {
+  const Json& analyses = config.json().at("analyses");
+  if (analyses.empty()) return;
+  const std::string folder = options.out_dir + "/analysis";
+  make_directories(folder);
+  const Log log = Log::open(options.console, folder + "/log.txt", options.sink);
+  for (const Json& analysis : analyses) {
+    execute({analysis, options.out_dir, -1, folder + "/" + analysis.at("type").get<std::string>()}, config, options,
+            log);
   }
-  const Config config = config_of(request);
-  if (config.json().at("task") != "invert") {
-    throw Error(ErrorCode::config, "analyze needs a config of task \"invert\": it has no field", request.source);
+}
+
+Forecast forecast_analysis(const Config& config) {
+  const Json& c = config.json();
+  const Config analysed =
+      source_config(c.at(c.at("run").is_null() ? "config" : "run").get<std::string>(), c.at("settings"));
+  const Problem problem = build_problem(analysed, false);
+  const double n = static_cast<double>(problem.grid.cells());
+  double bytes = 0, disk = 0;
+  for (const Json& a : c.at("analyses")) {
+    const double k = a.at("k");
+    const bool field = a.contains("method");
+    const bool dense = field && (a.at("method") == "dense" || (a.at("method") == "auto" && n <= dense_nodes));
+    double data = 1;
+    for (const Index e : problem.data_shape()) data *= static_cast<double>(e);
+    // K, its copy and eigenvectors; or the Lanczos vectors.
+    bytes = std::max(bytes, dense ? 3 * 8 * n * n : 8 * (4 * k + 60) * (field ? n : std::max(n, data)));
+    disk += (8 * k * (field ? n : data) + 3e6) * static_cast<double>(c.at("at").size());
   }
-  const bool data = request.what == "kernels" || request.what == "resolution";
-  if (data && config.json().at("precision").at("physics") != "fp64") return execute<float>(request, config, options);
-  return execute<double>(request, config, options);
+  Forecast f;
+  char line[160];
+  std::snprintf(line, sizeof line, "analyze: %zu analyses of a model of %.0f nodes", c.at("analyses").size(), n);
+  f.lines.emplace_back(line);
+  std::snprintf(line, sizeof line, "memory: about %.2f GB; disk: about %.3f GB", bytes / 1e9, disk / 1e9);
+  f.lines.emplace_back(line);
+  f.json = {{"task", "analyze"},
+            {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
+            {"disk_bytes", static_cast<Index>(disk)},
+            {"lines", f.lines},
+            {"fits", true}};
+  return f;
 }
 
 }  // namespace terrane

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `terrane analyze`: why a field behaves as it does, for a finished run or for a config before any run.
+// Task "analyze": why a field behaves as it does, for a finished run or for a config before any run.
 //
 //   svd         J_f = dm/dtheta (nodes x parameters): singular values, left singular vectors as images, their
 //               wavenumbers
@@ -15,36 +15,25 @@
 // config enter through the output map only. svd and ntk are computed in double precision, kernels and resolution in
 // that of the config.
 //
-// Writes spectrum.json, *.npy (names in spectrum.json), figures and report.html. Errors: Error{config} a request out of
-// range or a config without a field, Error{data} a directory without weights or without that checkpoint, Error{budget}
-// a kernel that does not fit the memory.
+// One analysis with one set of weights writes spectrum.json, *.npy (names in spectrum.json), figures and report.html
+// into the output directory; several of them into <type>, or <type>-<iteration>, below it. Errors: Error{config} a
+// request out of range or a config without a field, Error{data} a directory without weights or without that checkpoint,
+// Error{budget} a kernel that does not fit the memory.
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "engine/run.hpp"
 
 namespace terrane {
 
-struct AnalyzeRequest {
-  std::string what;             // one of analysis_names()
-  std::string source;           // directory of a run, or a config
-  Index at = -1;                // weights of this checkpoint; -1: the final ones, or the initial ones of a config
-  Index top = 16;               // vectors of svd and ntk, eigenvalues of the others
-  std::string method = "auto";  // of svd, ntk: dense, lanczos; auto: dense up to 4096 nodes
-  // Of kernels: data by number, or the strongest sample of the trace (shot, receiver); both empty: three, spread over
-  // the survey.
-  std::vector<Index> data;
-  std::vector<std::pair<Index, Index>> pairs;
-  double prior_std = 0;  // of resolution, in units of the property; 0: 10 % of the model's rms, 1 for logarithms
-  std::vector<std::string> sets;
-};
+// Returns result.json, whose "analyses" are the spectrum.json of all.
+nlohmann::ordered_json analyze(const Config& config, const RunOptions& options);
 
-std::vector<std::string> analysis_names();
+// The section "analyses" of an inversion that has just ended in options.out_dir, into its folder analysis/.
+void analyze_run(const Config& config, const RunOptions& options);
 
-// Returns spectrum.json.
-nlohmann::ordered_json analyze(const AnalyzeRequest& request, const RunOptions& options);
+Forecast forecast_analysis(const Config& config);
 
 }  // namespace terrane

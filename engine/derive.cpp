@@ -455,9 +455,23 @@ void derive_reproduce(const Json& config, Resolver& resolver) {
   if (!config.at("settings").is_object()) resolver.issue_at("/settings", "must be an object, { ... }");
 }
 
+void derive_analyze(const Json& config, Resolver& resolver) {
+  if (is_null(config, "run") == is_null(config, "config")) {
+    resolver.issue_at("", "task \"analyze\" needs one of \"run\" (a directory) and \"config\" (a file)");
+  }
+  if (config.at("analyses").empty())
+    resolver.issue_at("/analyses", "the list is empty: give svd, ntk, kernels or resolution");
+  if (config.at("at").empty()) resolver.issue_at("/at", "the list is empty: [-1] takes the final weights");
+  if (!config.at("settings").is_object()) resolver.issue_at("/settings", "must be an object, { ... }");
+}
+
 }  // namespace
 
 void derive(Json& config, Resolver& resolver) {
+  if (config.at("task") == "analyze") {
+    derive_analyze(config, resolver);
+    return;
+  }
   if (config.at("task") == "reproduce") {
     derive_reproduce(config, resolver);
     return;

@@ -193,9 +193,14 @@ Json dc_config(const TemplateInputs& inputs) {
   return config;
 }
 
+const char* const kAnalyze = R"({
+  "task": "analyze", "name": "why", "run": "runs/fwi", "at": [0, -1],
+  "analyses": [{"type": "svd", "k": 32}, "ntk", {"type": "kernels", "pairs": [[0, 10], [2, 35]]}, "resolution"]
+})";
+
 }  // namespace
 
-std::vector<std::string> template_names() { return {"fwi", "tomography", "dc", "forward", "reproduce"}; }
+std::vector<std::string> template_names() { return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze"}; }
 std::vector<std::string> later_template_names() { return {"compress", "train-generator", "generate"}; }
 std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc"}; }
 
@@ -214,6 +219,12 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
                   "init: --model and --data do not belong to reproduce, whose cases name their data");
     }
     return Json::parse(kReproduce);
+  }
+  if (name == "analyze") {
+    if (!inputs.model_path.empty() || !inputs.data_path.empty()) {
+      throw Error(ErrorCode::config, "init: --model and --data do not belong to analyze, which reads a finished run");
+    }
+    return Json::parse(kAnalyze);
   }
   if (name == "tomography") return tomography_config(inputs);
   if (name == "dc") return dc_config(inputs);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/analyze.hpp"
 #include "engine/inversion.hpp"
 #include "engine/output.hpp"
 #include "engine/reproduce.hpp"
@@ -146,6 +147,7 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
 Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return forecast_table(config, options);
+  if (c.at("task") == "analyze") return forecast_analysis(config);
   Problem problem = build_problem(config, false);
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

@@ -18,8 +18,8 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward reproduce",
-           .later = "analyze compress train-generator generate"},
+           .words = "invert forward reproduce analyze",
+           .later = "compress train-generator generate"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -168,9 +168,78 @@ Component root_row() {
           {.name = "settings",
            .kind = K::free,
            .fallback = "{}",
-           .help = "merged into the config of every case (RFC 7396); a section of another type replaces the case's",
+           .help = "merged into the config of every case, or of what is analysed (RFC 7396); a section of another type "
+                   "replaces the case's",
            .example = "{\"optimizer\": {\"iterations\": 500}}"},
+          {.name = "run",
+           .kind = K::path,
+           .fallback = "null",
+           .help = "what is analysed: the directory of a finished run",
+           .example = "\"runs/fwi\""},
+          {.name = "config",
+           .kind = K::path,
+           .fallback = "null",
+           .help = "what is analysed instead of a run: a config, with the field's initial weights",
+           .example = "\"fwi.json\""},
+          {.name = "at",
+           .kind = K::integers,
+           .fallback = "[-1]",
+           .help = "iterations of the run whose weights are taken (checkpoint.keep_iterations keeps them); 0: the "
+                   "initial ones, -1: the final ones",
+           .example = "[0, 200, -1]",
+           .min = -1},
+          {.name = "analyses",
+           .kind = K::component_list,
+           .fallback = "[]",
+           .help = "task analyze: what is computed; task invert: the same after the run, in DIR/analysis",
+           .example = "[\"svd\", {\"type\": \"kernels\", \"pairs\": [[0, 10]]}]",
+           .slot = "analysis"},
       }};
+}
+
+std::vector<Component> analysis_rows() {
+  const Key count = {
+      .name = "k", .kind = K::integer, .fallback = "16", .help = "vectors that are kept", .example = "32", .min = 1};
+  const Key method = {.name = "method",
+                      .kind = K::choice,
+                      .fallback = "\"auto\"",
+                      .help =
+                          "dense: the whole kernel is stored; lanczos: products with the Jacobian; auto: dense up to "
+                          "4096 nodes",
+                      .words = "auto dense lanczos"};
+  Key eigenvalues = count, many = count;
+  eigenvalues.help = "eigenvalues of the wave kernels";
+  many.help = "eigenvalues that carry the resolution";
+  many.fallback = "64";
+  return {
+      {"analysis", "svd", "singular values and left singular vectors of the field's Jacobian", {count, method}},
+      {"analysis", "ntk", "tangent kernel of the field; of a run also its drift", {count, method}},
+      {"analysis",
+       "kernels",
+       "sensitivity kernels and their neural form, gradient by wavenumber, wave kernel and wave tangent kernel",
+       {eigenvalues,
+        {.name = "data",
+         .kind = K::integers,
+         .fallback = "[]",
+         .help = "numbers of the data, in the order of data_predicted.npy; with no pairs either: three of them",
+         .example = "[0, 12]",
+         .min = 0},
+        {.name = "pairs",
+         .kind = K::pairs,
+         .fallback = "[]",
+         .help = "waves: [shot, receiver], the strongest sample of each trace",
+         .example = "[[0, 10], [2, 35]]"}}},
+      {"analysis",
+       "resolution",
+       "model resolution and posterior deviation, with a white prior and with that of the field",
+       {many,
+        {.name = "prior_std",
+         .fallback = "null",
+         .help = "prior deviation in the unit of the property; null: 10 % of the model's rms, 1 for logarithms",
+         .example = "200",
+         .min = 0,
+         .min_open = true}}},
+  };
 }
 
 std::vector<Component> common_rows() {
@@ -256,10 +325,12 @@ const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
       {"invert", "recovers a model from data", "physics data field misfit optimizer",
        "grid survey start_model true_model reference_model ip regularizers trade_off gradient bounds stages stop "
-       "score_region score_body"},
+       "score_region score_body analyses"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
       {"reproduce", "runs published cases and compares with the published errors", "recipe",
        "tolerance seeds settings"},
+      {"analyze", "explains the field of a finished run, or of a config before any run", "analyses",
+       "run config at settings"},
   };
   return rows;
 }
@@ -268,9 +339,7 @@ std::string_view common_keys() {
   return "task name description metadata seed device threads precision memory checkpoint report config_version";
 }
 
-std::string_view foreign_sections() {
-  return "run config at codec rate baselines score generator source count condition pairs";
-}
+std::string_view foreign_sections() { return "codec rate baselines score generator source count condition pairs"; }
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "field") return "decoder";
@@ -284,7 +353,7 @@ std::string_view later_types(std::string_view slot) {
 
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
-  for (const auto& part : {common_rows(), modelling_rows()}) {
+  for (const auto& part : {common_rows(), modelling_rows(), analysis_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "analysis/metrics.hpp"
+#include "engine/analyze.hpp"
 #include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/info.hpp"
@@ -549,9 +550,13 @@ std::string precision_of(const Config& config) {
 }
 
 Json execute(const Config& config, const RunOptions& options, bool continuing) {
-  if (config.json().at("task") == "reproduce") return reproduce(config, options, continuing);
-  if (precision_of(config) == "fp64") return Runner<double>(config, options, continuing).execute();
-  return Runner<float>(config, options, continuing).execute();
+  const Json& c = config.json();
+  if (c.at("task") == "reproduce") return reproduce(config, options, continuing);
+  if (c.at("task") == "analyze") return analyze(config, options);
+  const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
+                                                     : Runner<float>(config, options, continuing).execute();
+  if (c.at("task") == "invert" && result.at("status") == "ok") analyze_run(config, options);
+  return result;
 }
 
 // A directory that a --resume may continue: same resolved config, a checkpoint or nothing but a start.

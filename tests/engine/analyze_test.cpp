@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // `terrane analyze` on finished runs of each physics and on configs: numbers against each other, files, wrong requests.
-#include "engine/analyze.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,6 +8,7 @@
 #include <fstream>
 
 #include "engine/io/npy.hpp"
+#include "engine/run.hpp"
 
 namespace terrane {
 namespace {
@@ -42,13 +42,6 @@ const char* const kWaves =
   "field": {"type": "siren", "width": 8, "layers": 2, "omega_0": 8, "transform": {"type": "perturb", "scale_mps": 300}},
   "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 2}})";
 
-AnalyzeRequest request(const std::string& what, const std::string& source) {
-  AnalyzeRequest r;
-  r.what = what;
-  r.source = source;
-  return r;
-}
-
 class Analyze : public testing::Test {
  protected:
   void SetUp() override {
@@ -68,15 +61,20 @@ class Analyze : public testing::Test {
     std::ofstream(dir_ + "/config.json") << text;
     return dir_ + "/config.json";
   }
-  Json analyze(AnalyzeRequest request) {
+  // The only analysis of a config of task "analyze"; its files are in dir_/<type>.
+  Json analyze(const std::string& source, const Json& analysis, const std::vector<std::string>& sets = {}) {
+    const Json c{{"task", "analyze"},
+                 {fs::is_directory(source) ? "run" : "config", fs::absolute(source).string()},
+                 {"analyses", {analysis}}};
     RunOptions o;
-    o.out_dir = dir_ + "/" + request.what;
+    o.out_dir = dir_ + "/" + analysis.at("type").get<std::string>();
     o.overwrite = true;
-    return terrane::analyze(request, o);
+    const Json result = terrane::run(Config::parse(c.dump(2), "test", sets), o);
+    return result.at("analyses")[0];
   }
-  std::string message(const AnalyzeRequest& request) {
+  std::string message(const std::string& source, const Json& analysis, const std::vector<std::string>& sets = {}) {
     try {
-      analyze(request);
+      analyze(source, analysis, sets);
     } catch (const Error& e) {
       return std::to_string(static_cast<int>(e.code())) + " " + e.what();
     }
@@ -90,15 +88,12 @@ class Analyze : public testing::Test {
 
 TEST_F(Analyze, SpectrumOfARun) {
   const std::string source = run(kTravel);
-  AnalyzeRequest r = request("svd", source);
-  r.top = 5;
-  const Json svd = analyze(r);
+  const Json svd = analyze(source, {{"type", "svd"}, {"k", 5}});
   EXPECT_EQ(svd.at("weights"), "final");
   EXPECT_EQ(svd.at("kernel_by"), "factors of the layers");
   const auto sigma = array("svd", "singular_values");
   ASSERT_EQ(sigma.size(), 108U);
-  r.what = "ntk";
-  const Json ntk = analyze(r);
+  const Json ntk = analyze(source, {{"type", "ntk"}, {"k", 5}});
   const auto lambda = array("ntk", "eigenvalues");
   double squares = 0;
   for (std::size_t i = 0; i < 20; ++i) EXPECT_NEAR(sigma[i] * sigma[i], lambda[i], 1e-10 * lambda[0]);
@@ -112,24 +107,18 @@ TEST_F(Analyze, SpectrumOfARun) {
   EXPECT_LT(drift[0].at("relative").get<double>(), drift[2].at("relative").get<double>());
   EXPECT_EQ(drift[2].at("relative"), drift[3].at("relative"));
   // By products with the Jacobian instead of a stored kernel.
-  r.what = "svd";
-  r.method = "lanczos";
-  analyze(r);
+  analyze(source, {{"type", "svd"}, {"k", 5}, {"method", "lanczos"}});
   const auto few = array("svd", "singular_values");
   ASSERT_EQ(few.size(), 5U);
   for (std::size_t i = 0; i < few.size(); ++i) EXPECT_NEAR(few[i], sigma[i], 1e-6 * sigma[0]);
-  for (const char* file : {"spectrum.json", "report.html", "vectors.npy", "figures/spectrum.png"}) {
+  for (const char* file : {"spectrum.json", "report.html", "vectors.npy", "figures/spectrum.png", "result.json"}) {
     EXPECT_TRUE(fs::exists(dir_ + "/svd/" + file)) << file;
   }
 }
 
 TEST_F(Analyze, KernelsOfTheData) {
-  const std::string source = run(kTravel);
-  AnalyzeRequest r = request("kernels", source);
-  r.top = 6;
-  r.data = {7};
-  const Json j = analyze(r);
-  // A ray's sensitivity is its length in each cell, over the 17 m from side to side.
+  const Json j = analyze(run(kTravel), {{"type", "kernels"}, {"k", 6}, {"data", {7}}});
+  // A ray's sensitivity is its length in each cell.
   const auto ray = array("kernels", "sensitivity");
   ASSERT_EQ(ray.size(), 108U);
   double length = 0;
@@ -144,10 +133,7 @@ TEST_F(Analyze, KernelsOfTheData) {
 }
 
 TEST_F(Analyze, Resolution) {
-  AnalyzeRequest r = request("resolution", run(kTravel));
-  r.top = 25;
-  r.prior_std = 1e-4;
-  const Json j = analyze(r);
+  const Json j = analyze(run(kTravel), {{"type", "resolution"}, {"k", 25}, {"prior_std", 1e-4}});
   EXPECT_EQ(j.at("settings").at("noise"), "standard deviations of the data");
   for (const std::string name : {"white", "neural"}) {
     const auto diagonal = array("resolution", name + "_resolution_diagonal");
@@ -166,10 +152,8 @@ TEST_F(Analyze, Resolution) {
 }
 
 TEST_F(Analyze, WavesBeforeAnyRun) {
-  AnalyzeRequest r = request("kernels", config(kWaves));
-  r.top = 4;
-  r.pairs = {{1, 2}};
-  const Json j = analyze(r);
+  const std::string source = config(kWaves);
+  const Json j = analyze(source, {{"type", "kernels"}, {"k", 4}, {"pairs", {{1, 2}}}});
   EXPECT_EQ(j.at("weights"), "initial");
   ASSERT_EQ(j.at("data").size(), 1U);
   EXPECT_EQ(j.at("data")[0].get<std::string>().rfind("shot 1, receiver 2, ", 0), 0U);
@@ -180,45 +164,58 @@ TEST_F(Analyze, WavesBeforeAnyRun) {
       EXPECT_LT(f, 60);
     }
   }
-  r.what = "resolution";
-  EXPECT_EQ(analyze(r).at("settings").at("noise"), "5 % of the rms of the predicted data");
-  r.what = "ntk";
-  EXPECT_FALSE(analyze(r).contains("drift"));
-  r.pairs = {{2, 0}};
-  r.what = "kernels";
-  EXPECT_NE(message(r).find("there are 2 shots of 6 receivers"), std::string::npos);
+  EXPECT_EQ(analyze(source, {{"type", "resolution"}, {"k", 4}}).at("settings").at("noise"),
+            "5 % of the rms of the predicted data");
+  EXPECT_FALSE(analyze(source, {{"type", "ntk"}}).contains("drift"));
+  // Another field than that of the file.
+  const Json wide = analyze(source, {{"type", "svd"}}, {"/settings={\"field\": {\"width\": 11}}"});
+  EXPECT_EQ(wide.at("parameters"), 3 * 11 + 11 * 12 + 12);
+  EXPECT_NE(message(source, {{"type", "kernels"}, {"pairs", {{2, 0}}}}).find("there are 2 shots of 6 receivers"),
+            std::string::npos);
+}
+
+// The section "analyses" of an inversion, and several analyses with weights of several iterations.
+TEST_F(Analyze, SeveralAtOnce) {
+  const std::string source = run(kTravel, {"analyses=[\"ntk\", {\"type\": \"resolution\", \"k\": 9}]"});
+  EXPECT_TRUE(fs::exists(source + "/analysis/ntk/report.html"));
+  EXPECT_TRUE(fs::exists(source + "/analysis/resolution/spectrum.json"));
+  const Json c{{"task", "analyze"}, {"run", fs::absolute(source).string()}, {"at", {0, 8, -1}}, {"analyses", {"svd"}}};
+  RunOptions o;
+  o.out_dir = dir_ + "/all";
+  const Config config = Config::parse(c.dump(), "test");
+  EXPECT_TRUE(forecast(config, o).fits);
+  const Json result = terrane::run(config, o);
+  ASSERT_EQ(result.at("analyses").size(), 3U);
+  EXPECT_EQ(result.at("analyses")[0].at("weights"), "initial");
+  EXPECT_EQ(result.at("analyses")[1].at("weights"), "iteration 8");
+  for (const char* file : {"svd-0/vectors.npy", "svd-8/spectrum.json", "svd-final/report.html", "report.html"}) {
+    EXPECT_TRUE(fs::exists(o.out_dir + "/" + file)) << file;
+  }
+  EXPECT_EQ(Config::load(o.out_dir + "/resolved.json").sha256(), config.sha256());
 }
 
 TEST_F(Analyze, WrongRequestsSayWhatThereIs) {
   const std::string source = run(kTravel);
-  const auto refuses = [&](const AnalyzeRequest& r, const std::string& code, const std::string& text) {
-    const std::string got = message(r);
+  const auto refuses = [&](const std::string& from, const Json& analysis, const std::string& code,
+                           const std::string& text, const std::vector<std::string>& sets = {}) {
+    const std::string got = message(from, analysis, sets);
     EXPECT_EQ(got.rfind(code + " ", 0), 0U) << got;
     EXPECT_NE(got.find(text), std::string::npos) << got;
   };
-  AnalyzeRequest r = request("spectrum", source);
-  refuses(r, "2", "is not one of svd, ntk, kernels, resolution");
-  r = request("svd", source);
-  r.top = 109;
-  refuses(r, "2", "the model has 108 values");
-  r = request("svd", source);
-  r.at = 5;
-  refuses(r, "3", "no checkpoint of iteration 5 was kept (there are 0, 4, 8, 12)");
-  r = request("kernels", source);
-  r.data = {25};
-  refuses(r, "2", "there is no datum 25: the data are 0 to 24");
-  r = request("kernels", source);
-  r.pairs = {{0, 0}};
-  refuses(r, "2", "--pair is for waves");
-  r = request("svd", dir_);
-  refuses(r, "3", "resolved.json is missing");
-  r = request("svd", config(kTravel));
-  r.at = 4;
-  refuses(r, "2", "--at belongs to a finished run");
+  const Json svd{{"type", "svd"}};
+  refuses(source, {{"type", "spectrum"}}, "2", "is not one of svd, ntk, kernels, resolution");
+  refuses(source, {{"type", "svd"}, {"k", 109}}, "2", "the model has 108 values");
+  refuses(source, svd, "3", "no checkpoint of iteration 5 was kept (there are 0, 4, 8, 12)", {"at=[5]"});
+  refuses(source, svd, "2", "/at: the list is empty", {"at=[]"});
+  refuses(source, svd, "2", "one of \"run\" (a directory) and \"config\"", {"run=null"});
+  refuses(source, {{"type", "kernels"}, {"data", {25}}}, "2", "there is no datum 25: the data are 0 to 24");
+  refuses(source, {{"type", "kernels"}, {"pairs", {{0, 0}}}}, "2", "pairs are for waves");
+  refuses(dir_, svd, "3", "resolved.json is missing");
+  refuses(config(kTravel), svd, "2", "iteration 4 belongs to a finished run", {"at=[4]"});
   fs::resize_file(source + "/weights.safetensors", 40);
-  refuses(request("svd", source), "3", "file ends at byte 40");
+  refuses(source, svd, "3", "file ends at byte 40");
   fs::remove(source + "/weights.safetensors");
-  refuses(request("svd", source), "3", "cannot open the file");
+  refuses(source, svd, "3", "cannot open the file");
 }
 
 }  // namespace

@@ -78,7 +78,8 @@ std::string home_of(std::string_view slot) {
                                                                          {"body", "score_body"},
                                                                          {"surface", "physics.surface"},
                                                                          {"std", "data.std"},
-                                                                         {"weights", "field.initial_weights"}};
+                                                                         {"weights", "field.initial_weights"},
+                                                                         {"analysis", "analyses.0"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }
@@ -88,7 +89,8 @@ std::string home_of(std::string_view slot) {
 Config with(const Component& row, std::string object) {
   std::vector<std::string> sets;
   std::string home = home_of(row.slot);
-  if (row.slot == "regularizer" || row.slot == "stage") sets.push_back(home.substr(0, home.find('.')) + "=[]");
+  if (row.slot == "regularizer" || row.slot == "stage" || row.slot == "analysis")
+    sets.push_back(home.substr(0, home.find('.')) + "=[]");
   if (row.slot == "encoder" || row.slot == "activation") {
     sets.push_back("field=mlp");
     sets.push_back("field={\"type\": \"mlp\"}");
@@ -121,7 +123,7 @@ Config with(const Component& row, std::string object) {
       object.insert(1, electrodes + (object.size() > 2 ? ", " : ""));
   }
   const bool travel = row.type == "straight-ray" || row.type == "eikonal" || row.slot == "surface" ||
-                      object.find("pairs") != std::string::npos;
+                      (row.slot != "analysis" && object.find("pairs") != std::string::npos);
   if (travel) {
     for (const char* key : {"dt_s", "nt", "wavelet"}) sets.push_back("survey." + std::string(key) + "=null");
     sets.push_back("physics={\"type\": \"eikonal\"}");

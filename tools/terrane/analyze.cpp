@@ -1,50 +1,53 @@
 // SPDX-License-Identifier: MIT
-#include "engine/analyze.hpp"
-
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
 
+#include "engine/json.hpp"
+#include "engine/registry.hpp"
 #include "tools/terrane/verbs.hpp"
 
 namespace terrane::cli {
 
+namespace {
+
+nlohmann::ordered_json pair_of(const std::string& text) {
+  long long shot = 0, receiver = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%lld:%lld%c", &shot, &receiver, &rest) != 2) {
+    throw Error(ErrorCode::config, "--pair takes SHOT:RECEIVER, e.g. 0:10, not \"" + text + "\"");
+  }
+  return {shot, receiver};
+}
+
+}  // namespace
+
+// The config of task "analyze" that the options stand for.
 int analyze_verb(const Options& options) {
-  AnalyzeRequest request;
-  request.what = options.arguments.at(0);
-  request.source = options.arguments.at(1);
-  request.at = options.at;
-  if (options.top != 0) {
-    request.top = options.top;
-  } else if (request.what == "resolution") {
-    request.top = 64;
+  namespace fs = std::filesystem;
+  const std::string what = options.arguments.at(0), source = options.arguments.at(1);
+  std::vector<std::string> names;
+  for (const Component* c : components_of("analysis")) names.emplace_back(c->type);
+  if (std::find(names.begin(), names.end(), what) == names.end()) {
+    const std::string near = nearest(what, names);
+    throw Error(ErrorCode::config, "analyze: \"" + what + "\" is not one of " + join_words(names) +
+                                       (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
-  request.method = options.method;
-  request.prior_std = options.prior_std;
-  for (const std::string& pair : options.pair) {
-    long long shot = 0, receiver = 0;
-    char rest = 0;
-    if (std::sscanf(pair.c_str(), "%lld:%lld%c", &shot, &receiver, &rest) != 2) {
-      throw Error(ErrorCode::config, "--pair takes SHOT:RECEIVER, e.g. 0:10, not \"" + pair + "\"");
-    }
-    request.pairs.emplace_back(shot, receiver);
-  }
-  request.data = options.datum;
-  request.sets = options.sets;
-  const bool directory = std::filesystem::is_directory(request.source);
-  RunOptions with = run_options(options, nullptr);
-  if (with.out_dir.empty()) {
-    with.out_dir = directory
-                       ? request.source + "/analysis/" + request.what
-                       : default_directory(std::filesystem::path(request.source).stem().string() + "-" + request.what);
-  }
-  const auto result = analyze(request, with);
-  if (options.json) {
-    print_json(result);
-  } else {
-    std::cout << with.out_dir << "\n" << std::flush;
-  }
-  return 0;
+  const bool directory = fs::is_directory(source);
+  nlohmann::ordered_json analysis{{"type", what}};
+  if (options.top > 0) analysis["k"] = options.top;
+  if (!options.method.empty()) analysis["method"] = options.method;
+  if (options.prior_std > 0) analysis["prior_std"] = options.prior_std;
+  if (!options.datum.empty()) analysis["data"] = options.datum;
+  for (const std::string& pair : options.pair) analysis["pairs"].push_back(pair_of(pair));
+  nlohmann::ordered_json config{{"task", "analyze"},
+                                {"name", what},
+                                {directory ? "run" : "config", fs::absolute(source).lexically_normal().string()},
+                                {"analyses", {analysis}}};
+  if (!options.at.empty()) config["at"] = options.at;
+  Options with = options;
+  if (with.out.empty() && directory) with.out = source + "/analysis/" + what;
+  return execute(Config::parse(config.dump(2), "analyze " + what, options.sets), with);
 }
 
 }  // namespace terrane::cli

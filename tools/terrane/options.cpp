@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <map>
 
-#include "engine/analyze.hpp"
 #include "engine/examples.hpp"
 #include "engine/registry.hpp"
 
@@ -134,25 +133,18 @@ void build_others(CLI::App& app, Options& o) {
   report->add_flag("--json", o.json, "errors as JSON too");
 
   CLI::App* analyze = app.add_subcommand(
-      "analyze",
-      "Explains the field of a finished run, or of a config before any run: " + join_words(analysis_names()) + ".");
+      "analyze", "Explains the field of a finished run, or of a config before any run: svd, ntk, kernels, resolution.");
   analyze->add_option("WHAT SOURCE", o.arguments, "which analysis; directory of a run, or config")
       ->required()
       ->expected(2);
-  analyze->add_option("--at", o.at, "weights of this iteration's checkpoint; default: the final ones");
-  analyze->add_option("--top", o.top, "vectors that are kept (16); resolution: eigenvalues (64)");
+  analyze->add_option("--at", o.at, "weights of these iterations; 0 the initial, -1 the final ones (default)")
+      ->delimiter(',');
+  analyze->add_option("--top", o.top, "vectors (16) or eigenvalues (resolution: 64)")->check(CLI::PositiveNumber);
   analyze->add_option("--datum", o.datum, "kernels: numbers of data, counted from 0")->delimiter(',');
   analyze->add_option("--pair", o.pair, "kernels: SHOT:RECEIVER of waves, counted from 0")->delimiter(',');
-  analyze->add_option("--method", o.method, "svd, ntk: dense (up to 4096 nodes by itself) or lanczos")
-      ->check(CLI::IsMember({"auto", "dense", "lanczos"}));
-  analyze->add_option("--prior-std", o.prior_std, "resolution: prior standard deviation, in the property's unit")
-      ->check(CLI::PositiveNumber);
-  analyze->add_option("--set", o.sets, "change the config: --set a.b=3, repeatable")->allow_extra_args(false);
-  analyze->add_option("--out", o.out, "output directory (default DIR/analysis/WHAT)");
-  analyze->add_flag("--overwrite", o.overwrite, "replace a run that is already there");
-  analyze->add_flag("--json", o.json, "one JSON object on stdout");
-  add_device(analyze, o);
-  add_level(analyze, o);
+  analyze->add_option("--method", o.method, "svd, ntk: auto, dense or lanczos");
+  analyze->add_option("--prior-std", o.prior_std, "resolution: prior deviation, in the property's unit");
+  add_computing(analyze, o);
 }
 
 // A first word that is no verb: better than what a parser says.

@@ -23,8 +23,9 @@ struct Options {
   // Single verbs.
   std::string output, data, model;  // init
   bool docs = false, verify = false;
-  Index at = -1, top = 0;  // analyze
-  std::string method = "auto";
+  Index top = 0;  // analyze
+  std::vector<Index> at;
+  std::string method;
   std::vector<Index> datum;  // analyze kernels
   std::vector<std::string> pair;
   double prior_std = 0;  // analyze resolution
