@@ -25,7 +25,7 @@ struct AnalyzeRequest {
   Index at = -1;          // weights of this iteration; -1: the final ones, or the initial ones of a config
   std::string directory;  // that takes the files
   std::string what() const { return analysis.at("type"); }
-  Index count() const { return analysis.at("k"); }
+  Index count() const { return analysis.value("k", Index{1}); }
 };
 
 template <class T>
@@ -58,12 +58,14 @@ class AnalysisSession {
   AnalysisPage page;
 };
 
-// Each fills result, page and files. svd and ntk; kernels; resolution.
+// Each fills result, page and files. svd and ntk; kernels; resolution; suggest.
 template <class T>
 void analyze_spectrum(AnalysisSession<T>& a);
 template <class T>
 void analyze_kernels(AnalysisSession<T>& a);
 template <class T>
 void analyze_resolution(AnalysisSession<T>& a);
+template <class T>
+void analyze_suggest(AnalysisSession<T>& a);
 
 }  // namespace terrane

@@ -75,6 +75,8 @@ Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOp
     analyze_kernels(a);
   } else if (what == "resolution") {
     analyze_resolution(a);
+  } else if (what == "suggest") {
+    analyze_suggest(a);
   } else {
     analyze_spectrum(a);
   }
@@ -91,7 +93,7 @@ Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOp
 
 Json execute(const AnalyzeRequest& request, const Config& config, const RunOptions& options, const Log& log) {
   log.info(request.what() + " of " + request.source);
-  const bool data = request.what() == "kernels" || request.what() == "resolution";
+  const bool data = request.what() != "svd" && request.what() != "ntk";
   if (data && config.json().at("precision").at("physics") != "fp64") {
     return execute_in<float>(request, config, options);
   }
@@ -268,7 +270,7 @@ Forecast forecast_analysis(const Config& config) {
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
   for (const Json& a : c.at("analyses")) {
-    const double k = a.at("k");
+    const double k = a.value("k", 1.0);
     const bool field = a.contains("method");
     const bool dense = field && (a.at("method") == "dense" || (a.at("method") == "auto" && n <= dense_nodes));
     double data = 1;

@@ -11,6 +11,8 @@
 //               residual that the leading vectors hold
 //   resolution  model resolution, posterior standard deviation and point spreads (analysis/resolution.hpp) with a white
 //               prior and with that of the field, K; noise from the data, else from the residual of the run
+//   suggest     the value of a setting of the field (omega_0, ...) whose tangent kernel, before any step, best passes
+//               the wavenumbers that the data see at the start model; writes suggested.json, a patch for the config
 // m is what the property of the field holds (ln sigma for log-conductivity); the start model, bounds and masks of the
 // config enter through the output map only. svd and ntk are computed in double precision, kernels and resolution in
 // that of the config.

@@ -14,14 +14,16 @@ namespace terrane {
 namespace {
 
 constexpr double page_width = 1120;
-const Color paints[] = {{211, 73, 40}, {42, 120, 178}, {96, 140, 60}};
+const Color paints[] = {{211, 73, 40},  {42, 120, 178}, {96, 140, 60},  {140, 90, 170},
+                        {190, 150, 30}, {60, 160, 160}, {120, 120, 120}};
+constexpr std::size_t paint_count = sizeof paints / sizeof paints[0];
 
 LinePlot curves_plot(const AnalysisPage& page) {
   LinePlot plot;
   double right = 0, top = 0;
   for (std::size_t k = 0; k < page.curves.size(); ++k) {
     const auto& c = page.curves[k];
-    plot.series.push_back({c.title, c.x, c.y, Paint::of(paints[k % 3]), 1.6, 0});
+    plot.series.push_back({c.title, c.x, c.y, Paint::of(paints[k % paint_count]), 1.6, 0});
     for (const double x : c.x) right = std::max(right, x);
     for (const double y : c.y) top = std::max(top, y);
   }
@@ -33,13 +35,18 @@ LinePlot curves_plot(const AnalysisPage& page) {
 }
 
 Figure spectrum_figure(const AnalysisPage& page) {
+  if (page.spectra.empty()) {
+    Drawing only(860, 436);
+    draw_line_plot(only, {74, 26, 760, 360}, curves_plot(page));
+    return {"curves.png", page.curves_title, "", only};
+  }
   LinePlot plot;
   // Values of two operators of different units are compared by their decay.
   const auto scale = [&](const std::vector<double>& v) { return page.normalised && v[0] > 0 ? 1 / v[0] : 1.0; };
   double lo = std::numeric_limits<double>::infinity(), hi = 0, longest = 2;
   for (std::size_t k = 0; k < page.spectra.size(); ++k) {
     const auto& values = page.spectra[k].values;
-    Series s{page.spectra[k].title, {}, {}, Paint::of(paints[k % 3]), 1.8, 0};
+    Series s{page.spectra[k].title, {}, {}, Paint::of(paints[k % paint_count]), 1.8, 0};
     const double floor = values.empty() ? 0 : 1e-16 * values[0];
     for (std::size_t i = 0; i < values.size() && values[i] > floor; ++i) {
       s.x.push_back(static_cast<double>(i) + 1), s.y.push_back(scale(values) * values[i]);
@@ -123,7 +130,7 @@ void rows_of(const nlohmann::ordered_json& json, const std::string& prefix, std:
 
 void write_analysis_page(const std::string& directory, const AnalysisPage& page) {
   std::vector<Figure> figures;
-  if (!page.spectra.empty()) figures.push_back(spectrum_figure(page));
+  if (!page.spectra.empty() || !page.curves.empty()) figures.push_back(spectrum_figure(page));
   if (!page.images.empty()) figures.push_back(images_figure(page));
   make_directories(directory + "/figures");
   std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";

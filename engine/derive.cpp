@@ -460,7 +460,7 @@ void derive_analyze(const Json& config, Resolver& resolver) {
     resolver.issue_at("", "task \"analyze\" needs one of \"run\" (a directory) and \"config\" (a file)");
   }
   if (config.at("analyses").empty())
-    resolver.issue_at("/analyses", "the list is empty: give svd, ntk, kernels or resolution");
+    resolver.issue_at("/analyses", "the list is empty: give svd, ntk, kernels, resolution or suggest");
   if (config.at("at").empty()) resolver.issue_at("/at", "the list is empty: [-1] takes the final weights");
   if (!config.at("settings").is_object()) resolver.issue_at("/settings", "must be an object, { ... }");
 }

@@ -184,8 +184,11 @@ void GaussNewton<T>::start() {
   norms_.reset_weights();
   if (o_.eps_mode == EpsMode::fixed && o_.weights_from_start) norms_.update_weights(model_);
   beta_ = o_.beta;
+  if (o_.beta_ratio == 0 && o_.damping == 0) return;
+  const double data_part = largest_eigenvalue(true);
+  mu_ = o_.damping * data_part;
   if (o_.beta_ratio == 0) return;
-  const double data_part = largest_eigenvalue(true), model_part = largest_eigenvalue(false);
+  const double model_part = largest_eigenvalue(false);
   require(model_part > 0, ErrorCode::config, "the model norms vanish: give an alpha > 0", "Gauss-Newton");
   beta_ = o_.beta_ratio * data_part / model_part;
 }
@@ -237,6 +240,7 @@ template <class T>
 void GaussNewton<T>::apply_normal(const Vector& v, Vector& out) {
   Vector m;
   apply_data_normal(v, out);
+  for (std::size_t i = 0; i < out.size() && mu_ > 0; ++i) out[i] += mu_ * v[i];
   if (beta_ == 0) return;
   apply_model_normal(v, m);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += beta_ * m[i];
@@ -309,7 +313,7 @@ std::vector<double> GaussNewton<T>::preconditioner() {
     }
   }
   double largest = 0;
-  for (std::size_t i = 0; i < total.size(); ++i) largest = std::max(largest, total[i] += beta_ * part[i]);
+  for (std::size_t i = 0; i < total.size(); ++i) largest = std::max(largest, total[i] += beta_ * part[i] + mu_);
   // Parameters that nothing depends on must not blow up.
   for (double& d : total) d = largest > 0 ? 1 / std::max(d, 1e-10 * largest) : 1;
   return total;
@@ -405,6 +409,7 @@ GnReport GaussNewton<T>::step() {
   GnReport report;
   report.iteration = ++iteration_;
   report.beta = beta_;
+  report.mu = mu_;
   report.held = held_ > 0;
   report.phi_d = data_misfit(data_);
   report.phi_m = norms_.value(model_);
@@ -430,12 +435,28 @@ GnReport GaussNewton<T>::step() {
       moved = search(g, direction, phi, report);
     }
     report.stalled = !moved;
+    if (mu_ > 0) adapt_damping(report, phi, dot(g, direction.step));
   }
   prepare();
   report.chi2 = report.phi_d / static_cast<double>(counted_);
   report.phi = 0.5 * report.phi_d + beta_ * report.phi_m;
   control(report);
   return report;
+}
+
+// The step of the quadratic model gains -slope / 2 (exactly for converged conjugate gradients).
+template <class T>
+void GaussNewton<T>::adapt_damping(const GnReport& report, double phi, double slope) {
+  if (report.stalled) {
+    mu_ *= 8;
+    return;
+  }
+  const double gain = (phi - 0.5 * report.phi_d - beta_ * report.phi_m) / std::max(-0.5 * slope, 1e-300);
+  if (report.step_length < 1 || gain < 0.25) {
+    mu_ *= std::max(2.0, 1 / report.step_length);
+  } else if (gain > 0.75) {
+    mu_ /= 3;
+  }
 }
 
 // Trade-off, weights and reasons to stop, after a step.
@@ -446,7 +467,7 @@ void GaussNewton<T>::control(GnReport& report) {
       (o_.step_tolerance > 0 && !report.stalled && report.step_norm <= o_.step_tolerance * norm(theta_))) {
     report.stop = GnStop::converged;
   }
-  if (stalls_ > 1) report.stop = GnStop::stalled;
+  if (stalls_ > (mu_ > 0 ? 6 : 1)) report.stop = GnStop::stalled;
   const bool reached = held_ == 0 && o_.target_chi2 > 0 && report.chi2 <= o_.target_chi2;
   if (held_ > 0) {
     hold(report, false);
@@ -500,7 +521,8 @@ std::map<std::string, std::vector<double>> GaussNewton<T>::state() const {
                       largest_gradient_,
                       static_cast<double>(iteration_),
                       static_cast<double>(held_),
-                      static_cast<double>(stalls_)};
+                      static_cast<double>(stalls_),
+                      mu_};
   for (auto& [name, values] : norms_.state()) state["norms." + name] = values;
   return state;
 }
@@ -512,7 +534,7 @@ void GaussNewton<T>::restore(const std::map<std::string, std::vector<double>>& s
     return found != state.end() && found->second.size() == size;
   };
   require(
-      fits("theta", theta_.size()) && fits("scalars", 6) && (fits("diagonal", 0) || fits("diagonal", theta_.size())),
+      fits("theta", theta_.size()) && fits("scalars", 7) && (fits("diagonal", 0) || fits("diagonal", theta_.size())),
       ErrorCode::data, "the state does not fit: the checkpoint belongs to another configuration", "Gauss-Newton");
   std::map<std::string, Vector> norms;
   for (const auto& [name, values] : state) {
@@ -528,6 +550,7 @@ void GaussNewton<T>::restore(const std::map<std::string, std::vector<double>>& s
   iteration_ = static_cast<Index>(v[3]);
   held_ = static_cast<Index>(v[4]);
   stalls_ = static_cast<Index>(v[5]);
+  mu_ = v[6];
   evaluated_ = false;
 }
 

@@ -5,6 +5,12 @@
 //   N phi_m = norms of m(theta)                                                             (engine/model_norms.hpp)
 //   (J^T W^2 J + beta M^T H M) step = -J^T W^2 r - beta M^T g,    J = dd/dtheta, M = dm/dtheta
 //
+// With damping mu the system has mu 1 in addition (Levenberg). Without norms its step is
+//   step = -J^T W (W J J^T W + mu)^-1 W r,   J J^T = J_m K J_m^T with K the tangent kernel of the field,
+// the natural-gradient step in the space of the data. mu starts at `damping` x the largest eigenvalue of J^T W^2 J; it
+// is divided by 3 after a full step that gained at least three quarters of what the quadratic model promised,
+// multiplied by 2 for each halving of the step or a gain below a quarter, and by 8 when no step was found.
+//
 // The step is found by conjugate gradients with a Jacobi preconditioner and shortened until phi decreases (Armijo).
 // Bounds on m (m = theta only): parameters at a bound whose gradient points outward are frozen in the conjugate
 // gradients, the path of the line search is projected (Bertsekas 1982).
@@ -59,6 +65,7 @@ struct GaussNewtonOptions {
   double beta = 1;
   double beta_ratio = 0;  // > 0: instead of `beta`
   int power_iterations = 4;
+  double damping = 0;  // mu at the start, part of the largest eigenvalue of J^T W^2 J; 0: none
   double beta_cooling = 1;
   int beta_every = 1;
   double target_chi2 = 0;  // 0: none
@@ -89,7 +96,7 @@ const char* to_string(GnStop stop);
 struct GnReport {
   Index iteration = 0;                             // from 1
   double phi_d = 0, chi2 = 0, phi_m = 0, phi = 0;  // after the step, with the beta and weights of the step
-  double beta = 0;                                 // of the step
+  double beta = 0, mu = 0;                         // of the step
   double gradient_norm = 0;                        // before the step, without frozen parameters
   double step_norm = 0, step_length = 0;           // of theta; part of the Gauss-Newton step
   int cg_iterations = 0, evaluations = 0;
@@ -150,13 +157,14 @@ class GaussNewton {
   bool search(const Vector& g, const Direction& direction, double phi, GnReport& report);
   void control(GnReport& report);
   void hold(GnReport& report, bool first);
+  void adapt_damping(const GnReport& report, double phi, double slope);
 
   LeastSquares<T> problem_;
   ModelNorms norms_;
   GaussNewtonOptions o_;
   Vector theta_, weights_;  // weights: 1 / std
   Index counted_ = 0;       // N
-  double beta_ = 0, phi_m_last_ = 0, largest_gradient_ = 0;
+  double beta_ = 0, mu_ = 0, phi_m_last_ = 0, largest_gradient_ = 0;
   Index iteration_ = 0, held_ = 0, stalls_ = 0;  // held: steps since the target was reached, 0: not reached
   Vector diagonal_;                              // of J^T W^2 J, kept when linear
   bool evaluated_ = false;                       // data_, model_ and the maps belong to theta_

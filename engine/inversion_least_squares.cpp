@@ -68,6 +68,7 @@ GaussNewtonOptions step_options(const Json& optimizer, const Json& config, const
   GaussNewtonOptions o;
   o.beta = optimizer.at("beta").is_null() ? 1.0 : optimizer.at("beta").get<double>();
   if (!optimizer.at("beta_ratio").is_null()) o.beta_ratio = optimizer.at("beta_ratio");
+  o.damping = optimizer.at("damping");
   o.beta_cooling = optimizer.at("beta_cooling");
   o.beta_every = optimizer.at("beta_every");
   o.hold = optimizer.at("hold");

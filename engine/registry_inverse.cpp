@@ -202,6 +202,12 @@ std::vector<Component> optimizer_rows() {
          .help = "beta is divided by this until stop.chi2 is reached",
          .example = "2",
          .min = 1},
+        {.name = "damping",
+         .fallback = "0",
+         .help = "of the parameters (Levenberg): at the start this part of the largest eigenvalue of the data, then "
+                 "adapted; for networks",
+         .example = "0.01",
+         .min = 0},
         {.name = "beta_every", .kind = K::integer, .fallback = "1", .help = "steps between divisions", .min = 1},
         {.name = "hold",
          .kind = K::boolean,

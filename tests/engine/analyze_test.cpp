@@ -174,6 +174,30 @@ TEST_F(Analyze, WavesBeforeAnyRun) {
             std::string::npos);
 }
 
+TEST_F(Analyze, SuggestsTheCandidateThatMatchesTheData) {
+  const std::string source = config(kWaves);
+  const Json j = analyze(source, {{"type", "suggest"}, {"values", {1, 8, 40, 200}}});
+  EXPECT_EQ(j.at("setting"), "/field/omega_0");
+  EXPECT_EQ(j.at("configured"), 8);
+  double best = -1, value = 0, mean = 0;
+  for (const Json& c : j.at("candidates")) {
+    const double m = c.at("match");
+    EXPECT_GE(m, 0);
+    EXPECT_LE(m, 1 + 1e-12);
+    if (m > best) best = m, value = c.at("value");
+    // larger omega_0, finer detail
+    EXPECT_TRUE(c.at("value") == 1 || c.at("mean_wavenumber_per_m").get<double>() > mean);
+    mean = c.at("mean_wavenumber_per_m");
+  }
+  EXPECT_EQ(j.at("suggested"), value);
+  EXPECT_NE(j.at("suggested"), 200);
+  std::ifstream patch(dir_ + "/suggest/suggested.json");
+  EXPECT_EQ(Json::parse(patch).at("field").at("omega_0"), value);
+  EXPECT_NE(message(source, {{"type", "suggest"}, {"setting", "/field/omega_9"}, {"values", {1, 2}}}).find("has no"),
+            std::string::npos);
+  EXPECT_NE(message(source, {{"type", "suggest"}, {"values", {1}}}).find("at least two"), std::string::npos);
+}
+
 // The section "analyses" of an inversion, and several analyses with weights of several iterations.
 TEST_F(Analyze, SeveralAtOnce) {
   const std::string source = run(kTravel, {"analyses=[\"ntk\", {\"type\": \"resolution\", \"k\": 9}]"});
@@ -203,7 +227,7 @@ TEST_F(Analyze, WrongRequestsSayWhatThereIs) {
     EXPECT_NE(got.find(text), std::string::npos) << got;
   };
   const Json svd{{"type", "svd"}};
-  refuses(source, {{"type", "spectrum"}}, "2", "is not one of svd, ntk, kernels, resolution");
+  refuses(source, {{"type", "spectrum"}}, "2", "is not one of svd, ntk, kernels, resolution, suggest");
   refuses(source, {{"type", "svd"}, {"k", 109}}, "2", "the model has 108 values");
   refuses(source, svd, "3", "no checkpoint of iteration 5 was kept (there are 0, 4, 8, 12)", {"at=[5]"});
   refuses(source, svd, "2", "/at: the list is empty", {"at=[]"});

@@ -69,6 +69,48 @@ Matrix identity(std::size_t n) {
   return m;
 }
 
+// The first damped step without norms against the data-space form J^T W (W J J^T W + mu)^-1 W d; then mu falls and the
+// steps reach the least-squares fit.
+TEST(GaussNewton, DampedStepsAreThoseOfTheDataSpace) {
+  const Matrix a = random_matrix(9, 20, 1), b = random_matrix(20, 14, 2);
+  const Vector observed = random_vector(9, 3), std = filled(9, 0.5);
+  Matrix j(9, 14), gram(9, 9);
+  for (std::size_t i = 0; i < 9; ++i) {
+    for (std::size_t k = 0; k < 14; ++k) {
+      for (std::size_t l = 0; l < 20; ++l) j.at(i, k) += a.at(i, l) * b.at(l, k) / 0.5;
+    }
+  }
+  for_each_device([&](Stream& s) {
+    TapeProblem<double> field(s, a, &b, false);
+    ModelNormOptions no_norms;
+    no_norms.nz = 4, no_norms.nx = 5;
+    GaussNewtonOptions o;
+    o.damping = 0.05;
+    o.cg_tolerance = 1e-13;
+    o.power_iterations = 60;
+    o.iterations = 8;
+    GaussNewton<double> gn(field.problem(observed, std), ModelNorms(no_norms), o, filled(14, 0));
+    const GnReport first = gn.step();
+    for (std::size_t i = 0; i < 9; ++i) {
+      for (std::size_t l = 0; l < 9; ++l) {
+        gram.at(i, l) = i == l ? first.mu : 0;
+        for (std::size_t k = 0; k < 14; ++k) gram.at(i, l) += j.at(i, k) * j.at(l, k);
+      }
+    }
+    Vector rhs = observed, want(14, 0.0);
+    for (double& v : rhs) v /= 0.5;
+    const Vector y = solve(gram, rhs);
+    for (std::size_t k = 0; k < 14; ++k) {
+      for (std::size_t i = 0; i < 9; ++i) want[k] += j.at(i, k) * y[i];
+    }
+    EXPECT_GT(first.mu, 0);
+    EXPECT_LE(distance(gn.theta(), want), 1e-8 * norm(want));
+    const GnReport last = gn.run();
+    EXPECT_LT(last.mu, 1e-2 * first.mu);
+    EXPECT_LE(last.phi_d, 1e-6 * first.phi_d);
+  });
+}
+
 TEST(GaussNewton, QuadraticProblemEqualsTheDenseNormalEquations) {
   const Matrix a = random_matrix(15, 20, 1), b = random_matrix(20, 12, 2);
   const Vector observed = random_vector(15, 3);

@@ -38,6 +38,8 @@ int analyze_verb(const Options& options) {
   if (options.top > 0) analysis["k"] = options.top;
   if (!options.method.empty()) analysis["method"] = options.method;
   if (options.prior_std > 0) analysis["prior_std"] = options.prior_std;
+  if (!options.setting.empty()) analysis["setting"] = options.setting;
+  if (!options.values.empty()) analysis["values"] = options.values;
   if (!options.datum.empty()) analysis["data"] = options.datum;
   for (const std::string& pair : options.pair) analysis["pairs"].push_back(pair_of(pair));
   nlohmann::ordered_json config{{"task", "analyze"},

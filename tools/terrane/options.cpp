@@ -132,8 +132,10 @@ void build_others(CLI::App& app, Options& o) {
   report->add_option("DIR", o.arguments, "output directories")->required();
   report->add_flag("--json", o.json, "errors as JSON too");
 
-  CLI::App* analyze = app.add_subcommand(
-      "analyze", "Explains the field of a finished run, or of a config before any run: svd, ntk, kernels, resolution.");
+  CLI::App* analyze =
+      app.add_subcommand("analyze",
+                         "Explains the field of a finished run, or of a config before any run: svd, ntk, kernels, "
+                         "resolution, suggest.");
   analyze->add_option("WHAT SOURCE", o.arguments, "which analysis; directory of a run, or config")
       ->required()
       ->expected(2);
@@ -144,6 +146,8 @@ void build_others(CLI::App& app, Options& o) {
   analyze->add_option("--pair", o.pair, "kernels: SHOT:RECEIVER of waves, counted from 0")->delimiter(',');
   analyze->add_option("--method", o.method, "svd, ntk: auto, dense or lanczos");
   analyze->add_option("--prior-std", o.prior_std, "resolution: prior deviation, in the property's unit");
+  analyze->add_option("--setting", o.setting, "suggest: number of the field, e.g. /field/omega_0");
+  analyze->add_option("--values", o.values, "suggest: what is tried, e.g. 5,10,20")->delimiter(',');
   add_computing(analyze, o);
 }
 

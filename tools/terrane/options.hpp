@@ -25,7 +25,8 @@ struct Options {
   bool docs = false, verify = false;
   Index top = 0;  // analyze
   std::vector<Index> at;
-  std::string method;
+  std::string method, setting;
+  std::vector<double> values;
   std::vector<Index> datum;  // analyze kernels
   std::vector<std::string> pair;
   double prior_std = 0;  // analyze resolution
