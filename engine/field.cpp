@@ -209,6 +209,11 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
     fail("/field/type",
          "unknown field \"" + type + "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg or fusion");
   }
+  if ((f.type_ == FieldType::low_rank || f.branch_ == FusionBranch::low_rank) && std::min(grid.nz, grid.nx) < 2) {
+    fail("/field/type",
+         "a low-rank field is made of functions of two coordinates: it is not defined on a grid of one " +
+             std::string(grid.nx < 2 ? "column" : "row"));
+  }
   const Json none = {{"type", f.type_ == FieldType::grid ? "identity" : "perturb"}};
   f.read_map(field.contains("transform") && !field.at("transform").is_null() ? field.at("transform") : none,
              property_info(word_or(field, "property", "vp")));

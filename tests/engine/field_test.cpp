@@ -282,6 +282,21 @@ TEST(Field, OutputGradientIsTheSlopeOfTheField) {
   }
 }
 
+// One row or column leaves one coordinate.
+TEST(Field, LowRankNeedsTwoAxes) {
+  for (const char* type : {"low-rank", "lrg"}) {
+    for (const Grid2& g : {Grid2{9, 1, 10, 10, 0, 0}, Grid2{1, 9, 10, 10, 0, 0}}) {
+      try {
+        Field<double>::make({{"type", type}}, g, 1);
+        FAIL() << type;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::config);
+        EXPECT_NE(e.message().find("two coordinates"), std::string::npos) << e.message();
+      }
+    }
+  }
+}
+
 // The rank of a low-rank field is at most the smaller rank of its core.
 TEST(Field, LowRankFieldHasItsRank) {
   Stream s(Device{DeviceKind::cpu, 0});
