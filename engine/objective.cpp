@@ -117,9 +117,12 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, const Pr
     const Var value = tape.input(tape.shape(model), "reference", false);
     tape.set(value, std::vector<T>(static_cast<std::size_t>(grid.cells()),
                                    static_cast<T>(property_value(r, "value", property))));
-    const bool l1 = r.at("norm") == "l1";
-    return tape.apply(std::make_shared<PenaltyOp<T>>(l1 ? PenaltyKind::absolute : PenaltyKind::tikhonov0, grid.nz,
-                                                     grid.nx, 1, 1, 0, weight / (l1 ? unit : unit2), true),
+    const std::string norm = r.at("norm");
+    const PenaltyKind kind = norm == "l1"    ? PenaltyKind::absolute
+                             : norm == "log" ? PenaltyKind::logarithm
+                                             : PenaltyKind::tikhonov0;
+    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, grid.nz, grid.nx, 1, 1, r.at("epsilon").get<double>() * unit,
+                                                     weight / (kind == PenaltyKind::tikhonov0 ? unit2 : unit), true),
                       {model, value});
   }
   if (type != "tikhonov")

@@ -61,9 +61,12 @@ std::vector<Component> misfit_rows() {
          .help = "the axes by themselves, sqrt(d_z^2 + epsilon^2) + sqrt(d_x^2 + epsilon^2)"}}},
       {"regularizer",
        "reference",
-       "weight * norm of the model's distance from one value: |m - value| (l1), or (m - value)^2 / 2 (l2)",
+       "weight * norm of the model's distance from one value: |m - value| (l1), (m - value)^2 / 2 (l2), or epsilon "
+       "ln(1 + "
+       "|m - value| / epsilon) (log), which draws large changes back less",
        {weight,
-        {.name = "norm", .kind = K::choice, .fallback = "\"l1\"", .help = "of the distance", .words = "l1 l2"},
+        {.name = "norm", .kind = K::choice, .fallback = "\"l1\"", .help = "of the distance", .words = "l1 l2 log"},
+        {.name = "epsilon", .fallback = "0.5", .help = "where log bends, in penalty units", .min = 0, .min_open = true},
         {.name = "value",
          .help = "the value",
          .example = "0.01",

@@ -3,6 +3,9 @@
 // row and column), reference m_ref may be null (0).
 //   tikhonov order 0   phi = 1/2 sum (m - m_ref)^2
 //   absolute           phi = sum |m - m_ref|, its derivative 0 where m = m_ref
+//   logarithm          phi = sum eps ln(1 + |m - m_ref| / eps): absolute near m_ref, bends at eps, so that large
+//   changes
+//                      are not drawn back (Candes, Wakin, Boyd 2008)
 //   tikhonov order 1   phi = 1/2 sum (a_z g_z^2 + a_x g_x^2)        of m - m_ref
 //   tv                 phi = sum (sqrt(a_z g_z^2 + a_x g_x^2 + eps^2) - eps)
 //   tv_axes            phi = sum (sqrt(a_z g_z^2 + eps^2) - eps + sqrt(a_x g_x^2 + eps^2) - eps)
@@ -14,7 +17,7 @@
 
 namespace terrane {
 
-enum class PenaltyKind : int { tikhonov0, tikhonov1, tv, tv_axes, absolute };
+enum class PenaltyKind : int { tikhonov0, tikhonov1, tv, tv_axes, absolute, logarithm };
 
 template <class T>
 struct GridPenalty {
@@ -35,6 +38,10 @@ struct GridPenalty {
   TERRANE_HD T value(Index i) const {
     if (kind == PenaltyKind::tikhonov0) return scale * T(0.5) * at(i) * at(i);
     if (kind == PenaltyKind::absolute) return at(i) < 0 ? -scale * at(i) : scale * at(i);
+    if (kind == PenaltyKind::logarithm) {
+      const T d = at(i) < 0 ? -at(i) : at(i);
+      return scale * epsilon * natural_log(1 + d / epsilon);
+    }
     T gz, gx;
     differences(i / nx, i % nx, &gz, &gx);
     const T qz = weight_z * gz * gz, qx = weight_x * gx * gx, q = qz + qx, e2 = epsilon * epsilon;
@@ -54,7 +61,11 @@ struct GridPenalty {
   }
   TERRANE_HD T gradient(Index i) const {
     if (kind == PenaltyKind::tikhonov0) return scale * at(i);
-    if (kind == PenaltyKind::absolute) return at(i) > 0 ? scale : at(i) < 0 ? -scale : T(0);
+    if (kind == PenaltyKind::absolute || kind == PenaltyKind::logarithm) {
+      const T d = at(i), size = d < 0 ? -d : d;
+      const T slope = kind == PenaltyKind::absolute ? scale : scale / (1 + size / epsilon);
+      return d > 0 ? slope : d < 0 ? -slope : T(0);
+    }
     const Index z = i / nx, x = i % nx;
     T g = T(0);
     if (z + 1 < nz) g -= slope(z, x, 0);

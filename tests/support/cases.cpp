@@ -146,9 +146,10 @@ struct PenaltyCase {
         R"({"type": "tikhonov", "weight": 2.0, "order": 1, "weight_z": 1, "weight_x": 0.5})",
         R"({"type": "tv", "weight": 2.0, "epsilon": 0.1})",
         R"({"type": "tv", "weight": 2.0, "epsilon": 0.1, "anisotropic": true})",
-        R"({"type": "reference", "weight": 2.0, "norm": "l1", "value_mps": 1000})",
-        R"({"type": "reference", "weight": 2.0, "norm": "l2", "value_mps": 2400})"};
-    constexpr int kinds = 6;
+        R"({"type": "reference", "weight": 2.0, "norm": "l1", "epsilon": 0.5, "value_mps": 1000})",
+        R"({"type": "reference", "weight": 2.0, "norm": "l2", "epsilon": 0.5, "value_mps": 2400})",
+        R"({"type": "reference", "weight": 2.0, "norm": "log", "epsilon": 0.5, "value_mps": 1000})"};
+    constexpr int kinds = 7;
     auto c = start<T>(s);
     const Grid2 grid = variant < kinds ? Grid2{9, 14, 10, 12.5} : Grid2{1, 1, 10, 10};
     const Var m = random_input(c, {grid.nz, grid.nx}, 81, 300, 2500);
@@ -281,9 +282,10 @@ std::vector<OpCase> make_cases() {
                        "misfit/weci", "misfit/chi2"},
                       {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation", "weci", "chi2"}),
       1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
-  cases.push_back(row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference"},
-                                   {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "reference l1", "reference l2",
-                                    "one cell, 0", "one cell, 1", "one cell, tv", "one cell, tv by axes"}));
+  cases.push_back(
+      row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference"},
+                       {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "reference l1", "reference l2", "reference log",
+                        "one cell, 0", "one cell, 1", "one cell, tv", "one cell, tv by axes"}));
   cases.push_back(small_steps(
       row<MlpCase>(
           "mlp", {"activation/relu", "activation/leaky-relu", "activation/tanh", "activation/gelu", "activation/sine"},
