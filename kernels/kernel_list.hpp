@@ -12,6 +12,7 @@
 #include "kernels/fit/misfit.hpp"
 #include "kernels/fit/optimize.hpp"
 #include "kernels/fit/regularizer.hpp"
+#include "kernels/geology/geology.hpp"
 #include "kernels/linalg/gram.hpp"
 #include "kernels/linalg/linalg.hpp"
 #include "kernels/mlp/gabor.hpp"
@@ -21,6 +22,7 @@
 #include "kernels/stencil/poisson.hpp"
 #include "kernels/stencil/ray.hpp"
 #include "kernels/stencil/resample.hpp"
+#include "kernels/stencil/sponge.hpp"
 #include "kernels/stencil/wave.hpp"
 #include "kernels/stencil/wave_model.hpp"
 
@@ -126,5 +128,12 @@
   X(poisson_combine, PoissonCombine) \
   X(poisson_gram, PoissonGram) \
   X(poisson_mix, PoissonMix) \
-  X(poisson_products, PoissonProducts)
+  X(poisson_products, PoissonProducts) \
+  X(geology_scenes, GeologyScenes) \
+  X(geology_render, GeologyRender) \
+  X(sponge_damping, SpongeDamping) \
+  X(sponge_damping_tangent, SpongeDampingTangent) \
+  X(sponge_damping_vjp, SpongeDampingVjp) \
+  X(sponge_forward, SpongeForward) \
+  X(sponge_adjoint, SpongeAdjoint)
 // clang-format on

@@ -362,7 +362,7 @@ NdArray<T> read_npy_part(const std::string& path, Index first, Index count) {
 }
 
 template <class T>
-void write_npy(const std::string& path, const std::vector<Index>& shape, const T* values) {
+std::string npy_header(const std::vector<Index>& shape) {
   static_assert(std::endian::native == std::endian::little);
   const char kind = std::is_floating_point_v<T> ? 'f' : (std::is_signed_v<T> ? 'i' : 'u');
   std::string header = "{'descr': '<" + std::string(1, kind) + std::to_string(sizeof(T)) +
@@ -374,10 +374,15 @@ void write_npy(const std::string& path, const std::vector<Index>& shape, const T
   start += '\0';
   start += static_cast<char>(header.size() & 255);
   start += static_cast<char>(header.size() >> 8);
+  return start + header;
+}
+
+template <class T>
+void write_npy(const std::string& path, const std::vector<Index>& shape, const T* values) {
   std::size_t count = 1;
   for (const Index n : shape) count *= static_cast<std::size_t>(n);
   AtomicFile file(path);
-  file.write(start + header);
+  file.write(npy_header<T>(shape));
   file.write(values, count * sizeof(T));
   file.commit();
 }
@@ -392,6 +397,7 @@ template NdArray<std::int64_t> parse_npy(std::string_view, const std::string&);
 template NdArray<std::uint64_t> parse_npy(std::string_view, const std::string&);
 template NdArray<float> read_npy_part(const std::string&, Index, Index);
 template NdArray<double> read_npy_part(const std::string&, Index, Index);
+template std::string npy_header<float>(const std::vector<Index>&);
 template void write_npy(const std::string&, const std::vector<Index>&, const float*);
 template void write_npy(const std::string&, const std::vector<Index>&, const double*);
 template void write_npy(const std::string&, const std::vector<Index>&, const std::int64_t*);

@@ -60,6 +60,10 @@ void write_npy(const std::string& path, const NdArray<T>& a) {
   write_npy(path, a.shape, a.values.data());
 }
 
+// The bytes before the values, for files that are written in pieces.
+template <class T>
+std::string npy_header(const std::vector<Index>& shape);
+
 // "(51, 100)"; "()" for a scalar, "(5,)" for one axis.
 std::string shape_text(const std::vector<Index>& shape);
 

@@ -15,6 +15,7 @@
 #include "physics/wave/wavelet.hpp"
 #include "tests/support/case_support.hpp"
 #include "tests/support/resistivity_cases.hpp"
+#include "tests/support/sponge_cases.hpp"
 #include "tests/support/travel_cases.hpp"
 
 namespace terrane {
@@ -314,6 +315,7 @@ std::vector<OpCase> make_cases() {
                                    1e-3, "slowness times time is a phase: "),
                        1e-5, 1e-4, "hundreds of single-precision time steps"));
   add_field_cases(cases);
+  for (OpCase& c : sponge_cases()) cases.push_back(std::move(c));
   for (OpCase& c : travel_cases()) cases.push_back(std::move(c));
   for (OpCase& c : resistivity_cases()) cases.push_back(std::move(c));
   return cases;

@@ -118,7 +118,7 @@ TEST_F(Cli, Help) {
   for (const char* code : {"   75  ", "  130  ", "    6  "}) EXPECT_NE(all.out.find(code), std::string::npos);
   EXPECT_EQ(all.err, "");
   for (const char* verb :
-       {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report"}) {
+       {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report", "generate"}) {
     const Result help = terrane({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_EQ(help.out.rfind("Example:  ", 0), 0U) << verb;
@@ -135,6 +135,23 @@ TEST_F(Cli, Version) {
   EXPECT_NE(terrane({"--licenses"}).out.find("nlohmann"), std::string::npos);
 }
 
+TEST_F(Cli, Generate) {
+  const std::vector<std::string> words = {
+      "generate", "--family", "style-b,curve-fault-a", "--count", "3", "--seed", "7", "--area", "--size", "20",
+      "-o",       "set"};
+  const Result made = terrane(words);
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(made.out, "set\n");
+  EXPECT_NE(made.err.find("curve-fault-a  3/3 maps"), std::string::npos) << made.err;
+  for (const char* name : {"manifest.json", "Style_B/model/model1.npy", "CurveFault_A/vel2_1_0.npy"}) {
+    EXPECT_TRUE(fs::exists(path(std::string("set/") + name))) << name;
+  }
+  EXPECT_EQ(Json::parse(read(path("set/manifest.json"))).at("sampling"), "area");
+  const Result again = terrane(words);
+  EXPECT_EQ(again.code, 2);
+  EXPECT_NE(again.err.find("set exists and is not empty"), std::string::npos) << again.err;
+}
+
 TEST_F(Cli, UsageErrors) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"rum"}, "unknown verb \"rum\"; did you mean \"run\"?"},
@@ -149,6 +166,10 @@ TEST_F(Cli, UsageErrors) {
       {{"demo", "generate"}, "arrives in a later version"},
       {{"schema", "/optimiser"}, "did you mean \"optimizer\"?"},
       {{"completions", "ksh"}, "bash, zsh, fish"},
+      {{"generate", "--count", "1", "-o", "m"}, "--family is required"},
+      {{"generate", "--family", "flat-falt-a", "--count", "1", "-o", "m"}, "did you mean \"flat-fault-a\"?"},
+      {{"generate", "--family", "all", "--count", "0", "-o", "m"}, "--count must be at least 1"},
+      {{"generate", "--family", "all", "--count", "1", "-o", "m", "--seed", "x"}, "--seed takes a whole number"},
   };
   for (const auto& [words, message] : cases) {
     SCOPED_TRACE(message);

@@ -26,7 +26,8 @@ int call(const Options& options) {
                                                                        {"info", info_verb},
                                                                        {"doctor", doctor_verb},
                                                                        {"report", report_verb},
-                                                                       {"analyze", analyze_verb}};
+                                                                       {"analyze", analyze_verb},
+                                                                       {"generate", generate_verb}};
   if (options.licenses) {
     std::cout << licenses_text();
     return 0;

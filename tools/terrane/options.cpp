@@ -9,7 +9,9 @@
 #include <map>
 
 #include "engine/examples.hpp"
+#include "engine/geology_set.hpp"
 #include "engine/registry.hpp"
+#include "physics/geology/openfwi.hpp"
 
 namespace terrane::cli {
 namespace {
@@ -27,7 +29,7 @@ constexpr const char* kExitCodes =
     "  130  Ctrl-C; the checkpoint is written too\n";
 
 const std::vector<std::string>& later_verbs() {
-  static const std::vector<std::string> verbs = {"convert", "compress", "decompress", "generate", "bench"};
+  static const std::vector<std::string> verbs = {"convert", "compress", "decompress", "bench"};
   return verbs;
 }
 
@@ -44,7 +46,8 @@ const std::map<std::string, std::string>& verb_examples() {
       {"info", "terrane info runs/fwi"},
       {"doctor", "terrane doctor --verify"},
       {"report", "terrane report runs/fwi"},
-      {"analyze", "terrane analyze svd runs/fwi"}};
+      {"analyze", "terrane analyze svd runs/fwi"},
+      {"generate", "terrane generate --family curve-vel-a,flat-fault-b --count 500 -o maps"}};
   return examples;
 }
 
@@ -151,6 +154,24 @@ void build_others(CLI::App& app, Options& o) {
   add_computing(analyze, o);
 }
 
+void build_generate(CLI::App& app, Options& o) {
+  CLI::App* generate = app.add_subcommand(
+      "generate", "Velocity maps of procedural geology in OpenFWI's layout: " + join_words(geology_family_names()) +
+                      ", " + layered_faulted_name + ".");
+  generate->add_option("--family", o.family, "names with commas between them, or all")->required();
+  generate->add_option("--count", o.count, "maps of each family")->required();
+  generate->add_option("-o", o.output, "folder to write; must not exist or be empty")->required();
+  generate->add_option("--seed", o.seed, "seed; a map is a function of family, seed and index (default 0)");
+  generate->add_option("--size", o.size, "pixels a side (default 70: cells of 10 m)");
+  auto* area = generate->add_flag("--area", o.area, "mean over each pixel");
+  generate->add_flag("--point", o.point, "value at the centre of each pixel (default)")->excludes(area);
+  generate->add_flag("--seismic", o.seismic, "data of the OpenFWI operator too");
+  generate->add_option("--contact-sheet", o.contact_sheet, "PNG with the first maps of every family");
+  generate->add_flag("--json", o.json, "manifest on stdout");
+  add_device(generate, o);
+  add_level(generate, o);
+}
+
 // A first word that is no verb: better than what a parser says.
 void check_verb(int argc, const char* const* argv) {
   if (argc < 2 || argv[1][0] == '-') return;
@@ -207,7 +228,8 @@ const char* environment(const char* name) {
 }  // namespace
 
 std::vector<std::string> verb_names() {
-  return {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report", "analyze"};
+  return {"run",    "check", "init",   "schema", "completions", "demo",
+          "resume", "info",  "doctor", "report", "analyze",     "generate"};
 }
 
 bool wants_json(int argc, const char* const* argv) {
@@ -226,6 +248,7 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_flag("--json", options.json, "with --version");
   build_computing(app, options);
   build_others(app, options);
+  build_generate(app, options);
   for (CLI::App* verb : app.get_subcommands({})) verb->footer(kExitCodes);
   check_option_names(app, argc, argv);
   try {

@@ -29,7 +29,10 @@ struct Options {
   std::vector<double> values;
   std::vector<Index> datum;  // analyze kernels
   std::vector<std::string> pair;
-  double prior_std = 0;  // analyze resolution
+  double prior_std = 0;               // analyze resolution
+  std::string family, contact_sheet;  // generate
+  Index count = 0, size = 70;
+  bool area = false, point = false, seismic = false;
   // Instead of a verb.
   bool version = false, licenses = false;
 };

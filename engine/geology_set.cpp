@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+#include "engine/geology_set.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "engine/figure.hpp"
+#include "engine/io/file.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/io/png.hpp"
+#include "engine/io/sha256.hpp"
+#include "engine/registry.hpp"
+#include "engine/version.hpp"
+#include "kernels/geology/draw_scene.hpp"
+#include "kernels/kernels.hpp"
+#include "physics/geology/layered.hpp"
+#include "physics/geology/openfwi.hpp"
+#include "physics/wave/sponge_wave.hpp"
+
+namespace terrane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr Index maps_a_file = 500;
+constexpr int area_samples = 4;
+constexpr double layered_height_m = 3000, layered_max_mps = 5500;
+
+// Maps first, first + step, ... of one file.
+struct SetFile {
+  std::string model, data;  // paths below the directory
+  std::uint64_t first = 0, step = 1;
+  Index count = 0;
+  int layers = 0;
+};
+
+// The files of a family: one sequence, or one for each number of layers.
+std::vector<SetFile> plan_files(const std::string& family, Index count) {
+  const auto known = find_geology_family(family);
+  const std::string folder = known ? openfwi_name(*known) : family;
+  const std::vector<int> layers = known ? geology_layer_counts(*known) : std::vector<int>{0};
+  const auto sequences = static_cast<Index>(layers.size());
+  std::vector<SetFile> files;
+  for (Index q = 0; q < sequences; ++q) {
+    const Index maps = (count - q + sequences - 1) / sequences;
+    for (Index begin = 0, k = 0; begin < maps; begin += maps_a_file, ++k) {
+      SetFile f;
+      f.first = static_cast<std::uint64_t>(q + begin * sequences);
+      f.step = static_cast<std::uint64_t>(sequences);
+      f.count = std::min(maps_a_file, maps - begin);
+      f.layers = layers[static_cast<std::size_t>(q)];
+      if (f.layers > 0) {
+        const std::string tail = std::to_string(f.layers) + "_1_" + std::to_string(k) + ".npy";
+        f.model = folder + "/vel" + tail;
+        f.data = folder + "/seis" + tail;
+      } else {
+        f.model = folder + "/model/model" + std::to_string(k + 1) + ".npy";
+        f.data = folder + "/data/data" + std::to_string(k + 1) + ".npy";
+      }
+      files.push_back(f);
+    }
+  }
+  return files;
+}
+
+void check(const GeologySetOptions& o, const std::vector<std::string>& families) {
+  if (o.count < 1) throw Error(ErrorCode::config, "--count must be at least 1");
+  if (o.size < 2 || o.size > 4096) throw Error(ErrorCode::config, "--size must lie between 2 and 4096 pixels");
+  if (o.directory.empty()) throw Error(ErrorCode::config, "an output folder is needed: -o DIR");
+  if (o.seismic && o.size != 70) {
+    throw Error(ErrorCode::config,
+                "--seismic needs --size 70: the time step of the OpenFWI operator fits cells of 10 m");
+  }
+  const bool layered = std::find(families.begin(), families.end(), layered_faulted_name) != families.end();
+  if (layered && (o.seismic || o.area)) {
+    throw Error(ErrorCode::config, std::string(layered_faulted_name) + " has neither --seismic nor --area");
+  }
+  std::error_code error;
+  if (std::filesystem::exists(o.directory, error) && !std::filesystem::is_empty(o.directory, error)) {
+    throw Error(ErrorCode::config, o.directory + " exists and is not empty: choose another folder");
+  }
+}
+
+// A section of layered-faulted: 9 km x 3 km with more faults than the small scenes.
+std::vector<float> section(std::uint64_t seed, std::uint64_t index, Index size) {
+  LayeredFaultedParams p;
+  p.extent_z_m = layered_height_m;
+  p.extent_x_m = 3 * layered_height_m;
+  p.max_mps = layered_max_mps;
+  p.min_faults = 4;
+  p.max_faults = 7;
+  const double cell = layered_height_m / static_cast<double>(size);
+  return layered_faulted(p, seed, index, size, 3 * size, cell, cell);
+}
+
+// Models -> data of the OpenFWI operator, a few models at a time.
+class SeismicWriter {
+ public:
+  explicit SeismicWriter(Stream& s) : wave_(s, openfwi_grid(), openfwi_survey()) {
+    const std::vector<double> w = openfwi_wavelet(wave_.survey().nt);
+    wavelet_ = to_device(s, std::vector<float>(w.begin(), w.end()));
+    // One model fills a processor; a GPU wants many.
+    slice_ = s.device().kind == DeviceKind::cuda ? 16 : 1;
+    data_ = Buffer<float>(s, slice_ * wave_.shots() * wave_.receivers() * wave_.survey().nt);
+  }
+  Index slice() const { return slice_; }
+  std::vector<Index> shape(Index maps) const { return {maps, wave_.shots(), wave_.survey().nt, wave_.receivers()}; }
+  // (shot, receiver, time) of the solver becomes (shot, time, receiver).
+  void write(Stream& s, const float* vp, Index models, AtomicFile& file) {
+    wave_.forward(s, models, vp, wavelet_.data(), data_.data(), state_);
+    const Index receivers = wave_.receivers(), nt = wave_.survey().nt, panels = models * wave_.shots();
+    const std::vector<float> from = to_host(s, data_.data(), panels * receivers * nt);
+    std::vector<float> to(from.size());
+    for (Index p = 0; p < panels; ++p) {
+      for (Index r = 0; r < receivers; ++r) {
+        for (Index n = 0; n < nt; ++n) {
+          to[static_cast<std::size_t>((p * nt + n) * receivers + r)] =
+              from[static_cast<std::size_t>((p * receivers + r) * nt + n)];
+        }
+      }
+    }
+    file.write(to.data(), to.size() * sizeof(float));
+  }
+
+ private:
+  SpongeWave<float> wave_;
+  Buffer<float> wavelet_, data_;
+  SpongeState<float> state_;
+  Index slice_ = 1;
+};
+
+class SetWriter {
+ public:
+  SetWriter(Stream& s, const GeologySetOptions& o) : s_(s), o_(o) {
+    if (o_.seismic) seismic_ = std::make_unique<SeismicWriter>(s);
+  }
+
+  Json family(const std::string& name) {
+    const auto known = find_geology_family(name);
+    Json files = Json::array();
+    done_ = 0;
+    for (const SetFile& f : plan_files(name, o_.count)) {
+      make_directories(std::filesystem::path(o_.directory + "/" + f.model).parent_path().string());
+      const Index nx = known ? o_.size : 3 * o_.size;
+      const std::vector<float> vp = known ? maps(*known, f) : sections(f);
+      write_npy(o_.directory + "/" + f.model, {f.count, 1, o_.size, nx}, vp.data());
+      Json row = {{"model", f.model}, {"first_index", f.first}, {"index_step", f.step}, {"count", f.count}};
+      if (f.layers > 0) row["layers"] = f.layers;
+      row["sha256"] = sha256_file(o_.directory + "/" + f.model);
+      if (seismic_ != nullptr) {
+        write_seismic(name, f, vp);
+        row["data"] = f.data;
+      } else {
+        report(name, f.count);
+      }
+      files.push_back(row);
+    }
+    Json out = {{"family", name}, {"folder", known ? openfwi_name(*known) : name}, {"seed", o_.seed}};
+    out["evidence"] = known ? std::string(geology_evidence(*known)) : "own family";
+    out["count"] = o_.count;
+    out["cell_m"] = (known ? geology_extent * geology_cell_m : layered_height_m) / static_cast<double>(o_.size);
+    out["files"] = files;
+    return out;
+  }
+
+ private:
+  std::vector<float> maps(GeologyFamily family, const SetFile& f) {
+    return geology_maps(s_, {family, o_.seed, f.first, f.step, f.count}, {o_.size, o_.area ? area_samples : 1, 0});
+  }
+  std::vector<float> sections(const SetFile& f) {
+    std::vector<float> all;
+    for (Index k = 0; k < f.count; ++k) {
+      const auto one = section(o_.seed, f.first + static_cast<std::uint64_t>(k), o_.size);
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    return all;
+  }
+  void write_seismic(const std::string& name, const SetFile& f, const std::vector<float>& vp) {
+    const std::string path = o_.directory + "/" + f.data;
+    make_directories(std::filesystem::path(path).parent_path().string());
+    const Buffer<float> models = to_device(s_, vp);
+    AtomicFile file(path);
+    file.write(npy_header<float>(seismic_->shape(f.count)));
+    for (Index begin = 0; begin < f.count; begin += seismic_->slice()) {
+      const Index count = std::min(seismic_->slice(), f.count - begin);
+      seismic_->write(s_, models.data() + begin * o_.size * o_.size, count, file);
+      report(name, count);
+    }
+    file.commit();
+  }
+  void report(const std::string& name, Index more) {
+    done_ += more;
+    if (o_.progress) o_.progress(name, done_, o_.count);
+    if (o_.stop != nullptr && o_.stop->load() != 0) {
+      throw Error(ErrorCode::stopped, "stopped by a signal; the set in " + o_.directory + " is incomplete");
+    }
+  }
+
+  Stream& s_;
+  const GeologySetOptions& o_;
+  std::unique_ptr<SeismicWriter> seismic_;
+  Index done_ = 0;
+};
+
+// A row of pictures for each family, names on the left.
+void write_contact_sheet(Stream& s, const GeologySetOptions& o, const std::vector<std::string>& families) {
+  constexpr double cell = 112, gap = 6, label = 110;
+  const Index columns = std::min<Index>(10, o.count);
+  Drawing d(label + static_cast<double>(columns) * (cell + gap),
+            static_cast<double>(families.size()) * (cell + gap) + gap);
+  for (std::size_t row = 0; row < families.size(); ++row) {
+    const auto family = find_geology_family(families[row]);
+    const double y = gap + static_cast<double>(row) * (cell + gap);
+    d.text({8, y + cell / 2}, families[row], 12);
+    const Index size = o.size, nx = family ? size : 3 * size;
+    for (Index k = 0; k < columns; ++k) {
+      const auto index = static_cast<std::uint64_t>(k);
+      std::vector<float> vp;
+      double width = cell;
+      if (family) {
+        vp = geology_maps(s, {*family, o.seed, index, 1, 1}, {size, o.area ? area_samples : 1, 0});
+      } else {
+        if (k % 3 != 0 || k + 3 > columns) continue;  // a section takes three places
+        vp = section(o.seed, index / 3, size);
+        width = 3 * cell + 2 * gap;
+      }
+      d.image(
+          {label + static_cast<double>(k) * (cell + gap), y, width, cell},
+          colorize(vp.data(), size, nx, Colormap::viridis, geology_min_mps, family ? geology_max_mps : layered_max_mps),
+          false);
+    }
+  }
+  write_png(o.contact_sheet, d.raster(1), {{"Software", "terrane " + version_string()}});
+}
+
+}  // namespace
+
+std::vector<std::string> resolve_geology_families(const std::vector<std::string>& families) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  for (const std::string& word : families) {
+    if (word == "all") {
+      for (const std::string& name : geology_family_names()) add(name);
+    } else if (word == layered_faulted_name) {
+      add(word);
+    } else if (const auto family = find_geology_family(word)) {
+      add(std::string(to_string(*family)));
+    } else {
+      std::vector<std::string> known = geology_family_names();
+      known.insert(known.end(), {layered_faulted_name, "all"});
+      const std::string near = nearest(word, known);
+      throw Error(ErrorCode::config,
+                  "unknown family \"" + word + "\"; " +
+                      (near.empty() ? "families: " + join_words(known) : "did you mean \"" + near + "\"?"));
+    }
+  }
+  if (names.empty()) throw Error(ErrorCode::config, "a family is needed: --family NAME[,NAME...] or all");
+  return names;
+}
+
+nlohmann::ordered_json write_geology_set(Stream& s, const GeologySetOptions& o) {
+  const std::vector<std::string> families = resolve_geology_families(o.families);
+  check(o, families);
+  make_directories(o.directory);
+  const DirectoryLock lock(o.directory);
+  SetWriter writer(s, o);
+  Json manifest = {{"schema_version", 1},
+                   {"terrane", version_string()},
+                   {"layout", "openfwi"},
+                   {"seed", o.seed},
+                   {"count", o.count},
+                   {"size", o.size},
+                   {"sampling", o.area ? "area" : "point"},
+                   {"samples_a_pixel", o.area ? area_samples * area_samples : 1},
+                   {"property", "vp"},
+                   {"unit", "m/s"}};
+  if (o.seismic) {
+    manifest["seismic"] = {{"operator", "openfwi"},
+                           {"dt_s", 1e-3},
+                           {"samples", 1000},
+                           {"source_x_m", {0, 170, 340, 520, 690}},
+                           {"receivers", 70},
+                           {"depth_m", 10},
+                           {"wavelet", "ricker 15 Hz, peak at 73 ms"},
+                           {"layout", "map, shot, time, receiver"}};
+  } else {
+    manifest["seismic"] = nullptr;
+  }
+  manifest["families"] = Json::array();
+  for (const std::string& name : families) manifest["families"].push_back(writer.family(name));
+  if (!o.contact_sheet.empty()) write_contact_sheet(s, o, families);
+  write_file_atomic(o.directory + "/manifest.json", manifest.dump(2) + "\n");
+  return manifest;
+}
+
+}  // namespace terrane
