@@ -9,6 +9,7 @@
 #include "engine/property.hpp"
 #include "physics/geology/breast.hpp"
 #include "physics/geology/layered.hpp"
+#include "physics/geology/openfwi.hpp"
 
 namespace terrane {
 
@@ -196,6 +197,23 @@ Model generated(const Config& config, const Json& model, const Grid2& grid) {
   const auto seed = own_seed.is_null() ? config.json().at("seed").get<std::uint64_t>() : own_seed.get<std::uint64_t>();
   if (model.at("family") == "breast") {
     const auto v = breast_phantom({}, seed, model.at("index"), grid.nz, grid.nx, grid.dz_m, grid.dx_m);
+    return Model(v.begin(), v.end());
+  }
+  if (const auto family = find_geology_family(model.at("family").get<std::string>())) {
+    if (grid.nz != grid.nx) {
+      throw Error(ErrorCode::config,
+                  "the family " + model.at("family").get<std::string>() + " is square, the grid has " +
+                      std::to_string(grid.nz) + " x " + std::to_string(grid.nx) + " nodes",
+                  config.place("/grid"));
+    }
+    Stream s{Device{}};
+    GeologyBatch one;
+    one.family = *family;
+    one.seed = seed;
+    one.first = model.at("index").get<std::uint64_t>();
+    GeologyOptions options;
+    options.size = grid.nz;
+    const auto v = geology_maps(s, one, options);
     return Model(v.begin(), v.end());
   }
   LayeredFaultedParams params;

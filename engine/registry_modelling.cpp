@@ -469,9 +469,10 @@ std::vector<Component> model_rows() {
        {{.name = "family",
          .kind = K::choice,
          .fallback = "\"layered-faulted\"",
-         .help = "kind of geology",
-         .words = "layered-faulted breast",
-         .later = "flat-vel-a curve-vel-a flat-fault-a curve-fault-a curve-fault-b style-a style-b"},
+         .help = "kind of geology; those of OpenFWI are square, 700 m a side at any number of nodes, and take neither "
+                 "limits nor water",
+         .words = "layered-faulted breast flat-vel-a flat-vel-b curve-vel-a curve-vel-b flat-fault-a flat-fault-b "
+                  "curve-fault-a curve-fault-b style-a style-b"},
         {.name = "index", .kind = K::integer, .fallback = "0", .help = "which model of the family", .min = 0},
         {.name = "seed",
          .kind = K::seed,

@@ -10,6 +10,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/sha256.hpp"
+#include "engine/problem.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/geology/openfwi.hpp"
 
@@ -126,6 +127,28 @@ TEST(GeologyFamilies, NamesAreResolved) {
   EXPECT_EQ(resolve_geology_families({"all"}).size(), 10U);
   EXPECT_EQ(resolve_geology_families({"FlatVel_A", "flat-vel-a", "all"}).size(), 10U);
   EXPECT_EQ(resolve_geology_families({"layered-faulted"}), std::vector<std::string>{"layered-faulted"});
+}
+
+// A config's model is the map of the files.
+TEST(GeologyModel, ConfigNamesAMap) {
+  const auto model = [](const char* grid) {
+    const std::string text = std::string(R"({"task": "forward", "grid": )") + grid +
+                             R"(, "physics": "acoustic", "survey": {"dt_s": 0.001, "nt": 10,
+      "wavelet": {"type": "ricker", "frequency_hz": 15}, "sources": {"type": "line", "x_m": [0, 10], "z_m": 10, "count": 2},
+      "receivers": {"type": "grid-row", "z_m": 10}},
+      "model": {"type": "generated", "family": "curve-vel-a", "seed": 7, "index": 3}})";
+    return build_problem(Config::parse(text, "test"), false).true_model;
+  };
+  const auto got = model(R"({"nz": 70, "nx": 70, "dz_m": 10, "dx_m": 10})");
+  Stream s{Device{}};
+  GeologyBatch batch;
+  batch.family = GeologyFamily::curve_vel_a;
+  batch.seed = 7;
+  batch.first = 3;
+  const auto wanted = geology_maps(s, batch, {});
+  ASSERT_EQ(got.size(), wanted.size());
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], wanted[i]);
+  EXPECT_THROW(model(R"({"nz": 60, "nx": 70, "dz_m": 10, "dx_m": 10})"), Error);
 }
 
 }  // namespace
