@@ -2,6 +2,7 @@
 // What depends on more than one key: automatic values, and sections that contradict each other.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "engine/problem.hpp"
 #include "engine/property.hpp"
@@ -413,7 +414,21 @@ void check_surface(const Json& physics, Resolver& resolver) {
   }
 }
 
+void check_ensemble(const Json& config, Resolver& resolver) {
+  if (is_null(config, "ensemble")) return;
+  const auto seeds = config.at("ensemble").at("seeds").get<std::vector<std::uint64_t>>();
+  const std::set<std::uint64_t> different(seeds.begin(), seeds.end());
+  if (different.size() < 2 || different.size() != seeds.size()) {
+    resolver.issue_at("/ensemble/seeds", "an ensemble needs at least two different seeds");
+  }
+  const Json& field = config.at("field");
+  if (field.at("type") == "grid" || !field.at("initial_weights").is_null()) {
+    resolver.issue_at("/ensemble", "all members would be the same: the field has no random initial weights");
+  }
+}
+
 void derive_invert(Json& config, Resolver& resolver) {
+  check_ensemble(config, resolver);
   const Json& data = config.at("data");
   check_band(data, "/data", resolver);
   if (data.at("type") == "synthetic") {

@@ -188,6 +188,12 @@ Component root_row() {
                    "initial ones, -1: the final ones",
            .example = "[0, 200, -1]",
            .min = -1},
+          {.name = "ensemble",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "the inversion with several initial weights: mean and spread of the models",
+           .example = "{\"seeds\": [0, 1, 2, 3]}",
+           .slot = "ensemble"},
           {.name = "analyses",
            .kind = K::component_list,
            .fallback = "[]",
@@ -212,6 +218,14 @@ std::vector<Component> analysis_rows() {
   many.help = "eigenvalues that carry the resolution";
   many.fallback = "64";
   return {
+      {"ensemble",
+       "",
+       "members with other initial weights and the same data",
+       {{.name = "seeds",
+         .kind = K::integers,
+         .help = "of the initial weights, at least two",
+         .example = "[0, 1, 2, 3]",
+         .min = 0}}},
       {"analysis", "svd", "singular values and left singular vectors of the field's Jacobian", {count, method}},
       {"analysis", "ntk", "tangent kernel of the field; of a run also its drift", {count, method}},
       {"analysis",
@@ -344,7 +358,7 @@ const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
       {"invert", "recovers a model from data", "physics data field misfit optimizer",
        "grid survey start_model true_model reference_model ip regularizers trade_off gradient bounds stages stop "
-       "score_region score_body analyses"},
+       "score_region score_body analyses ensemble"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
       {"reproduce", "runs published cases and compares with the published errors", "recipe",
        "tolerance seeds settings"},

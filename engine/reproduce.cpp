@@ -8,6 +8,7 @@
 
 #include "engine/io/file.hpp"
 #include "engine/json.hpp"
+#include "engine/members.hpp"
 #include "engine/output.hpp"
 #include "engine/version.hpp"
 
@@ -18,14 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 // The result of a row that has ended with this config.
-Json finished_result(const std::string& directory, const std::string& sha256) {
-  const std::string file = directory + "/result.json";
-  if (!fs::exists(file)) return nullptr;
-  const Json r = Json::parse(read_file(file), nullptr, false);
-  if (r.is_discarded() || value_at(r, {"status"}) != "ok" || value_at(r, {"config_sha256"}) != sha256) return nullptr;
-  return r;
-}
-
 double median(std::vector<double> v) {
   if (v.empty()) return std::nan("");
   std::sort(v.begin(), v.end());
@@ -304,24 +297,8 @@ Json reproduce(const Config& config, const RunOptions& options, bool continuing)
       continue;
     }
     log.info(which);
-    make_directories(out.path() + "/rows");
-    RunOptions own = options;
-    own.out_dir = row.directory;
-    own.resume = true;
-    own.overwrite = false;
-    const std::string resolved = row.directory + "/resolved.json";
-    if (holds_run(row.directory) && (!fs::exists(resolved) || Config::load(resolved).sha256() != configs[k].sha256())) {
-      own.resume = false;
-      own.overwrite = true;  // an older definition of the row, or what a killed one has left
-    }
-    try {
-      row.result = run(configs[k], own);
-    } catch (const Error& e) {
-      if (e.code() != ErrorCode::diverged && e.code() != ErrorCode::failed) throw;
-      failed = true;
-      row.result = {{"status", "failed"}, {"error", e.message()}};
-      log.warning(which + ": " + e.message());
-    }
+    row.result = run_member(configs[k], row.directory, options, log, which);
+    failed = failed || value_at(row.result, {"status"}) == "failed";
     stopped = value_at(row.result, {"status"}) == "stopped";
     write_table();
   }

@@ -79,6 +79,7 @@ std::string home_of(std::string_view slot) {
                                                                          {"surface", "physics.surface"},
                                                                          {"std", "data.std"},
                                                                          {"weights", "field.initial_weights"},
+                                                                         {"ensemble", "ensemble"},
                                                                          {"analysis", "analyses.0"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
