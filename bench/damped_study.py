@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Kernel-preconditioned steps (Gauss-Newton with damping) against Adam: iterations and processor seconds of networks to
+the same chi2.
+
+Cases 1 and 2 of the neural-field study with its networks, the resistivity line and a waveform inversion of `terrane init dc`
+and of the built-in section, without regularizers. One thread; processor time of the whole process, start-up included, so that other load on the machine matters little. A run
+that does not reach the target within its iterations says so. Rows that are there are kept.
+
+  python bench/damped_study.py --terrane build/release/bin/terrane --output bench/results/damped.json [CASE ...]
+"""
+import argparse
+import datetime
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
+from machine import processor  # noqa: E402
+
+WAVES = {
+    "task": "invert", "name": "waves", "grid": {"nz": 60, "nx": 100, "dz_m": 20, "dx_m": 20},
+    "physics": {"type": "acoustic", "order": 4, "boundary": {"type": "cpml", "width_cells": 12}},
+    "survey": {"dt_s": 0.0015, "nt": 900, "wavelet": {"type": "ricker", "frequency_hz": 7},
+               "sources": {"type": "line", "x_m": [0, 1980], "z_m": 20, "count": 6},
+               "receivers": {"type": "line", "x_m": [0, 1980], "z_m": 20, "count": 100}},
+    "true_model": {"type": "generated", "family": "layered-faulted", "index": 0},
+    "data": {"type": "synthetic", "noise": {"type": "gaussian", "relative": 0.05}},
+    "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 150},
+    "field": {"type": "siren", "width": 64, "layers": 3, "transform": {"type": "perturb", "scale_mps": 1000}},
+    "misfit": {"type": "chi2"}, "optimizer": {"type": "adam", "lr": 8e-4, "iterations": 600},
+    "report": {"enabled": False},
+}
+# Target chi2, iterations of Adam and of the damped steps, conjugate gradients in a step.
+CASES = {"case-1": (1.0, 999, 60, 30), "case-2": (1.05, 4499, 80, 30), "dc": (1.0, 1000, 60, 40),
+         "waves": (2.0, 600, 25, 12)}
+
+
+def config(terrane, case, method, steps):
+    target, adam, damped, cg = CASES[case]
+    optimizer = {"type": "gauss-newton", "damping": 0.01, "cg_iterations": cg, "cg_tolerance": 0.01,
+                 "iterations": steps or damped}
+    if case == "waves":
+        c = json.loads(json.dumps(WAVES))
+        c["stop"] = {"chi2": target}
+        c["optimizer"] = optimizer if method == "damped" else {**c["optimizer"], "iterations": steps or adam}
+        return c
+    if case == "dc":
+        c = json.loads(subprocess.run([terrane, "init", "dc", "--json"], check=True, stdout=subprocess.PIPE).stdout)
+        c.update({"stop": {"chi2": target}, "regularizers": [], "report": {"enabled": False}})
+        c["optimizer"] = optimizer if method == "damped" else {"type": "adam", "lr": 1e-3, "iterations": steps or adam}
+        return c
+    settings = {"stop": {"chi2": target}}
+    if method == "damped":
+        settings.update({"optimizer": optimizer, "misfit": {"type": "chi2"}})
+    return {"task": "reproduce", "recipe": "nfs-inv/" + case, "name": case, "report": {"enabled": False},
+            "settings": settings}
+
+
+def progress(folder):
+    for where, _, files in os.walk(folder):
+        if "progress.jsonl" in files:
+            with open(os.path.join(where, "progress.jsonl"), encoding="utf-8") as f:
+                lines = [json.loads(line) for line in f]
+            with open(os.path.join(where, "result.json"), encoding="utf-8") as f:
+                return lines, json.load(f)
+    raise SystemExit("no progress in " + folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--terrane", required=True)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--steps", type=int, default=0, help="fewer iterations, for a trial")
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    args = parser.parse_args()
+    result = {"rows": {}}
+    if os.path.exists(args.output):
+        with open(args.output, encoding="utf-8") as f:
+            result = json.load(f)
+    for case in args.cases:
+        for method in ("damped", "adam"):
+            key = case + " " + method
+            if key in result["rows"]:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "config.json")
+                with open(path, "w", encoding="utf-8") as f:
+                    json.dump(config(args.terrane, case, method, args.steps), f)
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run([args.terrane, "run", path, "-qq", "--out", os.path.join(folder, "out")],
+                               env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, check=False)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                lines, run = progress(folder)
+            chi2 = [line["chi2"] for line in lines if line["chi2"] is not None]
+            row = {"target_chi2": CASES[case][0], "reached": min(chi2) <= CASES[case][0], "iterations": len(lines),
+                   "last_chi2": chi2[-1], "least_chi2": min(chi2),
+                   "processor_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
+                   "model_error": {k: v for k, v in (run.get("model_error") or {}).items() if isinstance(v, float)}}
+            result["rows"][key] = row
+            result.update({"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
+                           "processor": processor(), "threads": 1})
+            with open(args.output + ".part", "w", encoding="utf-8") as f:
+                json.dump(result, f, indent=1)
+                f.write("\n")
+            os.replace(args.output + ".part", args.output)
+            print(key, json.dumps(row), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
