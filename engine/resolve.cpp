@@ -598,7 +598,11 @@ Json Resolver::resolve(JsonNode& root) {
   std::vector<JsonError> unset;
   expand_variables(root, "", unset);
   issues_.insert(issues_.end(), unset.begin(), unset.end());
-  drop_nulls(root);
+  // A null in "settings" deletes a key of the config that it is merged into.
+  for (JsonMember& member : root.members) {
+    if (member.key != "settings" && member.key != "metadata") drop_nulls(member.node);
+  }
+  std::erase_if(root.members, [](const JsonMember& m) { return m.node.value.is_null(); });
   merge_stage_optimizers(root);
   const Key& key = *find_component("config", "")->find("task");
   const JsonMember* member = root.find("task");

@@ -149,6 +149,19 @@ TEST(Recipes, SettingsOfAnotherTypeReplace) {
 }
 
 // Only seed 0 starts from the published weights.
+// A null in the settings deletes what the recipe says.
+TEST(Recipes, NullInTheSettingsDeletes) {
+  const Config config = Config::parse(
+      R"({"task": "reproduce", "recipe": "nfs-inv/case-3.1", "settings": {"trade_off": null, "description": "x"}})",
+      "test");
+  EXPECT_TRUE(config.json().at("settings").contains("trade_off"));
+  EXPECT_EQ(Config::parse(config.json().dump(), "again").json().dump(), config.json().dump());
+  TableRow row;
+  row.recipe = make_recipe("nfs-inv/case-3.1");
+  EXPECT_FALSE(row_config(row, Json::object()).json().at("trade_off").is_null());
+  EXPECT_TRUE(row_config(row, config.json().at("settings")).json().at("trade_off").is_null());
+}
+
 TEST(Recipes, OtherSeedsDrawTheirWeights) {
   TableRow row;
   row.recipe = make_recipe("nfs-inv/case-2");
