@@ -487,6 +487,13 @@ void derive(Json& config, Resolver& resolver) {
     derive_analyze(config, resolver);
     return;
   }
+  if (config.at("task") == "compress") {
+    const Json& range = config.at("models").at("range_mps");
+    if (range.size() != 2 || !(range[0] < range[1])) {
+      resolver.issue_at("/models/range_mps", "give the lowest and the highest value, e.g. [1500, 4500]");
+    }
+    return;
+  }
   if (config.at("task") == "reproduce") {
     derive_reproduce(config, resolver);
     return;

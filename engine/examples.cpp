@@ -198,10 +198,19 @@ const char* const kAnalyze = R"({
   "analyses": [{"type": "svd", "k": 32}, "ntk", {"type": "kernels", "pairs": [[0, 10], [2, 35]]}, "resolution"]
 })";
 
+const char* const kCompress = R"({
+  "task": "compress", "name": "auto-decoder",
+  "models": {"type": "file", "path": "models.npy", "hold_out": 20, "range_mps": [1500, 4500]},
+  "codec": {"type": "auto-decoder", "code": 64, "width": 128, "layers": 4, "steps": 6000},
+  "checkpoint": {"every_iterations": 500}
+})";
+
 }  // namespace
 
-std::vector<std::string> template_names() { return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze"}; }
-std::vector<std::string> later_template_names() { return {"compress", "train-generator", "generate"}; }
+std::vector<std::string> template_names() {
+  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress"};
+}
+std::vector<std::string> later_template_names() { return {"train-generator", "generate"}; }
 std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
@@ -225,6 +234,12 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
       throw Error(ErrorCode::config, "init: --model and --data do not belong to analyze, which reads a finished run");
     }
     return Json::parse(kAnalyze);
+  }
+  if (name == "compress") {
+    if (!inputs.data_path.empty()) throw Error(ErrorCode::config, "init: compress takes --model, a set of models");
+    Json config = Json::parse(kCompress);
+    if (!inputs.model_path.empty()) config["models"]["path"] = absolute(inputs.model_path);
+    return config;
   }
   if (name == "tomography") return tomography_config(inputs);
   if (name == "dc") return dc_config(inputs);

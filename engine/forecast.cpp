@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/analyze.hpp"
+#include "engine/compression/compress_task.hpp"
 #include "engine/ensemble.hpp"
 #include "engine/inversion.hpp"
 #include "engine/output.hpp"
@@ -150,6 +151,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "reproduce") return forecast_table(config, options);
   if (c.at("task") == "analyze") return forecast_analysis(config);
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return forecast_ensemble(config, options);
+  if (c.at("task") == "compress") return forecast_compress(config);
   Problem problem = build_problem(config, false);
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

@@ -18,8 +18,8 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward reproduce analyze",
-           .later = "compress train-generator generate"},
+           .words = "invert forward reproduce analyze compress",
+           .later = "train-generator generate"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -200,6 +200,8 @@ Component root_row() {
            .help = "task analyze: what is computed; task invert: the same after the run, in DIR/analysis",
            .example = "[\"svd\", {\"type\": \"kernels\", \"pairs\": [[0, 10]]}]",
            .slot = "analysis"},
+          {.name = "models", .kind = K::component, .help = "what is compressed", .slot = "models"},
+          {.name = "codec", .kind = K::component, .help = "what compresses it", .slot = "codec"},
       }};
 }
 
@@ -364,6 +366,7 @@ const std::vector<Task>& tasks() {
        "tolerance seeds settings"},
       {"analyze", "explains the field of a finished run, or of a config before any run", "analyses",
        "run config at settings"},
+      {"compress", "trains a compressor on a set of models and writes decoder and codes", "models codec", ""},
   };
   return rows;
 }
@@ -372,7 +375,7 @@ std::string_view common_keys() {
   return "task name description metadata seed device threads precision memory checkpoint report config_version";
 }
 
-std::string_view foreign_sections() { return "codec rate baselines score generator source count condition pairs"; }
+std::string_view foreign_sections() { return "rate baselines score generator source count condition pairs"; }
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "field") return "decoder";
@@ -386,7 +389,7 @@ std::string_view later_types(std::string_view slot) {
 
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
-  for (const auto& part : {common_rows(), modelling_rows(), analysis_rows()}) {
+  for (const auto& part : {common_rows(), modelling_rows(), analysis_rows(), compression_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

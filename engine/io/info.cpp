@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/checkpoint.hpp"
+#include "engine/compression/latent_file.hpp"
 #include "engine/io/bert.hpp"
 #include "engine/io/dc_data.hpp"
 #include "engine/io/dc_info.hpp"
@@ -221,6 +222,31 @@ Json npz(const std::string& path, bool verbose) {
   return out;
 }
 
+Json latent(const std::string& path, bool verbose) {
+  const LatentFile f = read_latent_file(path);
+  const bool siren = f.codec == LatentCodec::siren;
+  std::vector<Index> shape{f.shape[0], f.shape[1], f.shape[2]};
+  if (f.shape[1] == 1) shape = {f.shape[0], f.shape[2]};
+  Json out = {{"format", "lat"}, {"codec", siren ? "siren" : "lossless"}, {"count", f.count}, {"shape", shape}};
+  if (siren) {
+    char id[17];
+    std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(f.decoder));
+    out["code_length"] = f.length;
+    out["code_bits"] = f.bits;
+    out["decoder"] = id;
+  } else {
+    out["error_bound"] = f.bound;
+    out["models_per_block"] = f.length;
+  }
+  out["bytes_per_model"] = static_cast<double>(file_bytes(path)) / static_cast<double>(f.count);
+  if (verbose) {
+    out["stream_bytes"] = Json::array();
+    for (const std::string& s : f.streams) out["stream_bytes"].push_back(s.size());
+  }
+  out["suspicious"] = Json::array();
+  return out;
+}
+
 Json range(const std::vector<double>& values) {
   const Statistics s = statistics(std::span<const double>(values));
   return s.finite == 0 ? Json(nullptr) : Json({s.min, s.max});
@@ -386,6 +412,7 @@ Json by_content(const std::string& path, bool verbose) {
   if (start.rfind("\x80\x02", 0) == 0) {
     throw Error(ErrorCode::data, "this is a pickle, which is not read; save arrays with numpy.save", path);
   }
+  if (looks_like_latent(start)) return latent(path, verbose);
   const std::size_t first = start.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   if (first != std::string::npos && (start[first] == '{' || start[first] == '[' || start[first] == '/') &&
       size < (Index{64} << 20)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a file is, judged by its content: NPY, NPZ, safetensors, PNG, travel-time picks and other unified-data tables,
-// DC surveys, UBC-GIF meshes, models and topography, a config or other JSON, an output directory.
+// What a file is, judged by its content: NPY, NPZ, safetensors, compressed models (.lat), PNG, travel-time picks and
+// other unified-data tables, DC surveys, UBC-GIF meshes, models and topography, a config or other JSON, an output
+// directory.
 //
 // The object always has "path", "format", "bytes" (files) and "suspicious" (a list of sentences, empty if all looks
 // well). Arrays add shape, dtype, order, unit geometry from a sidecar NAME.json, and "values": min, max, mean, rms,

@@ -80,7 +80,9 @@ std::string home_of(std::string_view slot) {
                                                                          {"std", "data.std"},
                                                                          {"weights", "field.initial_weights"},
                                                                          {"ensemble", "ensemble"},
-                                                                         {"analysis", "analyses.0"}};
+                                                                         {"analysis", "analyses.0"},
+                                                                         {"models", "models"},
+                                                                         {"codec", "codec"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }
@@ -111,6 +113,12 @@ Config with(const Component& row, std::string object) {
     sets.push_back("score_body={\"threshold_mps\": 3000}");
   } else if (row.slot == "beta") {
     sets.push_back("trade_off={\"type\": \"convex\"}");
+  }
+  if (row.slot == "models" || row.slot == "codec") {
+    for (const char* set :
+         {"task=compress", "models={\"type\": \"file\", \"path\": \"models.npy\"}", "codec=auto-decoder"}) {
+      sets.push_back(set);
+    }
   }
   const bool dc = row.type == "dc-2.5d" || row.slot == "padding" || row.slot == "quadrature" || row.slot == "array" ||
                   object.find("electrodes\"") != std::string::npos || object.find("array\"") != std::string::npos;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Rows of the multi-resolution grid, the Gabor network and the operations that join branches.
+// Rows of the multi-resolution grid, the Gabor network, the network of many models and the operations that join
+// branches.
 #include "autodiff/ops/fusion_op.hpp"
 #include "autodiff/ops/gabor_op.hpp"
+#include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/ops/multigrid_op.hpp"
 #include "autodiff/ops/tucker_op.hpp"
 #include "tests/support/case_support.hpp"
@@ -122,6 +124,27 @@ struct TuckerCase {
   }
 };
 
+struct ModulatedMlpCase {
+  template <class T>
+  static CaseInstance<T> make(Stream& s, int variant) {
+    const Index models = variant == 0 ? 1 : 3, n = variant == 0 ? 1 : 37, width = variant == 0 ? 1 : 19;
+    const Index n_in = variant == 2 ? 3 : 2;
+    const int hidden = variant == 0 ? 1 : 3, shifted = variant == 2 ? 1 : hidden;
+    MlpShape shape;
+    for (int l = 0; l < hidden; ++l) {
+      shape.layer[shape.layers++] = MlpLayer{l == 0 ? n_in : width, width, Activation::sine, 5};
+    }
+    shape.layer[shape.layers++] = MlpLayer{width, 1, Activation::identity, 0};
+    auto c = start<T>(s);
+    const Index shifts = ModulatedMlpOp<T>::shift_size(shape, shifted);
+    const std::vector<Var> in{random_input(c, {shape.parameters()}, 261, 0.2),
+                              random_input(c, {models, shifts}, 262, 0.2),
+                              random_input(c, {models * n, n_in}, 263, 0.5)};
+    c.output = c.tape->apply(std::make_shared<ModulatedMlpOp<T>>(shape, models, n, shifted), in);
+    return c;
+  }
+};
+
 }  // namespace
 
 void add_field_cases(std::vector<OpCase>& cases) {
@@ -135,6 +158,9 @@ void add_field_cases(std::vector<OpCase>& cases) {
       small_steps(row<GaborCase>("gabor", {}, {"one point, width 1", "2-9x3-1", "3-21x2-2"}), 1e-3, "short waves"));
   cases.push_back(row<ConcatCase>("concat-scale", {}, {"one point", "5 + 9 columns", "three branches with factors"}));
   cases.push_back(row<OuterCase>("outer-product", {}, {"1x1", "7x11, 37 features", "3x5x4, 19 features"}));
+  cases.push_back(small_steps(
+      row<ModulatedMlpCase>("modulated-mlp", {}, {"one point", "three models, all layers", "3-D, first layer only"}),
+      1e-3, "short waves"));
   cases.push_back(row<TuckerCase>("tucker", {}, {"1x1", "13x29, ranks 5 and 7", "3x7x5, ranks 2, 4, 3"}));
 }
 

@@ -162,7 +162,7 @@ TEST_F(Cli, UsageErrors) {
       {{"run", "a.json", "--threads", "none"}, "--threads"},
       {{"check", "a.json", "b.json"}, "terrane check -h"},
       {{"init", "fwy"}, "did you mean \"fwi\"?"},
-      {{"init", "compress"}, "arrives in a later version"},
+      {{"init", "generate"}, "arrives in a later version"},
       {{"demo", "generate"}, "arrives in a later version"},
       {{"schema", "/optimiser"}, "did you mean \"optimizer\"?"},
       {{"completions", "ksh"}, "bash, zsh, fish"},

@@ -27,7 +27,9 @@ int call(const Options& options) {
                                                                        {"doctor", doctor_verb},
                                                                        {"report", report_verb},
                                                                        {"analyze", analyze_verb},
-                                                                       {"generate", generate_verb}};
+                                                                       {"generate", generate_verb},
+                                                                       {"compress", compress_verb},
+                                                                       {"decompress", decompress_verb}};
   if (options.licenses) {
     std::cout << licenses_text();
     return 0;

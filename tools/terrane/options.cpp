@@ -29,7 +29,7 @@ constexpr const char* kExitCodes =
     "  130  Ctrl-C; the checkpoint is written too\n";
 
 const std::vector<std::string>& later_verbs() {
-  static const std::vector<std::string> verbs = {"convert", "compress", "decompress", "bench"};
+  static const std::vector<std::string> verbs = {"convert", "bench"};
   return verbs;
 }
 
@@ -47,7 +47,9 @@ const std::map<std::string, std::string>& verb_examples() {
       {"doctor", "terrane doctor --verify"},
       {"report", "terrane report runs/fwi"},
       {"analyze", "terrane analyze svd runs/fwi"},
-      {"generate", "terrane generate --family curve-vel-a,flat-fault-b --count 500 -o maps"}};
+      {"generate", "terrane generate --family curve-vel-a,flat-fault-b --count 500 -o maps"},
+      {"compress", "terrane compress models.npy -o models.lat"},
+      {"decompress", "terrane decompress models.lat -o models.npy"}};
   return examples;
 }
 
@@ -172,6 +174,29 @@ void build_generate(CLI::App& app, Options& o) {
   add_level(generate, o);
 }
 
+void build_compression(CLI::App& app, Options& o) {
+  const auto common = [&](CLI::App* verb) {
+    verb->add_option("--codec", o.codec, "trained decoder: decoder.safetensors, or its directory");
+    verb->add_flag("--overwrite", o.overwrite, "replace the file");
+    verb->add_flag("--json", o.json, "one JSON object on stdout");
+    add_device(verb, o);
+  };
+  CLI::App* compress = app.add_subcommand("compress", "Velocity models (.npy) to a file of compressed models (.lat).");
+  compress->add_option("MODEL", o.arguments, "(nz, nx), (n, nz, nx) or (n, 1, nz, nx), m/s")->required()->expected(1);
+  compress->add_option("-o", o.output, "file to write")->required();
+  compress->add_option("--bound", o.bound, "largest error, m/s; 0: every bit is kept")->check(CLI::NonNegativeNumber);
+  compress->add_option("--bits", o.bits, "with --codec: of a number of a code (8)")->check(CLI::Range(2, 12));
+  compress->add_option("--steps", o.search_steps, "with --codec: steps of the search for codes (1000)")
+      ->check(CLI::PositiveNumber);
+  compress->add_option("--target", o.target, "psnr_db=NUMBER: the smallest file; bytes=NUMBER a model: the best");
+  common(compress);
+  CLI::App* decompress = app.add_subcommand("decompress", "A file of compressed models (.lat) to .npy.");
+  decompress->add_option("FILE", o.arguments, "compressed models")->required()->expected(1);
+  decompress->add_option("-o", o.output, "file to write")->required();
+  decompress->add_option("--size", o.resolution, "with --codec: decode at NZxNX or NZxNYxNX points");
+  common(decompress);
+}
+
 // A first word that is no verb: better than what a parser says.
 void check_verb(int argc, const char* const* argv) {
   if (argc < 2 || argv[1][0] == '-') return;
@@ -228,8 +253,8 @@ const char* environment(const char* name) {
 }  // namespace
 
 std::vector<std::string> verb_names() {
-  return {"run",    "check", "init",   "schema", "completions", "demo",
-          "resume", "info",  "doctor", "report", "analyze",     "generate"};
+  return {"run",  "check",  "init",   "schema",  "completions", "demo",     "resume",
+          "info", "doctor", "report", "analyze", "generate",    "compress", "decompress"};
 }
 
 bool wants_json(int argc, const char* const* argv) {
@@ -249,6 +274,7 @@ Options parse_options(int argc, const char* const* argv) {
   build_computing(app, options);
   build_others(app, options);
   build_generate(app, options);
+  build_compression(app, options);
   for (CLI::App* verb : app.get_subcommands({})) verb->footer(kExitCodes);
   check_option_names(app, argc, argv);
   try {

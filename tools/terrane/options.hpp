@@ -33,6 +33,10 @@ struct Options {
   std::string family, contact_sheet;  // generate
   Index count = 0, size = 70;
   bool area = false, point = false, seismic = false;
+  std::string codec, target, resolution;  // compress, decompress
+  double bound = 0;
+  int bits = 0;
+  Index search_steps = 0;
   // Instead of a verb.
   bool version = false, licenses = false;
 };

@@ -20,6 +20,8 @@ int doctor_verb(const Options& options);
 int report_verb(const Options& options);
 int analyze_verb(const Options& options);
 int generate_verb(const Options& options);
+int compress_verb(const Options& options);
+int decompress_verb(const Options& options);
 
 // Shared by run and demo: forecast (--dry-run) or run a checked config.
 int execute(const Config& config, const Options& options);

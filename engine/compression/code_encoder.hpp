@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Codes of models that a decoder was not trained on: the decoder is fixed, and for every model
+//
+//   min_z  mean_p (D(x_p, z) - t_p)^2 + penalty sum_k ((z_k - mean_k) / deviation_k)^2 / K
+//
+// is minimised by Adam on random points of its grid, from the training code whose model is nearest (or the mean code),
+// with a rate that falls along a cosine. Models are coded in batches; each one's result depends neither on the others
+// nor on the batch.
+#pragma once
+
+#include "engine/compression/auto_decoder.hpp"
+#include "engine/compression/auto_decoder_train.hpp"
+
+namespace terrane {
+
+struct CodeSearch {
+  Index steps = 1000;
+  Index points = 1024;  // of each model in each step; at least the grid's number: the whole grid
+  double lr = 5e-3;
+  double penalty = 0;
+  bool nearest = true;  // start from the nearest training model, otherwise from the mean code
+  Index batch = 32;
+  std::uint64_t seed = 0;
+};
+
+// Codes (count, K). Error{data} for models with NaN or infinity.
+std::vector<float> search_codes(Stream& s, const AutoDecoder& decoder, const ModelSet& models,
+                                const CodeSearch& search);
+
+}  // namespace terrane

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// compress and decompress as a user meets them.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "engine/compression/auto_decoder_train.hpp"
+#include "engine/compression/latent_file.hpp"
+#include "engine/io/file.hpp"
+#include "engine/io/npy.hpp"
+#include "kernels/runtime/stream.hpp"
+
+namespace terrane {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Result {
+  int code = -1;
+  std::string out, err;
+};
+
+class Compress : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "terrane-compress-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    for (Index m = 0; m < 6; ++m) {
+      for (Index p = 0; p < 16 * 18; ++p) {
+        maps_.push_back(static_cast<float>(1600 + 50 * m + 250 * (p / 18 / (4 + m % 3))));
+      }
+    }
+    write_npy(path("maps.npy"), {6, 1, 16, 18}, maps_.data());
+    for (Index p = 0; p < 6 * 16 * 18; ++p) {
+      smooth_.push_back(static_cast<float>(2500 + 600 * std::sin(0.3 * static_cast<double>(p / 18 % 16 + p / 288))));
+    }
+    write_npy(path("smooth.npy"), {6, 16, 18}, smooth_.data());
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  Result terrane(const std::string& words) const {
+    const std::string line = "cd " + directory_ + " && env -u TERRANE_DEVICE OMP_NUM_THREADS=1 " TERRANE_BINARY " " +
+                             words + " >.out 2>.err";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, read_file(path(".out")), read_file(path(".err"))};
+  }
+  // A decoder of the smooth maps, trained for a moment.
+  void make_decoder(const std::string& name, std::uint64_t seed) const {
+    AutoDecoderPreset preset;
+    preset.shape = DecoderShape{.dims = 2, .code = 5, .width = 20, .hidden = 2};
+    preset.train.steps = 60;
+    preset.train.points = 100;
+    preset.train.seed = seed;
+    StreamOptions options;
+    options.threads = 1;
+    Stream s(Device::parse("cpu"), options);
+    const ModelSet models{.extent = {16, 1, 18}, .values = smooth_};
+    AutoDecoderTrainer trainer(s, preset, models);
+    while (trainer.steps_done() < preset.train.steps) trainer.step();
+    make_directories(path(name));
+    write_decoder(path(name) + "/decoder.safetensors", trainer.decoder());
+  }
+  std::string directory_;
+  std::vector<float> maps_, smooth_;
+};
+
+TEST_F(Compress, LosslessRoundTripAndInfo) {
+  const Result r = terrane("compress maps.npy -o maps.lat --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json json = Json::parse(r.out);
+  EXPECT_EQ(json.at("codec"), "lossless");
+  EXPECT_EQ(json.at("file_bytes"), file_bytes(path("maps.lat")));
+  EXPECT_EQ(json.at("largest_error_mps"), 0.0);
+  EXPECT_LT(json.at("bytes_per_model"), 30);
+  EXPECT_EQ(terrane("decompress maps.lat -o back.npy").code, 0);
+  const NdArray<float> back = read_npy<float>(path("back.npy"));
+  EXPECT_EQ(back.shape, (std::vector<Index>{6, 16, 18}));
+  EXPECT_EQ(back.values, maps_);
+  EXPECT_NE(terrane("info maps.lat").out.find("codec: lossless"), std::string::npos);
+  EXPECT_EQ(terrane("compress maps.npy -o maps.lat").code, 2);  // the file exists
+  EXPECT_EQ(terrane("compress maps.npy -o maps.lat --overwrite").code, 0);
+}
+
+TEST_F(Compress, CodesNeedTheirDecoder) {
+  make_decoder("codec", 1);
+  make_decoder("other", 2);
+  const Result r = terrane("compress smooth.npy -o maps.lat --codec codec --steps 20 --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json json = Json::parse(r.out);
+  ASSERT_EQ(json.at("codec"), "siren") << r.out;
+  EXPECT_EQ(json.at("decoder_bytes"), file_bytes(path("codec/decoder.safetensors")));
+  EXPECT_LE(json.at("bytes_per_model"), 20);
+  ASSERT_EQ(terrane("decompress maps.lat -o big.npy --codec codec --size 32x36").code, 0);
+  EXPECT_EQ(read_npy<float>(path("big.npy")).shape, (std::vector<Index>{6, 32, 36}));
+  for (const char* device : {"cpu", "shadow"}) {
+    ASSERT_EQ(terrane(std::string("decompress maps.lat --codec codec -o ") + device + ".npy --device " + device).code,
+              0);
+  }
+  EXPECT_EQ(read_file(path("cpu.npy")), read_file(path("shadow.npy")));
+  const Result none = terrane("decompress maps.lat -o a.npy");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.err.find("--codec"), std::string::npos);
+  const Result wrong = terrane("decompress maps.lat -o a.npy --codec other");
+  EXPECT_EQ(wrong.code, 3);
+  EXPECT_NE(wrong.err.find("maps.lat: the codes belong to decoder"), std::string::npos) << wrong.err;
+  EXPECT_FALSE(fs::exists(path("a.npy")));
+}
+
+TEST_F(Compress, TargetsChooseTheSmallestOrTheBest) {
+  const Json exact = Json::parse(terrane("compress maps.npy -o a.lat --target psnr_db=60 --json").out);
+  EXPECT_EQ(exact.at("largest_error_mps"), 0.0);
+  const Json coarse = Json::parse(terrane("compress maps.npy -o b.lat --target psnr_db=30 --json").out);
+  EXPECT_LE(coarse.at("file_bytes"), exact.at("file_bytes"));
+  EXPECT_GE(coarse.at("psnr_full_db"), 30.0);
+  const Result none = terrane("compress maps.npy -o c.lat --target bytes=1");
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(none.err.find("reaches the target"), std::string::npos);
+  EXPECT_EQ(terrane("compress maps.npy -o c.lat --target speed=1").code, 2);
+}
+
+TEST_F(Compress, DamagedAndForeignFilesAreRefused) {
+  ASSERT_EQ(terrane("compress maps.npy -o maps.lat").code, 0);
+  const std::string good = read_file(path("maps.lat"));
+  write_file_atomic(path("short.lat"), good.substr(0, good.size() - 3));
+  std::string flipped = good;
+  flipped[40] = static_cast<char>(flipped[40] ^ 4);
+  write_file_atomic(path("flipped.lat"), flipped);
+  for (const char* name : {"short.lat", "flipped.lat", "maps.npy", "absent.lat"}) {
+    const Result r = terrane(std::string("decompress ") + name + " -o x.npy");
+    EXPECT_EQ(r.code, 3) << name << r.err;
+    EXPECT_NE(r.err.find(name), std::string::npos) << r.err;
+  }
+  write_npy(path("line.npy"), {5}, maps_.data());
+  EXPECT_EQ(terrane("compress line.npy -o x.lat").code, 3);
+  EXPECT_EQ(terrane("compress maps.npy").code, 2);
+  EXPECT_EQ(terrane("decompress maps.lat -o x.npy --size 20x20").code, 2);
+  EXPECT_FALSE(fs::exists(path("x.lat")));
+}
+
+// Task compress: what is written, a stop in the middle, and that it leaves no trace in the result.
+TEST_F(Compress, TaskTrainsStopsAndContinues) {
+  write_file_atomic(path("c.json"), R"({"task": "compress", "threads": 1,
+    "models": {"type": "file", "path": "smooth.npy", "hold_out": 2},
+    "codec": {"type": "auto-decoder", "code": 4, "width": 16, "layers": 2, "steps": 60, "batch_models": 2,
+              "points": 100, "search_steps": 20},
+    "checkpoint": {"every_iterations": 25}})");
+  EXPECT_EQ(terrane("check c.json").code, 0);
+  const Result r = terrane("run c.json --out a");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json a = Json::parse(read_file(path("a/result.json")));
+  EXPECT_EQ(a.at("status"), "ok");
+  EXPECT_EQ(a.at("train").at("models"), 4);
+  EXPECT_EQ(a.at("held_out").at("models"), 2);
+  EXPECT_GT(a.at("train").at("psnr_full_db"), 15);
+  EXPECT_GT(a.at("baselines").at("lossless").at("bytes_per_model"), 0);
+  EXPECT_EQ(a.at("train").at("file_bytes"), file_bytes(path("a/latents.lat")));
+  EXPECT_EQ(terrane("decompress a/latents.lat --codec a -o back.npy").code, 0);
+  EXPECT_NE(terrane("info a/latents.lat").out.find("codec: siren"), std::string::npos);
+  // As if the run had been killed after checkpoint 50: the result and the newest checkpoint are gone.
+  ASSERT_EQ(std::system(("cp -r " + path("a") + " " + path("b")).c_str()), 0);
+  for (const char* name : {"b/result.json", "b/latents.lat", "b/decoder.safetensors"}) fs::remove(path(name));
+  fs::remove_all(path("b/checkpoint/000060"));
+  const Result resumed = terrane("resume b");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("resumed at step 50"), std::string::npos) << resumed.err;
+  for (const char* name : {"latents.lat", "decoder.safetensors", "held_out.lat"}) {
+    EXPECT_EQ(read_file(path(std::string("a/") + name)), read_file(path(std::string("b/") + name))) << name;
+  }
+  EXPECT_EQ(terrane("run c.json --out e --set models.count=5").code, 3);
+  EXPECT_EQ(terrane("run c.json --out f --set models.range_mps=[4500,1500]").code, 2);
+  EXPECT_EQ(terrane("run c.json --out g --set codec.lr=1e30").code, 6);
+}
+
+}  // namespace
+}  // namespace terrane
