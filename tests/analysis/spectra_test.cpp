@@ -205,14 +205,14 @@ TEST(SpectralDensity, CountsAndTracesOfAKnownSpectrum) {
     std::vector<double> values;
     for (Index k = 0; k < n; ++k) values.push_back(k < 20 ? 5.0 : 1.0 + 0.001 * static_cast<double>(k));
     const Buffer<double> k = matrix_of<double>(s, values, 3);
-    const SpectralDensity d = lanczos_density(s, symmetric_map(k.data(), n), 20, 400, 9);
+    const SpectralDensity d = lanczos_density(s, symmetric_map(k.data(), n), 20, 100, 9);
     double sum = 0, trace = 0;
     for (const double w : d.weights) sum += w;
     for (const double v : values) trace += v;
     EXPECT_NEAR(sum, 1, 1e-12);
-    EXPECT_NEAR(d.below(3), 0.75, 0.02);
+    EXPECT_NEAR(d.below(3), 0.75, 0.03);
     EXPECT_EQ(d.below(0.5), 0);
-    EXPECT_NEAR(d.trace(n, [](double x) { return x; }), trace, 0.02 * trace);
+    EXPECT_NEAR(d.trace(n, [](double x) { return x; }), trace, 0.05 * trace);  // 1.3 % is one deviation
     EXPECT_TRUE(std::is_sorted(d.nodes.begin(), d.nodes.end()));
   });
 }
