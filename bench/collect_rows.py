@@ -92,7 +92,7 @@ def metrics_page(output, title):
             "Written by `python3 bench/collect_rows.py`; every row is one JSON file with its settings, machine and date. "
             "Slowness in s/km, velocity in m/s, errors of conductivity in decades, chi2 per datum, phi_d = chi2 N / 2; \"clean\" compares with the data before noise. Reference: stored "
             "results of arXiv 2503.17503 (one run each; of resistivity a re-run of its settings); of the rows tv and ig-tv an independent total-variation solution. \"Limits kept\" compares the medians over the seeds "
-            "with the limits of the recipe.", ""]
+            "with the limits of the recipe. Times are wall times, upper bounds where the machine did other work as well.", ""]
     columns = [m for m in METRICS if any(r["metrics"].get(m[0]) is not None for r in rows)]
     head = ["recipe", "seed"] + [m[1] for m in columns] + ["iterations", "time (s), threads"]
     text += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
