@@ -49,6 +49,11 @@ template <class T>
 std::vector<T> apply(Stream& s, const LinearMap<T>& j, const std::vector<T>& v);
 template <class T>
 std::vector<T> adjoint(Stream& s, const LinearMap<T>& j, const std::vector<T>& w);
+// J J^T w, which is K w where J = J_f.
+template <class T>
+std::vector<T> kernel_product(Stream& s, const LinearMap<T>& j, const std::vector<T>& w) {
+  return apply(s, j, adjoint(s, j, w));
+}
 
 template <class T>
 SymmetricMap<T> tangent_kernel(Stream& s, const InversionMaps<T>& maps);  // K

@@ -271,6 +271,35 @@ FieldGram<T> field_gram(const Tape<T>& tape, Var theta, Var m, Index budget_byte
   return result;
 }
 
+template <class T>
+std::vector<double> field_gram_diagonal(const Tape<T>& tape, Var theta, Var m) {
+  Stream& s = tape.stream();
+  if (const auto factors = field_factors(tape, theta, m)) {
+    const std::vector<T> d = gram_diagonal(s, *factors);
+    return {d.begin(), d.end()};
+  }
+  constexpr Index block = 64;
+  const LinearMap<T> j = tape.map(theta, m);
+  const Buffer<T> rows(s, block * j.columns);
+  std::vector<double> squares;
+  for (Index first = 0; first < j.rows; first += block) {
+    const Index count = std::min(block, j.rows - first);
+    jacobian_rows(s, j, first, count, rows.data());
+    const std::vector<T> values = to_host(s, rows);
+    for (Index i = 0; i < count; ++i) {
+      double sum = 0;
+      for (Index k = 0; k < j.columns; ++k) {
+        const double v = static_cast<double>(values[static_cast<std::size_t>(i * j.columns + k)]);
+        sum += v * v;
+      }
+      squares.push_back(sum);
+    }
+  }
+  return squares;
+}
+
+template std::vector<double> field_gram_diagonal(const Tape<float>&, Var, Var);
+template std::vector<double> field_gram_diagonal(const Tape<double>&, Var, Var);
 template Factors<float> network_factors(Stream&, const MlpShape&, const float*, Index, const float*, const float*);
 template LinearMap<float> network_jacobian(Stream&, const MlpShape&, const float*, Index, const float*, const float*);
 template std::optional<Factors<float>> field_factors(const Tape<float>&, Var, Var);

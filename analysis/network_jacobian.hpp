@@ -16,6 +16,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "autodiff/tape.hpp"
 #include "kernels/mlp/mlp.hpp"
@@ -59,5 +60,8 @@ struct FieldGram {
 };
 template <class T>
 FieldGram<T> field_gram(const Tape<T>& tape, Var theta, Var m, Index budget_bytes = Index{1} << 30);
+// Its diagonal alone (N), the squared norms of the rows of J.
+template <class T>
+std::vector<double> field_gram_diagonal(const Tape<T>& tape, Var theta, Var m);
 
 }  // namespace terrane

@@ -6,10 +6,11 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "analysis/gram.hpp"
+#include "analysis/kernels.hpp"
 #include "analysis/network_jacobian.hpp"
 #include "analysis/resolution.hpp"
 #include "engine/analysis_session.hpp"
+#include "engine/converted.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/simulation.hpp"
 #include "kernels/kernels.hpp"
@@ -22,9 +23,6 @@ namespace {
 template <class T>
 struct DataTape {
   explicit DataTape(AnalysisSession<T>& a) : simulation(a.s, a.problem, a.problem.wavelet, a.problem.shots()) {
-    std::vector<Index> shots;
-    for (Index k = 0; k < a.problem.shots(); ++k) shots.push_back(k);
-    simulation.select(shots);
     d = simulation.record(a.tape, a.model);
     a.tape.forward();
     count = a.tape.size(d);
@@ -138,15 +136,6 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
   return list;
 }
 
-template <class T>
-std::vector<T> as(const std::vector<double>& v) {
-  return std::vector<T>(v.begin(), v.end());
-}
-template <class T>
-std::vector<double> doubles(const std::vector<T>& v) {
-  return std::vector<double>(v.begin(), v.end());
-}
-
 // sum f |X(f)|^2 / sum |X(f)|^2 over the traces of a vector of data, Hz.
 double mean_frequency(Stream& s, const std::vector<double>& v, Index nt, double dt_s) {
   const RadialSpectrum r = radial_spectrum(s, v, 1, nt, 1, dt_s);
@@ -178,44 +167,23 @@ AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& t
   return c;
 }
 
-// Squared norms of the rows of a map.
-template <class T>
-std::vector<double> row_squares(Stream& s, const LinearMap<T>& map) {
-  constexpr Index block = 64;
-  const Buffer<T> rows(s, block * map.columns);
-  std::vector<double> squares;
-  for (Index first = 0; first < map.rows; first += block) {
-    const Index count = std::min(block, map.rows - first);
-    jacobian_rows(s, map, first, count, rows.data());
-    const std::vector<T> values = to_host(s, rows);
-    for (Index i = 0; i < count; ++i) {
-      double sum = 0;
-      for (Index k = 0; k < map.columns; ++k) {
-        const double v = static_cast<double>(values[static_cast<std::size_t>(i * map.columns + k)]);
-        sum += v * v;
-      }
-      squares.push_back(sum);
-    }
-  }
-  return squares;
-}
-
 // g = J^T W^2 r and K g: what the weights of the field make of the gradient.
 template <class T>
 void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<double>& residual) {
-  const std::vector<T> g = adjoint(a.s, t.maps.data, as<T>(residual));
-  const std::vector<T> kg = apply(a.s, t.maps.field, adjoint(a.s, t.maps.field, g));
+  const std::vector<T> g = adjoint(a.s, t.maps.data, converted<T>(residual));
+  const std::vector<T> kg = kernel_product(a.s, t.maps.field, g);
   const Grid2& grid = a.problem.grid;
-  a.write("gradient", doubles(g), {grid.nz, grid.nx});
-  a.write("neural_gradient", doubles(kg), {grid.nz, grid.nx});
-  a.add_image("gradient Jᵀr", doubles(g));
-  a.add_image("its neural form K Jᵀr", doubles(kg));
+  a.write("gradient", converted<double>(g), {grid.nz, grid.nx});
+  a.write("neural_gradient", converted<double>(kg), {grid.nz, grid.nx});
+  a.add_image("gradient Jᵀr", converted<double>(g));
+  a.add_image("its neural form K Jᵀr", converted<double>(kg));
   const auto mean = [&](const std::vector<T>& v) {
-    return radial_spectrum(a.s, doubles(v), grid.nz, grid.nx, grid.dz_m, grid.dx_m).mean;
+    return radial_spectrum(a.s, converted<double>(v), grid.nz, grid.nx, grid.dz_m, grid.dx_m).mean;
   };
   a.result["gradient"] = {{"mean_wavenumber_per_m", number_or_null(mean(g))},
                           {"neural_mean_wavenumber_per_m", number_or_null(mean(kg))}};
-  a.page.curves = {wavenumber_curve(a, "Jᵀr", doubles(g)), wavenumber_curve(a, "K Jᵀr", doubles(kg))};
+  a.page.curves = {wavenumber_curve(a, "Jᵀr", converted<double>(g)),
+                   wavenumber_curve(a, "K Jᵀr", converted<double>(kg))};
   a.page.curves_title = "Gradient by wavenumber";
   a.page.curves_x = "Radial wavenumber (cycles per m)";
   a.page.curves_y = "Power, largest 1";
@@ -232,12 +200,12 @@ void analyze_kernels(AnalysisSession<T>& a) {
   Json names = Json::array();
   const std::vector<Chosen> list = chosen_data(a, t.predicted);
   for (const Chosen& c : list) {
-    const auto j = sensitivity_kernel(a.s, t.maps, as<T>(c.w));
-    const auto k = apply(a.s, t.maps.field, adjoint(a.s, t.maps.field, j));
+    const auto j = sensitivity_kernel(a.s, t.maps, converted<T>(c.w));
+    const auto k = kernel_product(a.s, t.maps.field, j);
     plain.insert(plain.end(), j.begin(), j.end());
     neural.insert(neural.end(), k.begin(), k.end());
-    a.add_image(c.name, doubles(j));
-    a.add_image("neural form", doubles(k));
+    a.add_image(c.name, converted<double>(j));
+    a.add_image("neural form", converted<double>(k));
     names.push_back(c.name);
   }
   a.result["data"] = names;
@@ -306,7 +274,7 @@ void analyze_resolution(AnalysisSession<T>& a) {
     noise = std::max(rms(r), 0.01 * rms(t.predicted));
     noise_from = noise > rms(r) ? "1 % of the rms of the predicted data" : "rms of the final residual";
   }
-  const std::vector<double> model = doubles(a.tape.get(a.model));
+  const std::vector<double> model = converted<double>(a.tape.get(a.model));
   const Json& given = a.request.analysis.at("prior_std");
   const double prior = given.is_number()                 ? given.get<double>()
                        : a.problem.property->logarithmic ? 1.0
@@ -357,12 +325,7 @@ void analyze_resolution(AnalysisSession<T>& a) {
   o.c = prior * prior;
   one("white", "white");
   // K scaled to the same mean variance.
-  std::vector<double> diagonal;
-  if (const auto factors = field_factors(a.tape, a.theta, a.model)) {
-    diagonal = doubles(gram_diagonal(a.s, *factors));
-  } else {
-    diagonal = row_squares(a.s, t.maps.field);
-  }
+  const std::vector<double> diagonal = field_gram_diagonal(a.tape, a.theta, a.model);
   double mean = 0;
   for (const double v : diagonal) mean += v / static_cast<double>(diagonal.size());
   if (!(mean > 0)) throw Error(ErrorCode::failed, "the field does not depend on its weights");

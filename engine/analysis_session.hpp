@@ -31,7 +31,7 @@ struct AnalyzeRequest {
 template <class T>
 class AnalysisSession {
  public:
-  AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options);
+  AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options, const Log& log);
 
   // A directory of a run, rather than a config?
   bool run() const;

@@ -12,6 +12,9 @@
 #include "analysis/kernels.hpp"
 #include "autodiff/check.hpp"
 #include "engine/analysis_session.hpp"
+#include "engine/converted.hpp"
+#include "engine/field_start.hpp"
+#include "engine/registry.hpp"
 #include "engine/simulation.hpp"
 #include "kernels/kernels.hpp"
 
@@ -68,23 +71,15 @@ double match(const Gain& a, const Gain& b) {
   return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
 }
 
-template <class T>
-std::vector<double> doubles(const std::vector<T>& v) {
-  return std::vector<double>(v.begin(), v.end());
-}
-
 // Of the data at the start model.
 template <class T>
 Gain data_gain(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z) {
   Tape<T> tape(a.s);
   const Grid2& g = a.problem.grid;
   const Simulation<T> simulation(a.s, a.problem, a.problem.wavelet, a.problem.shots());
-  std::vector<Index> shots;
-  for (Index k = 0; k < a.problem.shots(); ++k) shots.push_back(k);
-  simulation.select(shots);
   const Var m = tape.input({g.nz, g.nx}, "model");
   const Var d = simulation.record(tape, m);
-  tape.set(m, std::vector<T>(a.problem.start.begin(), a.problem.start.end()));
+  tape.set(m, converted<T>(a.problem.start));
   tape.forward();
   const LinearMap<T> j = tape.map(m, d);
   std::vector<double> w(static_cast<std::size_t>(j.rows), 1.0);
@@ -99,31 +94,42 @@ Gain data_gain(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z)
   for (const std::vector<double>& probe : z) {
     std::vector<T> v(probe.size());
     for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<T>(probe[i] * scale[i]);
-    y.push_back(doubles(adjoint(a.s, wj, apply(a.s, wj, v))));
+    y.push_back(converted<double>(adjoint(a.s, wj, apply(a.s, wj, v))));
     for (std::size_t i = 0; i < scale.size(); ++i) y.back()[i] *= scale[i];
   }
   return gain_of(a, z, y);
 }
 
-// Of the kernel of another field, at its initial weights.
+// Of the kernel of another field, at the weights that it would start from.
 template <class T>
 Gain field_gain(AnalysisSession<T>& a, const Json& description, const std::vector<std::vector<double>>& z) {
   const auto field = Field<T>::make(description, a.problem.grid, a.seed());
   Tape<T> tape(a.s);
-  const Grid2& g = a.problem.grid;
-  const Var theta = tape.input({field.parameters()}, "theta");
-  const Var m0 = tape.input({g.nz, g.nx}, "start model", false);
-  const std::vector<T> start(a.problem.start.begin(), a.problem.start.end());
-  tape.set(m0, start);
-  const Var m = field.record(tape, theta, m0, Var{});
-  tape.set(theta, field.initial_parameters(start));
+  const FieldInputs in =
+      input_field(tape, field, a.problem, start_parameters(a.s, description, a.problem, field, true, Log{}));
+  const Var m = field.record(tape, in.theta, in.start, Var{});
   tape.forward(m);
-  const LinearMap<T> j = tape.map(theta, m);
+  const LinearMap<T> j = tape.map(in.theta, m);
   std::vector<std::vector<double>> y;
   for (const std::vector<double>& probe : z) {
-    y.push_back(doubles(apply(a.s, j, adjoint(a.s, j, std::vector<T>(probe.begin(), probe.end())))));
+    y.push_back(converted<double>(kernel_product(a.s, j, converted<T>(probe))));
   }
   return gain_of(a, z, y);
+}
+
+// "/field/omega_0" and the settings that have its value by default (omega_hidden) and have it in this config: they are
+// changed together.
+std::vector<std::string> changed_together(const Json& field, const std::string& setting) {
+  std::vector<std::string> places{setting};
+  const std::string key = setting.substr(std::string("/field/").size());
+  const Component* component = find_component("field", field.at("type").get<std::string>());
+  for (const Key& other : component->keys) {
+    const std::string name(other.name);
+    if (other.fallback == "=" + key && field.contains(name) && field.at(name) == field.at(key)) {
+      places.push_back("/field/" + name);
+    }
+  }
+  return places;
 }
 
 struct Candidates {
@@ -171,13 +177,16 @@ void analyze_suggest(AnalysisSession<T>& a) {
     throw Error(ErrorCode::config, "suggest: the field has no " + c.setting);
   }
   const Json now = a.config.json().at(place);
+  const std::vector<std::string> together = changed_together(a.config.json().at("field"), c.setting);
   a.page.curves.push_back({"data", data.wavenumber, data.gain});
   Json rows = Json::array();
   double best = -1, chosen = 0;
   for (const double value : c.values) {
     char text[64];
     std::snprintf(text, sizeof text, "=%.12g", value);
-    const Config changed = Config::parse(a.config.json().dump(), "suggest", {c.setting + text});
+    std::vector<std::string> sets;
+    for (const std::string& setting : together) sets.push_back(setting + text);
+    const Config changed = Config::parse(a.config.json().dump(), "suggest", sets);
     const Gain gain = field_gain(a, changed.json().at("field"), z);
     const double m = match(gain, data);
     rows.push_back({{"value", value}, {"match", m}, {"mean_wavenumber_per_m", gain.mean}});
@@ -191,7 +200,7 @@ void analyze_suggest(AnalysisSession<T>& a) {
   a.result["data_mean_wavenumber_per_m"] = data.mean;
   a.result["candidates"] = rows;
   Json patch;
-  patch[place] = chosen;
+  for (const std::string& setting : together) patch[nlohmann::ordered_json::json_pointer(setting)] = chosen;
   write_file_atomic(a.request.directory + "/suggested.json", patch.dump(2) + "\n");
   a.page.curves_title = "Gain by wavenumber";
   a.page.curves_x = "Radial wavenumber (cycles per m)";

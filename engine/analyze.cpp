@@ -7,6 +7,8 @@
 
 #include "engine/analysis_session.hpp"
 #include "engine/checkpoint.hpp"
+#include "engine/converted.hpp"
+#include "engine/field_start.hpp"
 #include "engine/output.hpp"
 #include "engine/report.hpp"
 #include "engine/version.hpp"
@@ -25,45 +27,41 @@ StreamOptions stream_options(const RunOptions& options) {
   return s;
 }
 
-// "/field/width=32" for each number, string or list of a patch.
-void add_sets(const Json& patch, const std::string& pointer, std::vector<std::string>& sets) {
+// "/field/width=32" for each number, string or list of a patch of `target`.
+void add_sets(const Json& target, const Json& patch, const std::string& pointer, std::vector<std::string>& sets) {
   for (const auto& [key, value] : patch.items()) {
     const std::string place = pointer + "/" + key;
-    if (value.is_object() && !value.contains("type")) {
-      add_sets(value, place, sets);
+    if (target.is_object() && target.contains(key) && merges_into(target.at(key), value)) {
+      add_sets(target.at(key), value, place, sets);
     } else {
       sets.push_back(place + "=" + value.dump());
     }
   }
 }
 
+// What task "analyze" looks at: the directory of a run, or a config.
+std::string source_of(const Json& c) { return c.at(c.at("run").is_null() ? "config" : "run"); }
+
 // The config of the run or file that is analysed, with "settings" merged in.
 Config source_config(const std::string& source, const Json& settings) {
-  std::vector<std::string> sets;
-  add_sets(settings, "", sets);
   std::string file = source;
   if (fs::is_directory(source)) {
     file += "/resolved.json";
     if (!fs::exists(file)) throw Error(ErrorCode::data, "there is no run here: resolved.json is missing", source);
   }
+  std::vector<std::string> sets;
+  if (!settings.empty()) add_sets(Config::load(file).json(), settings, "", sets);
   const Config config = Config::load(file, sets);
   if (config.json().at("task") == "invert") return config;
   throw Error(ErrorCode::config, "an analysis needs a config of task \"invert\": this one has no field", source);
 }
 
 template <class T>
-std::vector<T> numbers(const Tensor& tensor) {
-  if (const auto* f = std::get_if<std::vector<float>>(&tensor.values)) return std::vector<T>(f->begin(), f->end());
-  const auto& d = std::get<std::vector<double>>(tensor.values);
-  return std::vector<T>(d.begin(), d.end());
-}
-
-template <class T>
-Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOptions& options) {
+Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOptions& options, const Log& log) {
   const double start = now_s();
   const std::string what = request.what();
   make_directories(request.directory);
-  AnalysisSession<T> a(request, config, options);
+  AnalysisSession<T> a(request, config, options, log);
   a.result = {{"schema_version", 1},
               {"analysis", what},
               {"source", request.source},
@@ -95,9 +93,9 @@ Json execute(const AnalyzeRequest& request, const Config& config, const RunOptio
   log.info(request.what() + " of " + request.source);
   const bool data = request.what() != "svd" && request.what() != "ntk";
   if (data && config.json().at("precision").at("physics") != "fp64") {
-    return execute_in<float>(request, config, options);
+    return execute_in<float>(request, config, options, log);
   }
-  return execute_in<double>(request, config, options);
+  return execute_in<double>(request, config, options, log);
 }
 
 // A page that leads to those of several analyses.
@@ -112,7 +110,7 @@ void write_index(const std::string& directory, const std::string& title, const s
 }  // namespace
 
 template <class T>
-AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options)
+AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options, const Log& log)
     : request(r),
       config(c),
       problem(build_problem(c, false)),
@@ -123,18 +121,10 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
     throw Error(ErrorCode::config, "k = " + std::to_string(r.count()) + ": the model has " + std::to_string(nodes()) +
                                        " values, give 1 to that many");
   }
-  const Json& given = c.json().at("field").at("initial_weights");
-  if (given.is_null()) {
-    initial = field.initial_parameters(std::vector<T>(problem.start.begin(), problem.start.end()));
-  } else {
-    const auto w = read_weights(given, field.network(), field.parameters());
-    initial.assign(w.begin(), w.end());
-  }
-  theta = tape.input({field.parameters()}, "theta");
-  const Var m0 = tape.input({problem.grid.nz, problem.grid.nx}, "start model", false);
-  const std::vector<T> none(static_cast<std::size_t>(nodes()), T(0));
-  tape.set(m0, problem.start.empty() ? none : std::vector<T>(problem.start.begin(), problem.start.end()));
-  model = field.record(tape, theta, m0, Var{});
+  initial = start_parameters(s, c.json().at("field"), problem, field, true, log);
+  const FieldInputs in = input_field(tape, field, problem, initial);
+  theta = in.theta;
+  model = field.record(tape, in.theta, in.start, Var{});
   if (!run() && r.at > 0) {
     throw Error(ErrorCode::config, "iteration " + std::to_string(r.at) + " belongs to a finished run, this is a config",
                 r.source);
@@ -144,21 +134,10 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
     tape.set(theta, weights_of(r.at));
   } else if (run()) {
     weights = "final";
-    const std::string file = r.source + "/weights.safetensors";
-    const TensorMap tensors = read_safetensors(file).tensors;
-    const auto found = tensors.find("theta");
-    if (found == tensors.end()) throw Error(ErrorCode::data, "there is no tensor \"theta\"", file);
-    const auto w = numbers<T>(found->second);
-    if (static_cast<Index>(w.size()) != field.parameters()) {
-      throw Error(
-          ErrorCode::data,
-          "there are " + std::to_string(w.size()) + " weights, the field has " + std::to_string(field.parameters()),
-          file);
-    }
-    tape.set(theta, w);
+    const Json file{{"path", r.source + "/weights.safetensors"}, {"columns", nullptr}, {"signs", nullptr}};
+    tape.set(theta, converted<T>(read_weights(file, field.network(), field.parameters())));
   } else {
     weights = "initial";
-    tape.set(theta, initial);
   }
 }
 
@@ -189,8 +168,8 @@ std::vector<T> AnalysisSession<T>::weights_of(Index iteration) const {
                     "); checkpoint.keep_iterations keeps some",
                 request.source);
   }
-  const TensorMap tensors = load_checkpoint(request.source, iteration).tensors;
-  const auto w = numbers<T>(tensors.at("theta"));
+  const CheckpointState state = load_checkpoint(request.source, iteration);
+  const auto w = std::visit([](const auto& v) { return converted<T>(v); }, state.tensors.at("theta").values);
   if (static_cast<Index>(w.size()) != field.parameters()) {
     throw Error(ErrorCode::data, "the checkpoint belongs to another field", checkpoint_path(request.source, iteration));
   }
@@ -210,7 +189,7 @@ template class AnalysisSession<double>;
 Json analyze(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   const double start = now_s();
-  const std::string source = c.at(c.at("run").is_null() ? "config" : "run");
+  const std::string source = source_of(c);
   if (!c.at("run").is_null() && !fs::is_directory(source)) {
     throw Error(ErrorCode::data, "there is no such directory", source);
   }
@@ -264,8 +243,7 @@ void analyze_run(const Config& config, const RunOptions& options) {
 
 Forecast forecast_analysis(const Config& config) {
   const Json& c = config.json();
-  const Config analysed =
-      source_config(c.at(c.at("run").is_null() ? "config" : "run").get<std::string>(), c.at("settings"));
+  const Config analysed = source_config(source_of(c), c.at("settings"));
   const Problem problem = build_problem(analysed, false);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;

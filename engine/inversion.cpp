@@ -6,24 +6,16 @@
 #include <limits>
 #include <numeric>
 
+#include "engine/converted.hpp"
+#include "engine/field_start.hpp"
 #include "engine/gauss_newton.hpp"
 #include "engine/inversion_stage.hpp"
 #include "engine/objective.hpp"
 #include "engine/output.hpp"
-#include "engine/weights.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
-
-namespace {
-
-template <class T>
-std::vector<T> narrow(const std::vector<double>& v) {
-  return std::vector<T>(v.begin(), v.end());
-}
-
-}  // namespace
 
 template <class T>
 Inversion<T>::Inversion(Stream& s, const Config& config, const Problem& problem, Log log)
@@ -41,29 +33,14 @@ Inversion<T>::Inversion(Stream& s, const Config& config, const Problem& problem,
                 "/start_model: the field needs a start model; for a network the one that F = 0 means",
                 config_.place("/start_model"));
   }
-  theta_ = field_->initial_parameters(narrow<T>(problem_.start));
-  const Json& weights = c.at("field").at("initial_weights");
-  if (!weights.is_null()) {
-    const auto read = read_weights(weights, field_->network(), field_->parameters());
-    theta_ = narrow<T>(read);
-  }
+  // Without observations nothing will be inverted: the sizes alone are wanted.
+  theta_ = start_parameters(s_, c.at("field"), problem_, *field_, !problem_.observed.empty(), log_);
   best_phi_ = std::numeric_limits<double>::infinity();
-  prefit();
   open_stage(0);
 }
 
 template <class T>
 Inversion<T>::~Inversion() = default;
-
-template <class T>
-void Inversion<T>::prefit() {
-  const Json& p = config_.json().at("field").at("prefit");
-  if (p.is_null() || problem_.observed.empty()) return;
-  const auto r = terrane::prefit(s_, *field_, narrow<T>(problem_.start), p.at("iterations").get<int>(),
-                                 p.at("lr").get<double>(), theta_);
-  log_.info("prefit: RMS difference from the start model " + std::to_string(r.rms_before) + " -> " +
-            std::to_string(r.rms_after) + " " + problem_.property->unit());
-}
 
 // Shots of one iteration: whole batches of a fresh permutation each epoch, so that no shot repeats within a batch.
 template <class T>
@@ -240,7 +217,7 @@ std::vector<double> Inversion<T>::result_model() {
   if (average_weight_ == 0) return model();
   Stage& g = *current_;
   const std::vector<T> last = g.tape.get(g.theta);
-  g.tape.set(g.theta, narrow<T>(result_parameters()));
+  g.tape.set(g.theta, converted<T>(result_parameters()));
   const auto averaged = model();
   g.tape.set(g.theta, last);
   return averaged;

@@ -86,7 +86,6 @@ class Inversion {
   void record_objective(const Json& stage);
   void open_least_squares(const Json& regularizers);  // inversion_least_squares.cpp
   IterationReport least_squares_step();
-  void prefit();
   double evaluate(const T** gradient, IterationReport* report);
   void select_shots();
   std::vector<Index> draw_shots(Index iteration) const;

@@ -7,17 +7,14 @@
 
 #include "autodiff/ops/analytic.hpp"
 #include "autodiff/ops/gradient_metric.hpp"
+#include "engine/converted.hpp"
+#include "engine/field_start.hpp"
 #include "engine/gauss_newton.hpp"
 #include "engine/objective.hpp"
 
 namespace terrane {
 
 namespace {
-
-template <class T>
-std::vector<T> narrow(const std::vector<double>& v) {
-  return std::vector<T>(v.begin(), v.end());
-}
 
 // Row-normalised Gaussian (n, n), truncated at the edges.
 template <class T>
@@ -117,7 +114,7 @@ void Inversion<T>::read_band(const Json& stage) {
     filter_traces(b, problem_.survey.dt_s, 1, nt, g.wavelet.data());
     filter_traces(b, problem_.survey.dt_s, static_cast<Index>(observed.size()) / nt, nt, observed.data());
   }
-  g.observed = narrow<T>(observed);
+  g.observed = converted<T>(observed);
   g.misfit = section(stage, c, "misfit");
   g.weights = data_weights(problem_, g.observed, g.misfit);
 }
@@ -129,11 +126,9 @@ void Inversion<T>::record_model() {
   Tape<T>& tape = g.tape;
   const Grid2& grid = problem_.grid;
   const Json& c = config_.json();
-  g.theta = tape.input({field_->parameters()}, "theta");
-  g.m0 = tape.input({grid.nz, grid.nx}, "start model", false);
-  tape.set(g.theta, theta_);
-  const std::vector<double> none(static_cast<std::size_t>(grid.cells()), 0.0);  // where the map does not use it
-  tape.set(g.m0, narrow<T>(problem_.start.empty() ? none : problem_.start));
+  const FieldInputs in = input_field(tape, *field_, problem_, theta_);
+  g.theta = in.theta;
+  g.m0 = in.start;
   Var mask;
   const double water_m = c.at("gradient").at("mask_water_depth_m");
   if (water_m > 0) {
@@ -173,7 +168,8 @@ Var Inversion<T>::record_metric() {
     bz = blur_matrix<T>(grid.nz, smooth / grid.dz_m);
     bx = blur_matrix<T>(grid.nx, smooth / grid.dx_m);
   }
-  return g.tape.apply(std::make_shared<GradientMetricOp<T>>(s_, grid.nz, grid.nx, narrow<T>(scale), bz, bx), {g.model});
+  return g.tape.apply(std::make_shared<GradientMetricOp<T>>(s_, grid.nz, grid.nx, converted<T>(scale), bz, bx),
+                      {g.model});
 }
 
 // data and model -> phi

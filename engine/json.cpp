@@ -367,6 +367,11 @@ nlohmann::ordered_json value_at(const nlohmann::ordered_json& object, std::initi
   return *v;
 }
 
+bool merges_into(const nlohmann::ordered_json& target, const nlohmann::ordered_json& patch) {
+  if (!patch.is_object() || !target.is_object()) return false;
+  return !patch.contains("type") || value_at(target, {"type"}) == patch.at("type");
+}
+
 nlohmann::ordered_json number_or_null(double x) {
   return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(nullptr);
 }

@@ -74,6 +74,8 @@ void expand_variables(JsonNode& node, const std::string& pointer, std::vector<Js
 
 // The value at a path of keys; null when it is missing.
 nlohmann::ordered_json value_at(const nlohmann::ordered_json& object, std::initializer_list<const char*> path);
+// Does a patch change keys of an object (true), or take its place, as that of another "type" does?
+bool merges_into(const nlohmann::ordered_json& target, const nlohmann::ordered_json& patch);
 // A number that does not exist is null, never NaN.
 nlohmann::ordered_json number_or_null(double x);
 

@@ -125,11 +125,9 @@ namespace {
 // RFC 7396, but an object of another "type" takes other keys and so replaces the one before.
 void merge_settings(Json& target, const Json& patch) {
   for (const auto& [key, value] : patch.items()) {
-    const bool both = value.is_object() && target.contains(key) && target.at(key).is_object();
-    const bool same = both && (!value.contains("type") || value_at(target.at(key), {"type"}) == value.at("type"));
     if (value.is_null()) {
       target.erase(key);
-    } else if (same) {
+    } else if (target.contains(key) && merges_into(target.at(key), value)) {
       merge_settings(target[key], value);
     } else {
       target[key] = Json::object();

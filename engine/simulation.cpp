@@ -29,6 +29,8 @@ Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>
     const auto wave = std::make_shared<AcousticWave<T>>(s, p.grid, p.survey, p.wave, batch);
     plan_ = &wave->plan();
     operation_ = std::make_shared<WaveOp<T>>(wave, selection_, keep);
+    selection_->shots.resize(static_cast<std::size_t>(batch));
+    std::iota(selection_->shots.begin(), selection_->shots.end(), Index{0});
   }
 }
 

@@ -22,7 +22,7 @@ class Simulation {
 
   // Data of the batch: (batch, receivers, nt), or (data).
   Var record(Tape<T>& tape, Var model) const;
-  // The shots of the next forward call, `batch` of them; waves only.
+  // The shots of the next forward call, `batch` of them; waves only. Until then the first `batch`.
   void select(const std::vector<Index>& shots) const { selection_->shots = shots; }
   Index batch() const { return batch_; }
   const ForwardOperator<T>& operation() const { return *operation_; }

@@ -176,7 +176,7 @@ TEST_F(Analyze, WavesBeforeAnyRun) {
 
 TEST_F(Analyze, SuggestsTheCandidateThatMatchesTheData) {
   const std::string source = config(kWaves);
-  const Json j = analyze(source, {{"type", "suggest"}, {"values", {1, 8, 40, 200}}});
+  const Json j = analyze(source, {{"type", "suggest"}, {"values", {4, 8, 16, 40}}});
   EXPECT_EQ(j.at("setting"), "/field/omega_0");
   EXPECT_EQ(j.at("configured"), 8);
   double best = -1, value = 0, mean = 0;
@@ -186,16 +186,59 @@ TEST_F(Analyze, SuggestsTheCandidateThatMatchesTheData) {
     EXPECT_LE(m, 1 + 1e-12);
     if (m > best) best = m, value = c.at("value");
     // larger omega_0, finer detail
-    EXPECT_TRUE(c.at("value") == 1 || c.at("mean_wavenumber_per_m").get<double>() > mean);
+    EXPECT_TRUE(c.at("value") == 4 || c.at("mean_wavenumber_per_m").get<double>() > mean);
     mean = c.at("mean_wavenumber_per_m");
   }
   EXPECT_EQ(j.at("suggested"), value);
-  EXPECT_NE(j.at("suggested"), 200);
+  EXPECT_EQ(j.at("suggested"), 40);
   std::ifstream patch(dir_ + "/suggest/suggested.json");
-  EXPECT_EQ(Json::parse(patch).at("field").at("omega_0"), value);
+  const Json field = Json::parse(patch).at("field");
+  EXPECT_EQ(field.at("omega_0"), value);
+  // omega_hidden is omega_0 unless it was given: a candidate is the field that a run with that omega_0 has.
+  EXPECT_EQ(field.at("omega_hidden"), value);
+  const Json given = analyze(source, {{"type", "suggest"}, {"values", {4, 8, 16, 40}}},
+                             {"/settings={\"field\": {\"omega_hidden\": 5}}"});
+  EXPECT_NE(given.at("candidates"), j.at("candidates"));
+  std::ifstream other(dir_ + "/suggest/suggested.json");
+  EXPECT_FALSE(Json::parse(other).at("field").contains("omega_hidden"));
+  // Longer waves see less detail and call for less.
+  const auto at_hz = [&](const char* frequency) {
+    return analyze(source, {{"type", "suggest"}, {"values", {4, 8, 16, 40}}},
+                   {std::string("/settings={\"survey\": {\"wavelet\": {\"frequency_hz\": ") + frequency + "}}}"})
+        .at("suggested");
+  };
+  EXPECT_EQ(at_hz("15"), 16);
+  EXPECT_EQ(at_hz("10"), 8);
   EXPECT_NE(message(source, {{"type", "suggest"}, {"setting", "/field/omega_9"}, {"values", {1, 2}}}).find("has no"),
             std::string::npos);
   EXPECT_NE(message(source, {{"type", "suggest"}, {"values", {1}}}).find("at least two"), std::string::npos);
+}
+
+// The initial weights are those that the inversion starts from: with its fit to the start model.
+TEST_F(Analyze, InitialWeightsArePrefitted) {
+  const std::string source = run(kTravel, {"field.prefit={\"iterations\": 40, \"lr\": 0.01}", "optimizer.lr=1e-30",
+                                           "optimizer.iterations=1", "field.transform.scale_s_per_m=1e-3"});
+  analyze(source, {{"type", "svd"}});
+  const auto final = array("svd", "singular_values");
+  analyze(source, {{"type", "svd"}}, {"at=[0]"});
+  EXPECT_EQ(array("svd", "singular_values"), final);
+  analyze(source, {{"type", "svd"}}, {"at=[0]", "/settings={\"field\": {\"prefit\": null}}"});
+  EXPECT_NE(array("svd", "singular_values"), final);
+}
+
+// A part of "settings" with the same type changes its keys, one of another type takes the place of the section.
+TEST_F(Analyze, SettingsMergeBySameType) {
+  const std::string source = run(kTravel);
+  EXPECT_EQ(
+      analyze(source, {{"type", "svd"}}, {"at=[0]", "/settings={\"field\": {\"type\": \"siren\", \"width\": 11}}"})
+          .at("parameters"),
+      3 * 11 + 11 * 12 + 12);
+  EXPECT_EQ(analyze(source, {{"type", "svd"}},
+                    {"at=[0]",
+                     "/settings={\"field\": {\"type\": \"grid\", \"property\": "
+                     "\"slowness\"}}"})
+                .at("parameters"),
+            108);
 }
 
 // The section "analyses" of an inversion, and several analyses with weights of several iterations.
