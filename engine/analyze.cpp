@@ -9,7 +9,9 @@
 #include "engine/checkpoint.hpp"
 #include "engine/converted.hpp"
 #include "engine/field_start.hpp"
+#include "engine/io/text.hpp"
 #include "engine/output.hpp"
+#include "engine/provenance.hpp"
 #include "engine/report.hpp"
 #include "engine/version.hpp"
 #include "engine/weights.hpp"
@@ -213,18 +215,9 @@ Json analyze(const Config& config, const RunOptions& options) {
     }
   }
   if (many) write_index(out.path(), c.at("name"), folders);
-  const Json result{{"schema_version", 1},
-                    {"status", "ok"},
-                    {"exit_code", 0},
-                    {"task", "analyze"},
-                    {"name", c.at("name")},
-                    {"analyses", done},
-                    {"time", {{"wall_s", now_s() - start}}},
-                    {"memory", {{"host_peak_bytes", peak_resident_bytes()}}},
-                    {"config_sha256", config.sha256()},
-                    {"version", version_json()},
-                    {"metadata", c.at("metadata")},
-                    {"warnings", log.warnings()}};
+  Json result{{"schema_version", 1}, {"status", "ok"},       {"exit_code", 0},
+              {"task", "analyze"},   {"name", c.at("name")}, {"analyses", done}};
+  add_provenance(result, config, log, start);
   out.write_json("result.json", result);
   return result;
 }

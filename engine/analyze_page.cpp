@@ -8,6 +8,7 @@
 
 #include "engine/figure.hpp"
 #include "engine/io/file.hpp"
+#include "engine/io/text.hpp"
 #include "engine/report.hpp"
 
 namespace terrane {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/io/text.hpp"
 #include "engine/problem.hpp"
 #include "engine/property.hpp"
 #include "engine/recipes.hpp"

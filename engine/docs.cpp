@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/config.hpp"
+#include "engine/io/text.hpp"
 #include "engine/registry.hpp"
 #include "engine/schema.hpp"
 

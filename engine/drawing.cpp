@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "engine/font.hpp"
+#include "engine/io/text.hpp"
 
 namespace terrane {
 namespace {
@@ -165,29 +166,6 @@ class Painter {
 };
 
 }  // namespace
-
-std::string html_escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 32 && c != '\n' ? ' ' : c;
-    }
-  }
-  return out;
-}
 
 void Drawing::line(std::vector<Point> points, Paint paint, double stroke_width, double dash) {
   std::vector<Point> run;

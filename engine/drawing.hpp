@@ -82,7 +82,4 @@ class Drawing {
   std::vector<std::variant<Line, Fill, Text, Picture>> items_;
 };
 
-// Escapes & < > " for HTML and SVG; control characters become blanks.
-std::string html_escape(std::string_view text);
-
 }  // namespace terrane

@@ -8,13 +8,14 @@
 
 #include "engine/figure.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/io/text.hpp"
 #include "engine/json.hpp"
 #include "engine/members.hpp"
 #include "engine/output.hpp"
+#include "engine/provenance.hpp"
 #include "engine/report.hpp"
 #include "engine/scores.hpp"
 #include "engine/simulation.hpp"
-#include "engine/version.hpp"
 
 namespace terrane {
 
@@ -201,12 +202,7 @@ Json ensemble(const Config& config, const RunOptions& options, bool continuing) 
       write_file_atomic(out.file("report.html"), page_of(c, members, maps, result));
     }
   }
-  result["time"] = {{"wall_s", now_s() - start}};
-  result["memory"] = {{"host_peak_bytes", peak_resident_bytes()}};
-  result["config_sha256"] = config.sha256();
-  result["version"] = version_json();
-  result["metadata"] = c.at("metadata");
-  result["warnings"] = log.warnings();
+  add_provenance(result, config, log, start);
   out.write_json("result.json", result);
   return result;
 }

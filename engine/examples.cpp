@@ -7,6 +7,7 @@
 
 #include "engine/io/npy.hpp"
 #include "engine/io/picks.hpp"
+#include "engine/io/text.hpp"
 #include "engine/measured.hpp"
 #include "engine/registry.hpp"
 #include "kernels/runtime/error.hpp"

@@ -10,6 +10,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/sha256.hpp"
+#include "engine/io/text.hpp"
 #include "engine/registry.hpp"
 #include "engine/version.hpp"
 #include "kernels/geology/draw_scene.hpp"

@@ -120,16 +120,15 @@ bool is_typed(std::string_view slot);
 
 std::vector<std::string> split_words(std::string_view text);
 bool has_word(std::string_view words, std::string_view word);
-// "grid, mlp, siren".
-std::string join_words(const std::vector<std::string>& parts, std::string_view separator = ", ");
 // The candidate nearest to `word` (insertions, deletions, replacements, swaps), or empty if none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
-// Rows, one function a file (registry_tables.cpp, registry_modelling.cpp, registry_inverse.cpp, registry_fields.cpp,
-// registry_compression.cpp);
-// problem_rows contains the modelling rows, inverse_rows those of the representation.
+// Rows, one function a file (registry_tables.cpp, registry_modelling.cpp, registry_models.cpp, registry_inverse.cpp,
+// registry_fields.cpp, registry_compression.cpp); problem_rows contains the modelling rows, inverse_rows those of the
+// representation.
 std::vector<Component> problem_rows();
 std::vector<Component> modelling_rows();
+std::vector<Component> model_and_data_rows();
 std::vector<Component> compression_rows();
 std::vector<Component> inverse_rows();
 std::vector<Component> representation_rows();

@@ -389,7 +389,8 @@ std::string_view later_types(std::string_view slot) {
 
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
-  for (const auto& part : {common_rows(), modelling_rows(), analysis_rows(), compression_rows()}) {
+  for (const auto& part :
+       {common_rows(), modelling_rows(), model_and_data_rows(), analysis_rows(), compression_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -9,6 +9,7 @@
 
 #include "analysis/metrics.hpp"
 #include "engine/io/file.hpp"
+#include "engine/io/text.hpp"
 #include "engine/json.hpp"
 #include "kernels/runtime/error.hpp"
 

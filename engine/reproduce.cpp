@@ -10,7 +10,7 @@
 #include "engine/json.hpp"
 #include "engine/members.hpp"
 #include "engine/output.hpp"
-#include "engine/version.hpp"
+#include "engine/provenance.hpp"
 
 namespace terrane {
 
@@ -305,24 +305,19 @@ Json reproduce(const Config& config, const RunOptions& options, bool continuing)
   bool within = true;
   for (const Json& s : summary) within = within && s.at("reached") != false;
   const ErrorCode code = stopped ? ErrorCode::stopped : failed || !within ? ErrorCode::failed : ErrorCode{0};
-  const Json result{{"schema_version", 1},
-                    {"status", stopped  ? "stopped"
-                               : failed ? "failed"
-                                        : "ok"},
-                    {"exit_code", static_cast<int>(code)},
-                    {"task", "reproduce"},
-                    {"name", c.at("name")},
-                    {"recipe", c.at("recipe")},
-                    {"tolerance", tolerance},
-                    {"within_tolerance", within},
-                    {"cases", summary},
-                    {"time", {{"wall_s", now_s() - start}}},
-                    {"memory", {{"host_peak_bytes", peak_resident_bytes()}}},
-                    {"config_sha256", config.sha256()},
-                    {"version", version_json()},
-                    {"metadata", c.at("metadata")},
-                    {"warnings", log.warnings()},
-                    {"files", {"table.html", "table.csv", "table.json", "rows/"}}};
+  Json result{{"schema_version", 1},
+              {"status", stopped  ? "stopped"
+                         : failed ? "failed"
+                                  : "ok"},
+              {"exit_code", static_cast<int>(code)},
+              {"task", "reproduce"},
+              {"name", c.at("name")},
+              {"recipe", c.at("recipe")},
+              {"tolerance", tolerance},
+              {"within_tolerance", within},
+              {"cases", summary},
+              {"files", {"table.html", "table.csv", "table.json", "rows/"}}};
+  add_provenance(result, config, log, start);
   out.write_json("result.json", result);
   return result;
 }

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "engine/io/text.hpp"
+
 namespace terrane {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/figure.hpp"
+#include "engine/io/text.hpp"
 #include "engine/json.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"

@@ -12,7 +12,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "engine/output.hpp"
-#include "engine/version.hpp"
+#include "engine/provenance.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -217,12 +217,7 @@ class CompressRun {
     Json r{{"schema_version", 1}, {"status", status},      {"exit_code", code},
            {"task", "compress"},  {"name", c_.at("name")}, {"error", error.empty() ? Json(nullptr) : Json(error)}};
     r.update(result_);
-    r["time"] = {{"wall_s", now_s() - start_s_}};
-    r["memory"] = {{"host_peak_bytes", peak_resident_bytes()}};
-    r["config_sha256"] = config_.sha256();
-    r["version"] = version_json();
-    r["metadata"] = c_.at("metadata");
-    r["warnings"] = log_.warnings();
+    add_provenance(r, config_, log_, start_s_);
     out_.write_json("result.json", r);
     return r;
   }

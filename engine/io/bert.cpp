@@ -8,17 +8,12 @@
 #include <utility>
 
 #include "engine/io/file.hpp"
+#include "engine/io/text.hpp"
 #include "engine/io/text_rows.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
-  return text;
-}
 
 // --- tokens with units -----------------------------------------------------------------------------------------------
 enum class Quantity { any, length, time, voltage, current, resistance, resistivity, deviation };
@@ -74,7 +69,7 @@ std::string units_for(Quantity column) {
   for (const Unit& u : unit_table) {
     if (fits(u.quantity, column) && static_cast<unsigned char>(u.name[0]) < 128) names.push_back(u.name);
   }
-  return join(names);
+  return join_words(names, " ");
 }
 
 // Name and unit of a header token without its factor; `position`: of a list of positions, where z is an axis.
@@ -266,7 +261,7 @@ class Parser {
     }
     comments_.clear();
     for (Index i = 0; i < of.n; ++i) {
-      const Line& line = row(tokens.size(), join(list.axes), what, i, of);
+      const Line& line = row(tokens.size(), join_words(list.axes, " "), what, i, of);
       std::array<double, 3> p{};
       for (std::size_t c = 0; c < tokens.size(); ++c) {
         const double value = tokens[c].factor * number(tokens_[c], line.number);
@@ -311,7 +306,7 @@ class Parser {
     table_.values.resize(tokens.size());
     const auto sensors = static_cast<double>(table_.sensors.position_m.size());
     for (Index i = 0; i < of.n; ++i) {
-      const Line& line = row(tokens.size(), join(table_.columns), "datum", i, of);
+      const Line& line = row(tokens.size(), join_words(table_.columns, " "), "datum", i, of);
       for (std::size_t c = 0; c < tokens.size(); ++c) {
         const double value = number(tokens_[c], line.number);
         if (SensorTable::is_index(tokens[c].name) && !(value >= 0 && value <= sensors && value == std::floor(value))) {
@@ -376,7 +371,7 @@ void append(std::string& out, double value) {
 void append_points(std::string& out, const PointList& list) {
   out += std::to_string(list.position_m.size()) + "\n";
   if (list.position_m.empty()) return;
-  out += "# " + join(list.axes) + "\n";
+  out += "# " + join_words(list.axes, " ") + "\n";
   for (const std::array<double, 3>& p : list.position_m) {
     for (std::size_t c = 0; c < list.axes.size(); ++c) {
       if (c > 0) out += '\t';
@@ -478,7 +473,8 @@ int SensorTable::find(std::string_view name) const {
 const std::vector<double>& SensorTable::column(std::string_view name) const {
   const int at = find(name);
   if (at < 0)
-    throw Error(ErrorCode::data, "there is no column " + std::string(name) + " in: " + join(columns), "table");
+    throw Error(ErrorCode::data, "there is no column " + std::string(name) + " in: " + join_words(columns, " "),
+                "table");
   return values[static_cast<std::size_t>(at)];
 }
 
@@ -510,7 +506,7 @@ std::string sensor_table_text(const SensorTable& table, const std::string& comme
   append_points(out, table.sensors);
   out += std::to_string(table.data) + "\n";
   check_columns(table);
-  if (table.data > 0) out += "# " + join(written_tokens(table)) + "\n";
+  if (table.data > 0) out += "# " + join_words(written_tokens(table), " ") + "\n";
   std::vector<bool> percent;
   for (std::size_t c = 0; c < table.columns.size(); ++c) percent.push_back(is_percent(table, c));
   for (std::size_t i = 0; i < static_cast<std::size_t>(table.data); ++i) {

@@ -8,16 +8,11 @@
 #include "engine/io/dc_readers.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/positions.hpp"
+#include "engine/io/text.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
-  return text;
-}
 
 [[noreturn]] void fail(const std::string& path, Index line, const std::string& what) {
   throw Error(ErrorCode::data, what, line > 0 ? path + ":" + std::to_string(line) : path);
@@ -87,7 +82,8 @@ class Bert {
   bool has(const char* name) const { return table_.find(name) >= 0; }
   std::string unit(const char* name) const { return table_.units[static_cast<std::size_t>(table_.find(name))]; }
   [[noreturn]] void missing(const std::string& what) const {
-    fail(path_, table_.columns_line, "a DC survey needs " + what + ", not found among: " + join(table_.columns));
+    fail(path_, table_.columns_line,
+         "a DC survey needs " + what + ", not found among: " + join_words(table_.columns, " "));
   }
 
   void error_unit() {
@@ -177,11 +173,11 @@ std::vector<Point3> electrode_places(const DcReadOptions& o, const std::string& 
   const auto column = [&](const char* name) {
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
   };
-  if (column("x") == names.size()) text.fail(text.rows[0], "there is no column x among: " + join(names));
+  if (column("x") == names.size()) text.fail(text.rows[0], "there is no column x among: " + join_words(names, " "));
   for (std::size_t r = first; r < text.rows.size(); ++r) {
     const TextRow& row = text.rows[r];
     if (row.tokens.size() != names.size()) {
-      text.fail(row, "expected " + counted(static_cast<Index>(names.size()), "value") + " (" + join(names) +
+      text.fail(row, "expected " + counted(static_cast<Index>(names.size()), "value") + " (" + join_words(names, " ") +
                          ") for electrode " + std::to_string(places.size() + 1) + ", found " +
                          std::to_string(row.tokens.size()));
     }
@@ -354,7 +350,7 @@ void check_header(const TextRows& text, const Header& h) {
     text.fail(h.line,
               "none of the columns is a voltage (VOLT, V/I), an apparent resistivity (APPRES, "
               "apparent_resistivity) or a chargeability (IP); found: " +
-                  join(h.names));
+                  join_words(h.names, " "));
   }
 }
 

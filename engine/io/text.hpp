@@ -14,6 +14,10 @@ using Tokens = std::vector<std::string_view>;
 std::string lower(std::string_view text);
 // Words between blanks and tabs.
 Tokens split(std::string_view text);
+// "grid, mlp, siren".
+std::string join_words(const std::vector<std::string>& parts, std::string_view separator = ", ");
+// Escapes & < > " for HTML, XML and SVG; control characters become blanks.
+std::string html_escape(std::string_view text);
 // Text of a file in a message of one line: in quotes, cut after 40 characters, control characters as '?'.
 std::string quoted(std::string_view token);
 

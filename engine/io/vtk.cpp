@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/io/file.hpp"
+#include "engine/io/text.hpp"
 #include "engine/io/text_rows.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -19,27 +20,10 @@ static_assert(std::endian::native == std::endian::little, "the files are written
 [[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::data, what, "VTK writer"); }
 
 std::string escaped(const std::string& text) {
-  std::string out;
   for (const char c : text) {
     if (static_cast<unsigned char>(c) < 32) refuse("a name or unit holds a control character");
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
   }
-  return out;
+  return html_escape(text);
 }
 
 // The arrays behind the XML: each with its size in bytes before it; offsets count from the first size.

@@ -18,6 +18,7 @@
 #include "engine/scores.hpp"
 #include "engine/simulation.hpp"
 #include "kernels/runtime/random.hpp"
+#include "tests/engine/small_problem.hpp"
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
@@ -39,18 +40,8 @@ const char* const kSmall = R"({"task": "invert", "seed": 3,
   "misfit": {"type": "chi2"}, "optimizer": {"type": "adam", "lr": 0.05, "iterations": 40},
   "precision": {"physics": "fp64", "network": "fp64"}})";
 
-struct Small {
-  explicit Small(const std::vector<std::string>& sets = {}, const char* text = kSmall)
-      : config(Config::parse(text, "test", sets)), s(Device{}, {}), problem(build_problem(config, true)) {
-    if (problem.observed.empty()) {
-      const Problem observation = observation_problem(config, problem);
-      problem.observed = simulate<double>(s, observation, observation.true_model, {}, 1);
-      add_noise(config.json().at("data").at("noise"), 3, problem);
-    }
-  }
-  Config config;
-  Stream s;
-  Problem problem;
+struct Small : SmallProblem {
+  explicit Small(const std::vector<std::string>& sets = {}, const char* text = kSmall) : SmallProblem(text, sets) {}
 };
 
 TEST(DcConfig, MeshSurveyAndProperty) {

@@ -16,6 +16,7 @@
 #include "engine/run.hpp"
 #include "engine/simulation.hpp"
 #include "engine/weights.hpp"
+#include "tests/engine/small_problem.hpp"
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
@@ -36,18 +37,8 @@ const char* const kSmall = R"({"task": "invert", "seed": 3,
   "field": {"type": "grid", "property": "slowness"},
   "misfit": {"type": "chi2"}, "optimizer": {"type": "adam", "lr": 2e-5, "iterations": 60}})";
 
-struct Small {
-  explicit Small(const std::vector<std::string>& sets = {}, const char* text = kSmall)
-      : config(Config::parse(text, "test", sets)), s(Device{}, {}), problem(build_problem(config, true)) {
-    if (problem.observed.empty()) {
-      const Problem observation = observation_problem(config, problem);
-      problem.observed = simulate<double>(s, observation, observation.true_model, {}, 1);
-      add_noise(config.json().at("data").at("noise"), 3, problem);
-    }
-  }
-  Config config;
-  Stream s;
-  Problem problem;
+struct Small : SmallProblem {
+  explicit Small(const std::vector<std::string>& sets = {}, const char* text = kSmall) : SmallProblem(text, sets) {}
 };
 
 TEST(TravelConfig, CornerOfTheFirstCell) {

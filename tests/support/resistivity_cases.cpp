@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "physics/resistivity/resistivity3d_op.hpp"
 #include "physics/resistivity/resistivity_op.hpp"
 #include "tests/support/case_support.hpp"
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/io/text.hpp"
 #include "engine/json.hpp"
 #include "engine/registry.hpp"
 #include "tools/terrane/verbs.hpp"

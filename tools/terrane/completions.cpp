@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "engine/examples.hpp"
+#include "engine/io/text.hpp"
 #include "engine/registry.hpp"
 #include "engine/schema.hpp"
 #include "tools/terrane/verbs.hpp"

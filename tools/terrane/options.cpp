@@ -10,6 +10,7 @@
 
 #include "engine/examples.hpp"
 #include "engine/geology_set.hpp"
+#include "engine/io/text.hpp"
 #include "engine/registry.hpp"
 #include "physics/geology/openfwi.hpp"
 
