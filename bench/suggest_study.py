@@ -67,6 +67,21 @@ def run(command):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def save(result, row, args):
+    median = {v: statistics.median(e) for v, e in row["errors_mps"].items() if e}
+    row["median_mps"] = median
+    if str(row["suggested"]) in median and str(DEFAULT) in median:
+        row["suggested_over_default"] = median[str(row["suggested"])] / median[str(DEFAULT)]
+    result.update({
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
+        "processor": processor(), "iterations": args.iterations,
+        "command": "suggest_study.py --iterations " + str(args.iterations)})
+    with open(args.output + ".part", "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1)
+        f.write("\n")
+    os.replace(args.output + ".part", args.output)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--terrane", required=True)
@@ -100,19 +115,9 @@ def main():
                     r = run([args.terrane, "run", path, "--set", f"field.omega_0={value}", "--seed", str(len(errors)),
                              "--json", "-qq", "--overwrite", "--out", os.path.join(folder, "run")])
                     errors.append(round(r["model_error"]["rmse_mps"], 2))
-                    median = {v: statistics.median(e) for v, e in row["errors_mps"].items() if e}
-                    row["median_mps"] = median
-                    if str(row["suggested"]) in median and str(DEFAULT) in median:
-                        row["suggested_over_default"] = median[str(row["suggested"])] / median[str(DEFAULT)]
-                    result.update({
-                        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                        "processor": processor(), "iterations": args.iterations,
-                        "command": "suggest_study.py --iterations " + str(args.iterations)})
-                    with open(args.output + ".part", "w", encoding="utf-8") as f:
-                        json.dump(result, f, indent=1)
-                        f.write("\n")
-                    os.replace(args.output + ".part", args.output)
                     print(name, value, errors, flush=True)
+                    save(result, row, args)
+            save(result, row, args)
     return 0
 
 

@@ -114,19 +114,6 @@ Figure images_figure(const AnalysisPage& page) {
           d};
 }
 
-// Numbers and short lists; long lists stand in spectrum.json.
-void rows_of(const nlohmann::ordered_json& json, const std::string& prefix, std::string& out) {
-  for (const auto& [key, value] : json.items()) {
-    const std::string name = prefix.empty() ? key : prefix + "." + key;
-    if (value.is_object()) {
-      rows_of(value, name, out);
-    } else if (!value.is_array() || value.size() <= 8) {
-      out += "<tr><td>" + html_escape(name) + "</td><td><code>" +
-             html_escape(value.is_string() ? value.get<std::string>() : value.dump()) + "</code></td></tr>\n";
-    }
-  }
-}
-
 }  // namespace
 
 void write_analysis_page(const std::string& directory, const AnalysisPage& page) {
@@ -137,12 +124,9 @@ void write_analysis_page(const std::string& directory, const AnalysisPage& page)
   std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";
   for (const Figure& f : figures) {
     write_png(directory + "/figures/" + f.file, f.drawing.raster(1.5));
-    body += "<figure><h2>" + html_escape(f.title) + "</h2>" + f.drawing.svg(f.title) + "<figcaption>" +
-            html_escape(f.caption) + "</figcaption></figure>\n";
+    body += figure_html(f);
   }
-  std::string rows;
-  rows_of(page.result, "", rows);
-  body += "<h2>Numbers</h2>\n<table>" + rows + "</table>\n";
+  body += "<h2>Numbers</h2>\n<table>" + result_rows(page.result) + "</table>\n";
   write_file_atomic(directory + "/report.html", html_page(page.title, body));
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/geology_set.hpp"
 #include "engine/io/text.hpp"
 #include "engine/problem.hpp"
 #include "engine/property.hpp"
@@ -481,6 +482,46 @@ void derive_analyze(const Json& config, Resolver& resolver) {
   if (!config.at("settings").is_object()) resolver.issue_at("/settings", "must be an object, { ... }");
 }
 
+// Names of families as this program writes them, in order.
+void derive_families(Json& section, const std::string& pointer, Resolver& resolver) {
+  try {
+    section["families"] = resolve_geology_families(section.at("families").get<std::vector<std::string>>());
+  } catch (const Error& e) {
+    resolver.issue_at(pointer + "/families", e.message());
+  }
+}
+
+void derive_models(Json& config, Resolver& resolver) {
+  Json& models = config["models"];
+  const Json& range = models.at("range_mps");
+  if (range.size() != 2 || !(range[0] < range[1])) {
+    resolver.issue_at("/models/range_mps", "give the lowest and the highest value, e.g. [1500, 4500]");
+  }
+  if (models.at("type") == "generated") {
+    derive_families(models, "/models", resolver);
+    if (models.at("seed").is_null()) models["seed"] = config.at("seed");
+    for (const Json& family : models.at("families")) {
+      if (family == layered_faulted_name) {
+        resolver.issue_at("/models/families", "layered-faulted has sections of another shape than the other families");
+      }
+    }
+  }
+}
+
+void derive_generate(Json& config, Resolver& resolver) {
+  Json& source = config["source"];
+  derive_families(source, "/source", resolver);
+  const bool pairs = !config.at("pairs").is_null(), area = source.at("sampling") == "area";
+  if (pairs && source.at("size") != 70) {
+    resolver.issue_at("/pairs", "needs a size of 70: the time step of the OpenFWI operator fits cells of 10 m");
+  }
+  for (const Json& family : source.at("families")) {
+    if (family == layered_faulted_name && (pairs || area)) {
+      resolver.issue_at("/source/families", "layered-faulted has neither seismic pairs nor sampling \"area\"");
+    }
+  }
+}
+
 }  // namespace
 
 void derive(Json& config, Resolver& resolver) {
@@ -489,10 +530,11 @@ void derive(Json& config, Resolver& resolver) {
     return;
   }
   if (config.at("task") == "compress") {
-    const Json& range = config.at("models").at("range_mps");
-    if (range.size() != 2 || !(range[0] < range[1])) {
-      resolver.issue_at("/models/range_mps", "give the lowest and the highest value, e.g. [1500, 4500]");
-    }
+    derive_models(config, resolver);
+    return;
+  }
+  if (config.at("task") == "generate") {
+    derive_generate(config, resolver);
     return;
   }
   if (config.at("task") == "reproduce") {

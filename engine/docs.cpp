@@ -48,6 +48,8 @@ std::string form_of(const Key& key) {
       return "true or false";
     case KeyKind::string:
       return "string";
+    case KeyKind::names:
+      return "name or list of names";
     case KeyKind::path:
       return "path";
     case KeyKind::choice:

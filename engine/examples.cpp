@@ -201,18 +201,36 @@ const char* const kAnalyze = R"({
 
 const char* const kCompress = R"({
   "task": "compress", "name": "auto-decoder",
-  "models": {"type": "file", "path": "models.npy", "hold_out": 20, "range_mps": [1500, 4500]},
+  "models": {"type": "generated", "families": "all", "count": 400, "hold_out": 50, "range_mps": [1500, 4500]},
   "codec": {"type": "auto-decoder", "code": 64, "width": 128, "layers": 4, "steps": 6000},
   "checkpoint": {"every_iterations": 500}
+})";
+
+const char* const kGenerate = R"({
+  "task": "generate", "name": "faults", "seed": 7, "count": 500,
+  "source": {"type": "procedural", "families": ["curve-fault-b"]},
+  "pairs": {"preset": "openfwi"}
+})";
+
+const char* const kDemoCompress = R"({
+  "task": "compress", "name": "demo-compress", "description": "sixty maps of layers as codes of sixteen numbers",
+  "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 60, "hold_out": 6},
+  "codec": {"type": "auto-decoder", "code": 16, "width": 64, "layers": 4, "steps": 900, "search_steps": 300},
+  "checkpoint": {"every_iterations": 0}
+})";
+
+const char* const kDemoGenerate = R"({
+  "task": "generate", "name": "demo-generate", "description": "eight maps of each of the ten OpenFWI families",
+  "seed": 7, "count": 8, "source": {"type": "procedural", "families": "all"}
 })";
 
 }  // namespace
 
 std::vector<std::string> template_names() {
-  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress"};
+  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress", "generate"};
 }
-std::vector<std::string> later_template_names() { return {"train-generator", "generate"}; }
-std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc"}; }
+std::vector<std::string> later_template_names() { return {"train-generator"}; }
+std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc", "compress", "generate", "spectrum"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
   const std::vector<std::string> names = template_names(), later = later_template_names();
@@ -236,10 +254,19 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
     }
     return Json::parse(kAnalyze);
   }
+  if (name == "generate") {
+    if (!inputs.model_path.empty() || !inputs.data_path.empty()) {
+      throw Error(ErrorCode::config, "init: --model and --data do not belong to generate, which reads no file");
+    }
+    return Json::parse(kGenerate);
+  }
   if (name == "compress") {
     if (!inputs.data_path.empty()) throw Error(ErrorCode::config, "init: compress takes --model, a set of models");
     Json config = Json::parse(kCompress);
-    if (!inputs.model_path.empty()) config["models"]["path"] = absolute(inputs.model_path);
+    if (!inputs.model_path.empty()) {
+      config["models"] = {
+          {"type", "file"}, {"path", absolute(inputs.model_path)}, {"hold_out", 20}, {"range_mps", {1500, 4500}}};
+    }
     return config;
   }
   if (name == "tomography") return tomography_config(inputs);
@@ -278,11 +305,20 @@ Json demo_config(const std::string& name) {
     config["description"] = "two bodies under a thin cover recovered from voltages by sines and a grid";
     return config;
   }
-  const std::vector<std::string> later = {"compress", "generate"};
-  const bool known = std::find(later.begin(), later.end(), name) != later.end();
-  throw Error(ErrorCode::config, "demo: \"" + name + "\"" +
-                                     (known ? " arrives in a later version; this one has " : " is not one of ") +
-                                     join_words(demo_names()));
+  if (name == "compress") return Json::parse(kDemoCompress);
+  if (name == "generate") return Json::parse(kDemoGenerate);
+  if (name == "spectrum") {
+    Json config = Json::parse(kDemoTomography);
+    config["name"] = "demo-spectrum";
+    config["description"] = "the tangent kernel of a network before and after an inversion, and what the data resolve";
+    config["analyses"] = {
+        {{"type", "ntk"}, {"k", 16}}, {{"type", "kernels"}, {"k", 12}}, {{"type", "resolution"}, {"k", 32}}};
+    return config;
+  }
+  const std::vector<std::string> names = demo_names();
+  const std::string near = nearest(name, names);
+  throw Error(ErrorCode::config, "demo: \"" + name + "\" is not one of " + join_words(names) +
+                                     (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
 }
 
 }  // namespace terrane

@@ -9,6 +9,7 @@
 #include "engine/analyze.hpp"
 #include "engine/compression/compress_task.hpp"
 #include "engine/ensemble.hpp"
+#include "engine/generate_task.hpp"
 #include "engine/inversion.hpp"
 #include "engine/output.hpp"
 #include "engine/reproduce.hpp"
@@ -152,6 +153,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "analyze") return forecast_analysis(config);
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return forecast_ensemble(config, options);
   if (c.at("task") == "compress") return forecast_compress(config);
+  if (c.at("task") == "generate") return forecast_generate(config);
   Problem problem = build_problem(config, false);
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

@@ -66,20 +66,16 @@ std::vector<SetFile> plan_files(const std::string& family, Index count) {
 }
 
 void check(const GeologySetOptions& o, const std::vector<std::string>& families) {
-  if (o.count < 1) throw Error(ErrorCode::config, "--count must be at least 1");
-  if (o.size < 2 || o.size > 4096) throw Error(ErrorCode::config, "--size must lie between 2 and 4096 pixels");
-  if (o.directory.empty()) throw Error(ErrorCode::config, "an output folder is needed: -o DIR");
+  if (o.count < 1) throw Error(ErrorCode::config, "count must be at least 1");
+  if (o.size < 2 || o.size > 4096) throw Error(ErrorCode::config, "size must lie between 2 and 4096 pixels");
+  if (o.directory.empty()) throw Error(ErrorCode::config, "an output folder is needed");
   if (o.seismic && o.size != 70) {
     throw Error(ErrorCode::config,
-                "--seismic needs --size 70: the time step of the OpenFWI operator fits cells of 10 m");
+                "seismic data need a size of 70: the time step of the OpenFWI operator fits cells of 10 m");
   }
   const bool layered = std::find(families.begin(), families.end(), layered_faulted_name) != families.end();
   if (layered && (o.seismic || o.area)) {
-    throw Error(ErrorCode::config, std::string(layered_faulted_name) + " has neither --seismic nor --area");
-  }
-  std::error_code error;
-  if (std::filesystem::exists(o.directory, error) && !std::filesystem::is_empty(o.directory, error)) {
-    throw Error(ErrorCode::config, o.directory + " exists and is not empty: choose another folder");
+    throw Error(ErrorCode::config, std::string(layered_faulted_name) + " has neither seismic data nor area sampling");
   }
 }
 
@@ -266,7 +262,6 @@ nlohmann::ordered_json write_geology_set(Stream& s, const GeologySetOptions& o) 
   const std::vector<std::string> families = resolve_geology_families(o.families);
   check(o, families);
   make_directories(o.directory);
-  const DirectoryLock lock(o.directory);
   SetWriter writer(s, o);
   Json manifest = {{"schema_version", 1},
                    {"terrane", version_string()},

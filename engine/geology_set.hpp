@@ -28,7 +28,7 @@ struct GeologySetOptions {
   Index size = 70;            // pixels a side
   bool area = false;          // mean over each pixel (4 x 4 points) instead of its centre
   bool seismic = false;       // data of the OpenFWI operator; size 70 only
-  std::string directory;      // must not exist, or be empty
+  std::string directory;      // of the caller; files of the same names are replaced
   std::string contact_sheet;  // PNG with the first maps of every family; empty: none
   const std::atomic<int>* stop = nullptr;
   // Maps done of a family, after each slice.

@@ -41,7 +41,10 @@ OutputDirectory::OutputDirectory(std::string path, bool overwrite, bool continui
                            "weights.safetensors", "log.txt",
                            "data_std.npy",        "chargeability.npy",
                            "ip_observed.npy",     "ip_predicted.npy",
-                           "reference_model.npy", "reference_model.json"}) {
+                           "reference_model.npy", "reference_model.json",
+                           "decoder.safetensors", "latents.lat",
+                           "held_out.lat",        "manifest.json",
+                           "contact.png"}) {
     remove(name);
   }
 }

@@ -45,6 +45,7 @@ enum class KeyKind {
   seed,  // exact 64-bit unsigned integer
   boolean,
   string,
+  names,      // a name or a list of them; resolved to the list
   path,       // resolved to an absolute path
   choice,     // one of `words`
   numbers,    // a list
@@ -124,12 +125,13 @@ bool has_word(std::string_view words, std::string_view word);
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 // Rows, one function a file (registry_tables.cpp, registry_modelling.cpp, registry_models.cpp, registry_inverse.cpp,
-// registry_fields.cpp, registry_compression.cpp); problem_rows contains the modelling rows, inverse_rows those of the
-// representation.
+// registry_fields.cpp, registry_compression.cpp, registry_generate.cpp); problem_rows contains the modelling rows,
+// inverse_rows those of the representation.
 std::vector<Component> problem_rows();
 std::vector<Component> modelling_rows();
 std::vector<Component> model_and_data_rows();
 std::vector<Component> compression_rows();
+std::vector<Component> model_set_rows();
 std::vector<Component> inverse_rows();
 std::vector<Component> representation_rows();
 

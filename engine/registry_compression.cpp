@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Rows of task compress: the models and the codec.
+// Rows of the codecs of task compress.
 #include "engine/registry.hpp"
 
 namespace terrane {
 namespace {
 
-using Q = Quantity;
 using K = KeyKind;
 
 // Keys of an auto-decoder with the defaults of a preset.
@@ -68,26 +67,7 @@ std::vector<Component> compression_rows() {
                  .min = 0,
                  .max = 1,
                  .max_open = true});
-  return {{"models",
-           "file",
-           "a set of models on one grid",
-           {{.name = "path",
-             .kind = K::path,
-             .help = ".npy, (n, nz, nx), (n, 1, nz, nx) or (n, nz, ny, nx), m/s",
-             .example = "\"models.npy\""},
-            {.name = "count", .kind = K::integer, .fallback = "null", .help = "the first so many; null: all", .min = 1},
-            {.name = "hold_out",
-             .kind = K::integer,
-             .fallback = "0",
-             .help = "the last so many are not trained on but encoded afterwards",
-             .min = 0},
-            {.name = "range",
-             .kind = K::numbers,
-             .fallback = "[1500, 4500]",
-             .help = "lowest and highest value: offset and scale of the decoder",
-             .example = "[1500, 4500]",
-             .quantity = Q::velocity}}},
-          {"codec", "auto-decoder", "one network of sines for all models, told apart by codes", std::move(own)},
+  return {{"codec", "auto-decoder", "one network of sines for all models, told apart by codes", std::move(own)},
           {"codec", "siren-2603.14284", "the published configuration (arXiv 2603.14284): code concatenated, Adam alone",
            decoder_keys({"93000", "32", "4900", "0", "0.0001", "0.0001", "0.0001"})}};
 }

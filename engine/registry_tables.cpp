@@ -18,8 +18,8 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward reproduce analyze compress",
-           .later = "train-generator generate"},
+           .words = "invert forward reproduce analyze compress generate",
+           .later = "train-generator"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -201,6 +201,14 @@ Component root_row() {
            .example = "[\"svd\", {\"type\": \"kernels\", \"pairs\": [[0, 10]]}]",
            .slot = "analysis"},
           {.name = "models", .kind = K::component, .help = "what is compressed", .slot = "models"},
+          {.name = "source", .kind = K::component, .help = "where generated models come from", .slot = "source"},
+          {.name = "count", .kind = K::integer, .help = "generated models, of each family", .example = "500", .min = 1},
+          {.name = "pairs",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "seismic data of every generated model",
+           .example = "{\"preset\": \"openfwi\"}",
+           .slot = "pairs"},
           {.name = "codec", .kind = K::component, .help = "what compresses it", .slot = "codec"},
       }};
 }
@@ -367,6 +375,7 @@ const std::vector<Task>& tasks() {
       {"analyze", "explains the field of a finished run, or of a config before any run", "analyses",
        "run config at settings"},
       {"compress", "trains a compressor on a set of models and writes decoder and codes", "models codec", ""},
+      {"generate", "velocity models, with seismic data on request", "source count", "pairs"},
   };
   return rows;
 }
@@ -375,7 +384,7 @@ std::string_view common_keys() {
   return "task name description metadata seed device threads precision memory checkpoint report config_version";
 }
 
-std::string_view foreign_sections() { return "rate baselines score generator source count condition pairs"; }
+std::string_view foreign_sections() { return "rate baselines score generator condition"; }
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "field") return "decoder";
@@ -389,8 +398,8 @@ std::string_view later_types(std::string_view slot) {
 
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
-  for (const auto& part :
-       {common_rows(), modelling_rows(), model_and_data_rows(), analysis_rows(), compression_rows()}) {
+  for (const auto& part : {common_rows(), modelling_rows(), model_and_data_rows(), analysis_rows(), compression_rows(),
+                           model_set_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -312,11 +312,6 @@ std::string provenance(const ReportInput& in) {
          "device and build give the same bits.</p>\n";
 }
 
-std::string figure_html(const Figure& f) {
-  return "<h2>" + html_escape(f.title) + "</h2>\n<figure>" + f.drawing.svg(f.title) + "<figcaption>" +
-         html_escape(f.caption) + "</figcaption></figure>\n";
-}
-
 std::string page(const std::string& title, const std::string& body) {
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
          "content=\"width=device-width, initial-scale=1\">\n<title>" +
@@ -372,6 +367,33 @@ std::string make_comparison(const std::vector<ReportInput>& inputs) {
     }
   }
   return page("terrane comparison", body);
+}
+
+std::string figure_html(const Figure& f) {
+  return "<h2>" + html_escape(f.title) + "</h2>\n<figure>" + f.drawing.svg(f.title) + "<figcaption>" +
+         html_escape(f.caption) + "</figcaption></figure>\n";
+}
+
+namespace {
+
+void add_rows(const Json& json, const std::string& prefix, std::string& out) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string name = prefix.empty() ? key : prefix + "." + key;
+    if (value.is_object()) {
+      add_rows(value, name, out);
+    } else if (!value.is_array() || value.size() <= 8) {  // long lists stand in the file
+      out += "<tr><td>" + html_escape(name) + "</td><td><code>" +
+             html_escape(value.is_string() ? value.get<std::string>() : value.dump()) + "</code></td></tr>\n";
+    }
+  }
+}
+
+}  // namespace
+
+std::string result_rows(const Json& result) {
+  std::string out;
+  add_rows(result, "", out);
+  return out;
 }
 
 std::string html_page(const std::string& title, const std::string& body) { return page(title, body); }

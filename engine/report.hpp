@@ -73,6 +73,9 @@ std::string make_report(const ReportInput& input);
 // Several runs side by side: a table of results, the models, the misfit curves.
 std::string make_comparison(const std::vector<ReportInput>& inputs);
 
+// <figure> with heading, drawing and caption; rows of a table, "a.b" and value, of numbers, words and short lists.
+std::string figure_html(const Figure& figure);
+std::string result_rows(const nlohmann::ordered_json& result);
 // A self-contained page in the style of the report.
 std::string html_page(const std::string& title, const std::string& body);
 

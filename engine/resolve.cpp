@@ -191,6 +191,17 @@ Json Resolver::choice(const JsonNode& node, const Key& key, const std::string& p
   return nullptr;
 }
 
+Json Resolver::names(const JsonNode& node, const std::string& pointer) {
+  if (node.is_string()) return Json::array({node.value});
+  const auto is_name = [](const JsonNode& item) { return item.is_string(); };
+  if (!node.is_array() || node.items.empty() || !std::all_of(node.items.begin(), node.items.end(), is_name)) {
+    return mismatch(node, "a name or a list of names", pointer);
+  }
+  Json out = Json::array();
+  for (const JsonNode& item : node.items) out.push_back(item.value);
+  return out;
+}
+
 Json Resolver::path(const JsonNode& node, const std::string& pointer) {
   if (!node.is_string() || node.value.get<std::string>().empty()) return mismatch(node, "the path of a file", pointer);
   namespace fs = std::filesystem;
@@ -309,6 +320,8 @@ Json Resolver::value(const JsonNode& node, const Key& key, double factor, const 
       return node.value.is_boolean() ? node.value : mismatch(node, "true or false", pointer);
     case KeyKind::string:
       return node.is_string() ? node.value : mismatch(node, "a string", pointer);
+    case KeyKind::names:
+      return names(node, pointer);
     case KeyKind::path:
       return path(node, pointer);
     case KeyKind::choice:

@@ -56,6 +56,7 @@ class Resolver {
   Json span(const JsonNode& node, const Key& key, double factor, const std::string& pointer);
   Json edges(const JsonNode& node, const Key& key, const std::string& pointer);
   Json choice(const JsonNode& node, const Key& key, const std::string& pointer);
+  Json names(const JsonNode& node, const std::string& pointer);
   Json path(const JsonNode& node, const std::string& pointer);
   Json component(const JsonNode& node, const Key& key, const std::string& pointer);
   Json component_list(const JsonNode& node, const Key& key, const std::string& pointer);

@@ -12,6 +12,7 @@
 #include "engine/analyze.hpp"
 #include "engine/compression/compress_task.hpp"
 #include "engine/ensemble.hpp"
+#include "engine/generate_task.hpp"
 #include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/info.hpp"
@@ -557,6 +558,7 @@ Json execute(const Config& config, const RunOptions& options, bool continuing) {
   if (c.at("task") == "analyze") return analyze(config, options);
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return ensemble(config, options, continuing);
   if (c.at("task") == "compress") return compress_task(config, options, continuing);
+  if (c.at("task") == "generate") return generate_task(config, options);
   const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
                                                      : Runner<float>(config, options, continuing).execute();
   if (c.at("task") == "invert" && result.at("status") == "ok") analyze_run(config, options);

@@ -21,6 +21,7 @@ struct ProgressEvent {
   Index iterations = 0;  // of the whole run
   double misfit = 0, elapsed_s = 0;
   Index peak_bytes = 0;
+  std::string unit;  // what is counted instead of iterations, without a misfit: "maps"
   std::string text;  // what happens when it is not an iteration: "simulating data", "writing the report"
 };
 

@@ -69,6 +69,8 @@ Json bare_schema(const Key& key) {
     case KeyKind::string:
     case KeyKind::path:
       return {{"type", "string"}};
+    case KeyKind::names:
+      return {{"oneOf", {{{"type", "string"}}, list_of({{"type", "string"}})}}};
     case KeyKind::choice:
       return {{"enum", split_words(key.words)}};
     case KeyKind::numbers:

@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 #include "engine/checkpoint.hpp"
 #include "engine/compression/code_encoder.hpp"
 #include "engine/compression/code_file.hpp"
 #include "engine/compression/components.hpp"
+#include "engine/compression/compress_page.hpp"
 #include "engine/compression/lossless.hpp"
+#include "engine/compression/model_set.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "engine/output.hpp"
@@ -44,36 +47,6 @@ AutoDecoderPreset preset_of(const Json& codec, std::uint64_t seed, Index dims) {
   return p;
 }
 
-struct Models {
-  ModelSet train, held_out;
-};
-
-Models read_models(const Json& section) {
-  const std::string path = section.at("path");
-  const NdArray<float> a = read_npy<float>(path);
-  const std::size_t rank = a.shape.size();
-  const bool planes = rank == 3 || (rank == 4 && a.shape[1] == 1);
-  if (!planes && rank != 4) {
-    throw Error(ErrorCode::data,
-                "an array of shape " + shape_text(a.shape) +
-                    " holds no set of models; (n, nz, nx), (n, 1, nz, nx) or (n, nz, ny, nx) does",
-                path);
-  }
-  Models m;
-  m.train.extent = {a.shape[rank - (planes ? 2 : 3)], planes ? 1 : a.shape[2], a.shape[rank - 1]};
-  m.held_out.extent = m.train.extent;
-  const Index hold_out = section.at("hold_out"), there = a.shape[0];
-  const Index count = section.at("count").is_null() ? there - hold_out : section.at("count").get<Index>();
-  if (count < 1 || count + hold_out > there) {
-    throw Error(ErrorCode::data,
-                "the file holds " + std::to_string(there) + " models: too few for this count and hold_out", path);
-  }
-  const auto at = [&](Index k) { return a.values.begin() + k * m.train.points(); };
-  m.train.values.assign(at(0), at(count));
-  m.held_out.values.assign(at(there - hold_out), at(there));
-  return m;
-}
-
 class CompressRun {
  public:
   CompressRun(const Config& config, const RunOptions& options, bool continuing)
@@ -98,11 +71,12 @@ class CompressRun {
 
  private:
   Json work() {
-    const Models models = read_models(c_.at("models"));
     StreamOptions stream;
     stream.threads = options_.threads;
     Stream s(options_.device, stream);
+    const ModelSets models = read_models(s, c_.at("models"));
     const auto range = c_.at("models").at("range_mps").get<std::vector<double>>();
+    page_.range_mps = {range.at(0), range.at(1)};
     const AutoDecoderPreset preset =
         preset_of(c_.at("codec"), c_.at("seed").get<std::uint64_t>(), models.train.extent[1] > 1 ? 3 : 2);
     AutoDecoderTrainer trainer(s, preset, models.train, std::array<double, 2>{range.at(0), range.at(1)});
@@ -148,6 +122,7 @@ class CompressRun {
         event.iterations = preset.train.steps;
         event.misfit = loss;
         event.elapsed_s = now_s() - start_s_;
+        event.peak_bytes = peak_resident_bytes();
         options_.progress(event);
       }
       if (every > 0 && done % every == 0 && done < preset.train.steps) save(trainer);
@@ -172,21 +147,29 @@ class CompressRun {
     const LatentFile file = read_latent_file(out_.file(name));
     const DecoderWindow window{.extent = models.extent};
     const auto n = static_cast<double>(models.count());
-    return {{"file", name},
-            {"models", models.count()},
-            {"file_bytes", file_bytes(out_.file(name))},
-            {"bytes_per_model", static_cast<double>(file_bytes(out_.file(name))) / n},
-            {"psnr_full_db", mean_psnr_full(decode_models(s, d, unpack_codes(d, file, name), window), models)},
-            {"psnr_full_unquantised_db", mean_psnr_full(decode_models(s, d, codes, window), models)}};
+    const std::vector<float> recovered = decode_models(s, d, unpack_codes(d, file, name), window);
+    Json r{{"file", name},
+           {"models", models.count()},
+           {"file_bytes", file_bytes(out_.file(name))},
+           {"bytes_per_model", static_cast<double>(file_bytes(out_.file(name))) / n}};
+    r.update(score_models(recovered, models));
+    r["psnr_full_unquantised_db"] = mean_psnr_full(decode_models(s, d, codes, window), models);
+    const auto shown = static_cast<std::size_t>(std::min<Index>(models.count(), 6) * models.points());
+    CompressPage::Set part{&models == held_out_ ? "held out" : "training", {models.extent, {}}, {}};
+    part.models.values.assign(models.values.begin(), models.values.begin() + static_cast<std::ptrdiff_t>(shown));
+    part.recovered.assign(recovered.begin(), recovered.begin() + static_cast<std::ptrdiff_t>(shown));
+    page_.sets.push_back(std::move(part));
+    return r;
   }
 
-  void write_results(Stream& s, const AutoDecoder& d, const Models& models) {
+  void write_results(Stream& s, const AutoDecoder& d, const ModelSets& models) {
     log_.info("writing the decoder and the codes");
     write_decoder(out_.file("decoder.safetensors"), d);
     result_["decoder"] = {{"parameters", d.shape.parameters()},
                           {"file_bytes", file_bytes(out_.file("decoder.safetensors"))}};
     result_["train"] = score(s, d, d.training_codes, models.train, "latents.lat");
     const bool held = models.held_out.count() > 0;
+    held_out_ = &models.held_out;
     if (held) {
       CodeSearch search;
       search.steps = c_.at("codec").at("search_steps");
@@ -218,6 +201,17 @@ class CompressRun {
            {"task", "compress"},  {"name", c_.at("name")}, {"error", error.empty() ? Json(nullptr) : Json(error)}};
     r.update(result_);
     add_provenance(r, config_, log_, start_s_);
+    if (error.empty() && c_.at("report").at("enabled").get<bool>()) {
+      page_.title = "Compression: " + c_.at("name").get<std::string>();
+      page_.result = r;
+      std::ifstream progress(out_.file("progress.jsonl"));  // with the part before a resume
+      for (std::string line; std::getline(progress, line);) {
+        const Json row = Json::parse(line);
+        page_.step.push_back(row.at("iteration"));
+        page_.loss.push_back(row.at("loss"));
+      }
+      write_compress_page(out_.path(), page_);
+    }
     out_.write_json("result.json", r);
     return r;
   }
@@ -230,6 +224,8 @@ class CompressRun {
   OutputDirectory out_;
   Log log_;
   Json result_ = Json::object();
+  CompressPage page_;
+  const ModelSet* held_out_ = nullptr;
 };
 
 }  // namespace
@@ -240,17 +236,15 @@ Json compress_task(const Config& config, const RunOptions& options, bool continu
 
 Forecast forecast_compress(const Config& config) {
   const Json& c = config.json();
-  const std::string path = c.at("models").at("path");
-  const NpyInfo header = npy_info(path);
-  const bool volumes = header.shape.size() == 4 && header.shape[1] != 1;
-  const AutoDecoderPreset p = preset_of(c.at("codec"), 0, volumes ? 3 : 2);
+  const ModelSetSize size = size_of_models(c.at("models"));
+  const AutoDecoderPreset p = preset_of(c.at("codec"), 0, size.dims);
   check_decoder_shape(p.shape);
-  const double models = header.shape.empty() ? 0 : static_cast<double>(header.shape[0]);
+  const double models = static_cast<double>(size.models);
   const double parameters = static_cast<double>(p.shape.parameters()),
                codes = models * static_cast<double>(p.shape.code);
   const double points = static_cast<double>(p.train.batch * p.train.points);
   // Models twice (file and set), decoder, moments and averages, two vectors of a model's network, points of a batch.
-  const double bytes = 4 * (2 * static_cast<double>(header.count) + 9 * parameters + 4 * codes + 8 * points);
+  const double bytes = 4 * (2 * static_cast<double>(size.values) + 9 * parameters + 4 * codes + 8 * points);
   const double disk = 4 * (4 * parameters + 4 * codes) * (1 + c.at("checkpoint").at("keep").get<double>());
   Forecast f;
   char line[160];

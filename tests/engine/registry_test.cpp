@@ -82,7 +82,9 @@ std::string home_of(std::string_view slot) {
                                                                          {"ensemble", "ensemble"},
                                                                          {"analysis", "analyses.0"},
                                                                          {"models", "models"},
-                                                                         {"codec", "codec"}};
+                                                                         {"codec", "codec"},
+                                                                         {"source", "source"},
+                                                                         {"pairs", "pairs"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }
@@ -113,6 +115,9 @@ Config with(const Component& row, std::string object) {
     sets.push_back("score_body={\"threshold_mps\": 3000}");
   } else if (row.slot == "beta") {
     sets.push_back("trade_off={\"type\": \"convex\"}");
+  }
+  if (row.slot == "source" || row.slot == "pairs") {
+    for (const char* set : {"task=generate", "source=procedural", "count=3"}) sets.push_back(set);
   }
   if (row.slot == "models" || row.slot == "codec") {
     for (const char* set :

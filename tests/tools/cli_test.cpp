@@ -142,11 +142,16 @@ TEST_F(Cli, Generate) {
   const Result made = terrane(words);
   EXPECT_EQ(made.code, 0) << made.err;
   EXPECT_EQ(made.out, "set\n");
-  EXPECT_NE(made.err.find("curve-fault-a  3/3 maps"), std::string::npos) << made.err;
+  EXPECT_NE(made.err.find("curve-fault-a  6/6 maps"), std::string::npos) << made.err;
   for (const char* name : {"manifest.json", "Style_B/model/model1.npy", "CurveFault_A/vel2_1_0.npy"}) {
     EXPECT_TRUE(fs::exists(path(std::string("set/") + name))) << name;
   }
   EXPECT_EQ(Json::parse(read(path("set/manifest.json"))).at("sampling"), "area");
+  // The same set from the resolved config.
+  const Result replayed = terrane({"run", "set/resolved.json", "--out", "again"});
+  EXPECT_EQ(replayed.code, 0) << replayed.err;
+  EXPECT_EQ(read(path("again/manifest.json")), read(path("set/manifest.json")));
+  EXPECT_EQ(read(path("again/Style_B/model/model1.npy")), read(path("set/Style_B/model/model1.npy")));
   const Result again = terrane(words);
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.err.find("set exists and is not empty"), std::string::npos) << again.err;
@@ -162,14 +167,14 @@ TEST_F(Cli, UsageErrors) {
       {{"run", "a.json", "--threads", "none"}, "--threads"},
       {{"check", "a.json", "b.json"}, "terrane check -h"},
       {{"init", "fwy"}, "did you mean \"fwi\"?"},
-      {{"init", "generate"}, "arrives in a later version"},
-      {{"demo", "generate"}, "arrives in a later version"},
+      {{"init", "train-generator"}, "arrives in a later version"},
+      {{"demo", "spectum"}, "did you mean \"spectrum\"?"},
       {{"schema", "/optimiser"}, "did you mean \"optimizer\"?"},
       {{"completions", "ksh"}, "bash, zsh, fish"},
       {{"generate", "--count", "1", "-o", "m"}, "--family is required"},
       {{"generate", "--family", "flat-falt-a", "--count", "1", "-o", "m"}, "did you mean \"flat-fault-a\"?"},
-      {{"generate", "--family", "all", "--count", "0", "-o", "m"}, "--count must be at least 1"},
-      {{"generate", "--family", "all", "--count", "1", "-o", "m", "--seed", "x"}, "--seed takes a whole number"},
+      {{"generate", "--family", "all", "--count", "0", "-o", "m"}, "/count: 0 is out of range: it must be at least 1"},
+      {{"generate", "--family", "all", "--count", "1", "-o", "m", "--seed", "x"}, "/seed: a seed is a whole number"},
   };
   for (const auto& [words, message] : cases) {
     SCOPED_TRACE(message);
@@ -177,7 +182,9 @@ TEST_F(Cli, UsageErrors) {
     EXPECT_EQ(result.code, 2);
     EXPECT_EQ(result.out, "");
     EXPECT_NE(result.err.find(message), std::string::npos) << result.err;
-    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+    // An error in a config is followed by the number of errors.
+    const bool config = message[0] == '/';
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), config ? 2 : 1) << result.err;
     EXPECT_EQ(files(), std::set<std::string>{});
   }
 }

@@ -13,9 +13,11 @@
 
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/compression/latent_file.hpp"
+#include "engine/compression/model_set.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "kernels/runtime/stream.hpp"
+#include "physics/geology/openfwi.hpp"
 
 namespace terrane {
 namespace {
@@ -161,6 +163,9 @@ TEST_F(Compress, TaskTrainsStopsAndContinues) {
   EXPECT_EQ(a.at("train").at("models"), 4);
   EXPECT_EQ(a.at("held_out").at("models"), 2);
   EXPECT_GT(a.at("train").at("psnr_full_db"), 15);
+  EXPECT_LT(a.at("train").at("psnr_image_db"), a.at("train").at("psnr_full_db"));
+  EXPECT_TRUE(fs::exists(path("a/report.html")));
+  EXPECT_TRUE(fs::exists(path("a/figures/held-out.png")));
   EXPECT_GT(a.at("baselines").at("lossless").at("bytes_per_model"), 0);
   EXPECT_EQ(a.at("train").at("file_bytes"), file_bytes(path("a/latents.lat")));
   EXPECT_EQ(terrane("decompress a/latents.lat --codec a -o back.npy").code, 0);
@@ -178,6 +183,44 @@ TEST_F(Compress, TaskTrainsStopsAndContinues) {
   EXPECT_EQ(terrane("run c.json --out e --set models.count=5").code, 3);
   EXPECT_EQ(terrane("run c.json --out f --set models.range_mps=[4500,1500]").code, 2);
   EXPECT_EQ(terrane("run c.json --out g --set codec.lr=1e30").code, 6);
+}
+
+// Models made on the spot: the families in turn, held-out ones after the others.
+TEST_F(Compress, ModelsOfProceduralGeology) {
+  const Json section{{"type", "generated"},
+                     {"families", {"flat-vel-a", "style-b"}},
+                     {"count", 5},
+                     {"hold_out", 2},
+                     {"size", 12},
+                     {"sampling", "point"},
+                     {"seed", 4}};
+  Stream s{Device{}};
+  const ModelSets sets = read_models(s, section);
+  ASSERT_EQ(sets.train.count(), 5);
+  ASSERT_EQ(sets.held_out.count(), 2);
+  EXPECT_EQ(size_of_models(section).models, 7);
+  const auto same = [&](const ModelSet& set, Index k, GeologyFamily family, std::uint64_t index) {
+    const auto one = geology_maps(s, {family, 4, index, 1, 1}, {12, 1, 0});
+    return std::equal(one.begin(), one.end(), set.values.begin() + k * 144);
+  };
+  EXPECT_TRUE(same(sets.train, 0, GeologyFamily::flat_vel_a, 0));
+  EXPECT_TRUE(same(sets.train, 3, GeologyFamily::style_b, 1));
+  EXPECT_TRUE(same(sets.train, 4, GeologyFamily::flat_vel_a, 2));
+  EXPECT_TRUE(same(sets.held_out, 0, GeologyFamily::style_b, 2));
+  EXPECT_TRUE(same(sets.held_out, 1, GeologyFamily::flat_vel_a, 3));
+  // Scores of an exact set, and of one that is off by a thirtieth of the full range: 29.5 dB.
+  EXPECT_DOUBLE_EQ(score_models(sets.train.values, sets.train).at("psnr_full_db"), 60);
+  std::vector<float> off = sets.train.values;
+  for (float& v : off) v += 100;
+  EXPECT_NEAR(score_models(off, sets.train).at("psnr_full_db").get<double>(), 20 * std::log10(30.0), 1e-3);
+  EXPECT_LT(score_models(off, sets.train).at("ssim").at("openfwi").get<double>(), 1);
+  write_file_atomic(path("c.json"), R"({"task": "compress", "threads": 1,
+    "models": {"type": "generated", "families": ["layered-faulted"], "count": 5},
+    "codec": {"type": "auto-decoder", "code": 4, "width": 16, "layers": 2, "steps": 6}})");
+  EXPECT_EQ(terrane("check c.json").code, 2);
+  EXPECT_EQ(terrane("check c.json --set models.families=style-a").code, 0);
+  const Result wrong = terrane("check c.json --set models.families=stile-a");
+  EXPECT_NE(wrong.err.find("did you mean \"style-a\"?"), std::string::npos) << wrong.err;
 }
 
 }  // namespace

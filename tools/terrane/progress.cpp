@@ -57,7 +57,11 @@ std::string progress_text(const ProgressEvent& e, double rate) {
   const double left = rate > 0 ? static_cast<double>(e.iterations - e.iteration) / rate : -1;
   std::string text;
   if (e.stages > 1) text += "stage " + std::to_string(e.stage + 1) + "/" + std::to_string(e.stages) + "  ";
-  text += "iteration " + std::to_string(e.iteration) + "/" + std::to_string(e.iterations);
+  const std::string counted = std::to_string(e.iteration) + "/" + std::to_string(e.iterations);
+  if (!e.unit.empty()) {
+    return e.text + "  " + counted + " " + e.unit + (rate > 0 ? "  ETA " + duration(left) : "");
+  }
+  text += "iteration " + counted;
   text += "  misfit " + printed("%.5g", e.misfit);
   if (rate > 0) text += "  " + (rate >= 1 ? printed("%.1f it/s", rate) : printed("%.1f s/it", 1 / rate));
   text += "  ETA " + duration(left) + "  " + bytes(e.peak_bytes);
