@@ -257,6 +257,16 @@ void derive_transform(Json& config, Resolver& resolver) {
     transform["type"] = "bounded-perturb";
     transform["scale"] = 1.0;
   }
+  if (field.at("type") == "decoder") {
+    if (transform.at("type") != "identity") {
+      resolver.issue_at("/field/transform", "a decoder brings its own offset and scale: leave this key out");
+    }
+    if (field.at("property") != "vp") resolver.issue_at("/field/property", "a decoder makes velocities: vp");
+    // Codes near the start model rather than the mean of all.
+    if (field.at("prefit").is_null() && !is_null(config, "start_model")) {
+      field["prefit"] = {{"iterations", 300}, {"lr", 0.03}};
+    }
+  }
   if (!is_null(config, "start_model")) return;
   const std::string remedy =
       ": add a start_model, e.g. \"start_model\": {\"type\": \"constant\", " +
@@ -275,7 +285,7 @@ void derive_rate(Json& optimizer, const Json& field) {
   const bool grid = field.at("type") == "grid";
   const bool physical = grid && field.at("transform").at("type") == "identity";
   const double rate = property_info(field.at("property").get<std::string>()).grid_rate;
-  optimizer["lr"] = physical ? rate : grid ? 0.005 : 1e-4;
+  optimizer["lr"] = field.at("type") == "decoder" ? 0.03 : physical ? rate : grid ? 0.005 : 1e-4;
 }
 
 // Parts of a field, see engine/field.hpp.
@@ -286,6 +296,7 @@ std::vector<std::string> group_names(const Json& field) {
            (field.at("encoder").at("type") == "dense-grid" || field.at("encoder").at("type") == "hash-grid");
   };
   if (type == "grid") return {"grid"};
+  if (type == "decoder") return {"code"};
   if (type == "low-rank") return {"inr", "core"};
   if (type == "mpe" || (type == "mlp" && has_table()) || (type == "fusion" && field.at("branch") == "none")) {
     return {"grid", "fusion", "head"};

@@ -190,6 +190,9 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
     if (f.gabor_.depth + 1 > gabor_max_layers) {
       fail("/field/layers", "at most " + std::to_string(gabor_max_layers - 1) + " activated layers are supported");
     }
+  } else if (type == "decoder") {
+    f.read_decoder(field);
+    return f;
   } else if (type == "low-rank") {
     f.type_ = FieldType::low_rank;
     f.read_low_rank(field);
@@ -206,8 +209,8 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
                   : branch == "low-rank" ? FusionBranch::low_rank
                                          : FusionBranch::none);
   } else {
-    fail("/field/type",
-         "unknown field \"" + type + "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg or fusion");
+    fail("/field/type", "unknown field \"" + type +
+                            "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg, fusion or decoder");
   }
   if ((f.type_ == FieldType::low_rank || f.branch_ == FusionBranch::low_rank) && std::min(grid.nz, grid.nx) < 2) {
     fail("/field/type",
@@ -248,6 +251,22 @@ void Field<T>::read_low_rank(const Json& field) {
   const double variance = 1 / (3 * static_cast<double>(width)) + 1 / (omega * omega);
   core_std_ = 1e-2 / (std::sqrt(static_cast<double>(rank_[0] * rank_[1])) * variance);
   core_std_ = quantity_or(field, "core_std", core_std_);
+}
+
+// Pixel centres in [-1, 1], as the decoder was trained; the map is its own.
+template <class T>
+void Field<T>::read_decoder(const Json& field) {
+  type_ = FieldType::decoder;
+  decoder_ = make_decoder_field(word_or(field, "path", ""), static_cast<Index>(quantity_or(field, "unknowns", 0)));
+  shape_ = decoder_->shape.network();
+  const Index nodes[2] = {grid_.nz, grid_.nx};
+  for (int a = 0; a < 2; ++a) {
+    scaling_.step[a] = 2 / static_cast<double>(nodes[a]);
+    scaling_.origin[a] = -1 + 0.5 * scaling_.step[a];
+  }
+  map_.kind = MapKind::affine;
+  map_.center = decoder_->offset_mps;
+  map_.scale = decoder_->scale_mps;
 }
 
 template <class T>
@@ -397,6 +416,9 @@ std::vector<typename Field<T>::Part> Field<T>::parts() const {
     case FieldType::grid:
       add("grid", grid_.cells());
       break;
+    case FieldType::decoder:
+      add("code", decoder_->unknowns);
+      break;
     case FieldType::wire:
       add("inr", gabor_.offset(gabor_.depth));
       add("head", gabor_.layer_parameters(gabor_.depth));
@@ -508,6 +530,7 @@ template <class T>
 std::vector<T> Field<T>::initial_parameters(const std::vector<T>& start_model) const {
   if (type_ == FieldType::grid) return initial_grid(start_model);
   std::vector<T> theta(static_cast<std::size_t>(parameters()));
+  if (type_ == FieldType::decoder) return theta;  // the mean of the training codes
   const Random random(seed_, RandomPurpose::field_init);
   const bool zero = starts_at_zero();
   Index at = 0;

@@ -10,12 +10,13 @@
 //             of sines (ig), or f_z(xi_z) o f_x(xi_x) (lrg, our definition). c_g = sqrt(alpha) / rms(h), c_b = sqrt(1 -
 //             alpha) / rms(q), or the other way round (alpha_on); the rms are constants of the initial parameters, or 1
 //             with normalize off.
+//   decoder   F = D(x; s(theta)), a trained decoder of models (engine/field_decoder.hpp); brings its own map
 //
 // Coordinates: xi of node k of n is -1 + 2 k / (n - 1), 0 for n = 1 ("per-axis"), k / (n - 1) ("unit"), or the distance
 // from the centre over the longest half-length ("isotropic"). Fourier features and grids take zeta = (xi + 1) / 2, in
 // [0, 1]; "centered" features count their cycles from the centre, zeta - 1/2. theta is flat, in groups:
 // "grid" (values or table), "inr" (hidden layers of a network, or the whole branch), "core" (C), "fusion" (hidden
-// layers after the fusion), "head" (last linear layer).
+// layers after the fusion), "head" (last linear layer), "code" (of a decoder).
 //
 // Initial values come from the counter-based generator (purpose field_init, index = parameter index), so that they are
 // equal on every device: siren W_1 ~ U(+-1/n_in), other W ~ U(+-sqrt(6/n_in)/omega_hidden), b ~ U(+-1/sqrt(n_in))
@@ -26,12 +27,14 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "autodiff/tape.hpp"
+#include "engine/field_decoder.hpp"
 #include "engine/property.hpp"
 #include "kernels/encode/multigrid.hpp"
 #include "kernels/encode/output_map.hpp"
@@ -41,7 +44,7 @@
 
 namespace terrane {
 
-enum class FieldType { grid, siren, mlp, fourier, wire, low_rank, fusion };
+enum class FieldType { grid, siren, mlp, fourier, wire, low_rank, fusion, decoder };
 enum class FusionBranch { none, siren, low_rank };
 
 // xi of axis a (0: z, 1: x) of node k is origin[a] + step[a] k.
@@ -118,6 +121,7 @@ class Field {
   Index features() const { return static_cast<Index>(frequencies_.size()) / 2; }
   void read_network(const nlohmann::ordered_json& field);
   void read_low_rank(const nlohmann::ordered_json& field);
+  void read_decoder(const nlohmann::ordered_json& field);
   void read_fusion(const nlohmann::ordered_json& field, const nlohmann::ordered_json& encoder, FusionBranch branch);
   void read_map(const nlohmann::ordered_json& transform, const PropertyInfo& property);
   bool starts_at_zero() const;
@@ -132,6 +136,7 @@ class Field {
   void set_points(Tape<T>& tape, const Points& p, Index first) const;
   std::pair<std::array<Var, 2>, std::vector<Index>> record_factors(Tape<T>& tape, Var theta, const Points& p,
                                                                    Index at) const;
+  Var record_decoder(Tape<T>& tape, Var theta, const Points& p) const;
   Var record_branch(Tape<T>& tape, Var theta, const Points& p) const;
   Var record_output(Tape<T>& tape, Var theta, const Points& p, const std::array<double, 2>& rms) const;
   bool chunked() const;
@@ -159,6 +164,7 @@ class Field {
   double table_init_ = 1e-4;
   FusionBranch branch_ = FusionBranch::none;
   MlpShape branch_shape_;
+  std::shared_ptr<const DecoderField> decoder_;
   double alpha_ = 0.5;
   bool alpha_on_grid_ = true, normalize_ = true;
 };

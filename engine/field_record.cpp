@@ -7,7 +7,9 @@
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/fusion_op.hpp"
 #include "autodiff/ops/gabor_op.hpp"
+#include "autodiff/ops/matmul.hpp"
 #include "autodiff/ops/mlp_op.hpp"
+#include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/ops/multigrid_op.hpp"
 #include "autodiff/ops/tucker_op.hpp"
 #include "engine/field.hpp"
@@ -204,7 +206,26 @@ Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
 }
 
 template <class T>
+Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
+  const DecoderField& d = *decoder_;
+  const Index shifts = d.shape.shifts();
+  const auto constant = [&](const std::vector<double>& v, Shape shape, const char* name) {
+    const Var c = tape.input(std::move(shape), name, false);
+    tape.set(c, std::vector<T>(v.begin(), v.end()));
+    return c;
+  };
+  const Var row = slice(tape, theta, 0, {1, d.unknowns});
+  const Var s = tape.apply(std::make_shared<MatmulOp<T>>(),
+                           {row, constant(d.directions, {d.unknowns, shifts}, "directions of the code")});
+  const Var shift = tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::add),
+                               {s, constant(d.mean, {1, shifts}, "shifts of the mean code")});
+  return tape.apply(std::make_shared<ModulatedMlpOp<T>>(shape_, 1, p.n, d.shape.shifted_layers()),
+                    {constant(d.network, {shape_.parameters()}, "decoder"), shift, p.xi});
+}
+
+template <class T>
 Var Field<T>::record_output(Tape<T>& tape, Var theta, const Points& p, const std::array<double, 2>& rms) const {
+  if (type_ == FieldType::decoder) return record_decoder(tape, theta, p);
   if (type_ == FieldType::wire) return tape.apply(std::make_shared<GaborOp<T>>(gabor_, p.n), {theta, p.xi});
   if (type_ == FieldType::low_rank) {
     const auto [f, nodes] = record_factors(tape, theta, p, 0);
@@ -376,6 +397,9 @@ std::map<std::string, std::string> Field<T>::metadata() const {
     m["table.position"] = table_.offset == GridOffset::tcnn ? "tcnn" : "vertex";
     m["table.interpolation"] = table_.smoothstep ? "smoothstep" : "linear";
   }
+  if (type_ == FieldType::decoder) {
+    m["decoder.code"] = std::to_string(decoder_->shape.code) + " of which " + std::to_string(decoder_->unknowns);
+  }
   if (frequencies_.empty()) return m;
   m["fourier.sigma"] = text_of(sigma_);
   m["fourier.zeta"] = text_of(scaling_.zeta_shift) + " " + text_of(scaling_.zeta_scale);
@@ -389,6 +413,10 @@ template <class T>
 Index Field<T>::memory_bytes() const {
   Index values = 2 * grid_.cells();  // F and m
   const Index n = chunked() ? rows_of_chunk(grid_) * grid_.nx : grid_.cells();
+  // Decoder, its copies with shifted biases, directions and shifts.
+  if (type_ == FieldType::decoder) {
+    values += 3 * shape_.parameters() + (decoder_->unknowns + 3) * decoder_->shape.shifts();
+  }
   if (type_ == FieldType::fusion) {
     values += n * (4 + 2 * (shape_.n_in() + table_.n_out())) + 2 * parameters();
   } else if (type_ != FieldType::grid) {

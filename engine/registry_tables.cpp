@@ -387,7 +387,6 @@ std::string_view common_keys() {
 std::string_view foreign_sections() { return "rate baselines score generator condition"; }
 
 std::string_view later_types(std::string_view slot) {
-  if (slot == "field") return "decoder";
   if (slot == "physics") return "dc-3d elastic";
   if (slot == "regularizer") return "denoiser";
   if (slot == "optimizer") return "adamw muon";

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "engine/field_decoder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "analysis/spectra.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+namespace {
+
+struct Axes {
+  Index count = 0;
+  std::vector<double> values;  // (count, K): axis times deviation along it
+};
+
+Axes principal_axes(const AutoDecoder& d) {
+  const auto k = static_cast<std::size_t>(d.shape.code), models = d.training_codes.size() / k;
+  Axes axes;
+  if (models < 2) {
+    axes.count = d.shape.code;
+    axes.values.assign(k * k, 0.0);
+    for (std::size_t i = 0; i < k; ++i) axes.values[i * k + i] = static_cast<double>(d.statistics.deviation[i]);
+    return axes;
+  }
+  std::vector<double> covariance(k * k, 0.0);
+  for (std::size_t m = 0; m < models; ++m) {
+    for (std::size_t i = 0; i < k; ++i) {
+      const double a = static_cast<double>(d.training_codes[m * k + i] - d.statistics.mean[i]);
+      for (std::size_t j = 0; j < k; ++j) {
+        const double b = static_cast<double>(d.training_codes[m * k + j] - d.statistics.mean[j]);
+        covariance[i * k + j] += a * b / static_cast<double>(models - 1);
+      }
+    }
+  }
+  Stream s{Device{}};
+  const Buffer<double> c = to_device(s, covariance);
+  const Eigenpairs pairs = dense_eigenpairs(s, c.data(), d.shape.code);
+  for (std::size_t j = 0; j < pairs.values.size() && pairs.values[j] > 1e-10 * pairs.values[0]; ++j) {
+    for (std::size_t i = 0; i < k; ++i) {
+      axes.values.push_back(std::sqrt(pairs.values[j]) * pairs.vectors[j * k + i]);
+    }
+    ++axes.count;
+  }
+  return axes;
+}
+
+// (rows, K) times M^T (K, shifts).
+std::vector<double> shifts_of(const AutoDecoder& d, const std::vector<double>& codes) {
+  const auto k = static_cast<std::size_t>(d.shape.code), n = static_cast<std::size_t>(d.shape.shifts());
+  const float* m = d.parameters.data() + d.shape.network_parameters();
+  std::vector<double> shifts(codes.size() / k * n, 0.0);
+  for (std::size_t r = 0; r < codes.size() / k; ++r) {
+    for (std::size_t i = 0; i < k; ++i) {
+      for (std::size_t j = 0; j < n; ++j) shifts[r * n + j] += codes[r * k + i] * static_cast<double>(m[i * n + j]);
+    }
+  }
+  return shifts;
+}
+
+}  // namespace
+
+std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, Index unknowns) {
+  const std::string file = std::filesystem::is_directory(path) ? path + "/decoder.safetensors" : path;
+  const AutoDecoder d = read_decoder(file);
+  if (d.shape.dims != 2) throw Error(ErrorCode::data, "the decoder makes volumes, a field needs one of planes", file);
+  const Axes axes = principal_axes(d);
+  if (unknowns > axes.count) {
+    throw Error(ErrorCode::config, "/field/unknowns: the codes of this decoder have " + std::to_string(axes.count) +
+                                       " independent numbers");
+  }
+  auto f = std::make_shared<DecoderField>();
+  f->shape = d.shape;
+  f->offset_mps = d.offset_mps;
+  f->scale_mps = d.scale_mps;
+  f->unknowns = unknowns > 0 ? unknowns : axes.count;
+  f->network.assign(d.parameters.begin(), d.parameters.begin() + d.shape.network_parameters());
+  f->directions = shifts_of(d, {axes.values.begin(), axes.values.begin() + f->unknowns * d.shape.code});
+  f->mean = shifts_of(d, {d.statistics.mean.begin(), d.statistics.mean.end()});
+  return f;
+}
+
+}  // namespace terrane

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// The field of a trained decoder: its values against decoding, its derivatives, its axes, errors.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "autodiff/check.hpp"
+#include "engine/config.hpp"
+#include "engine/field.hpp"
+#include "kernels/kernels.hpp"
+#include "kernels/runtime/error.hpp"
+#include "tests/support/devices.hpp"
+
+namespace terrane {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+class DecoderFieldTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("terrane-decoder-" + std::to_string(getpid()) + "-" +
+                                           testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::create_directories(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  // A network of sines with random weights and codes of five numbers, of which the last repeats the first.
+  AutoDecoder decoder(Index models, Index dims = 2) const {
+    AutoDecoder d;
+    d.shape = {dims, 5, 12, 2, false, 4};
+    d.offset_mps = 2800;
+    d.scale_mps = 700;
+    for (const double v : random_normal<double>(d.shape.parameters(), 3))
+      d.parameters.push_back(0.3F * static_cast<float>(v));
+    for (Index m = 0; m < models; ++m) {
+      const std::vector<double> z = random_normal<double>(4, 20 + static_cast<std::uint64_t>(m));
+      for (const double v : z) d.training_codes.push_back(static_cast<float>(0.5 + v));
+      d.training_codes.push_back(static_cast<float>(0.5 + z[0]));
+    }
+    d.statistics = code_statistics(models > 0 ? d.training_codes : std::vector<float>{1, 2, 3, 4, 5, 3, 4, 5, 6, 7}, 5);
+    return d;
+  }
+  std::string file() const { return (folder_ / "decoder.safetensors").string(); }
+  static std::vector<double> values(Stream& s, const Field<double>& field, const std::vector<double>& theta) {
+    Tape<double> tape(s);
+    const Var p = tape.input({field.parameters()}, "theta");
+    const Var m0 = tape.input({field.grid().nz, field.grid().nx}, "m0", false);
+    tape.set(p, theta);
+    tape.set(m0, std::vector<double>(static_cast<std::size_t>(field.grid().cells()), 0.0));
+    const Var m = field.record(tape, p, m0);
+    tape.forward();
+    return tape.get(m);
+  }
+  fs::path folder_;
+};
+
+const Grid2 grid{9, 14, 50, 50, 0, 0};
+
+TEST_F(DecoderFieldTest, ValuesAreThoseOfDecodedCodes) {
+  const AutoDecoder d = decoder(40);
+  write_decoder(file(), d);
+  for_each_device([&](Stream& s) {
+    const auto field = Field<double>::make({{"type", "decoder"}, {"path", folder_.string()}}, grid, 0);
+    // Five numbers, one of them a copy of another: four axes.
+    ASSERT_EQ(field.parameters(), 4);
+    EXPECT_EQ(field.groups()[0].name, "code");
+    EXPECT_EQ(field.initial_parameters(), std::vector<double>(4, 0.0));
+    DecoderWindow window;
+    window.extent = {grid.nz, 1, grid.nx};
+    const std::vector<float> expected = decode_models(s, d, d.statistics.mean, window);
+    const std::vector<double> got = values(s, field, std::vector<double>(4, 0.0));
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], static_cast<double>(expected[i]), 2e-3) << i;
+    // Three deviations from the mean along an axis move the model; both signs lie on either side of it.
+    const auto up = values(s, field, {3, 0, 0, 0}), down = values(s, field, {-3, 0, 0, 0});
+    double moved = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) moved = std::max(moved, std::fabs(up[i] - down[i]));
+    EXPECT_GT(moved, 100);
+  });
+}
+
+// The code of a training model, written in principal axes, gives that model; over all of them the unknowns have mean 0
+// and deviation 1.
+TEST_F(DecoderFieldTest, AxesAreThoseOfTheTrainingCodes) {
+  const AutoDecoder d = decoder(40);
+  const auto map = [&] {
+    write_decoder(file(), d);
+    return make_decoder_field(file(), 0);
+  }();
+  const Index shifts = d.shape.shifts();
+  const float* m = d.parameters.data() + d.shape.network_parameters();
+  std::vector<double> squares(4, 0.0), gram(16, 0.0);
+  for (Index i = 0; i < 4; ++i) {
+    for (Index j = 0; j < 4; ++j) {
+      for (Index k = 0; k < shifts; ++k) {
+        gram[static_cast<std::size_t>(i * 4 + j)] += map->directions[static_cast<std::size_t>(i * shifts + k)] *
+                                                     map->directions[static_cast<std::size_t>(j * shifts + k)];
+      }
+    }
+  }
+  // The shifts of every training code lie in the span of the directions: the residual of least squares vanishes.
+  for (Index model = 0; model < 40; ++model) {
+    std::vector<double> target(static_cast<std::size_t>(shifts));
+    for (Index k = 0; k < shifts; ++k) {
+      double v = -map->mean[static_cast<std::size_t>(k)];
+      for (Index i = 0; i < 5; ++i) {
+        v += static_cast<double>(d.training_codes[static_cast<std::size_t>(model * 5 + i)]) *
+             static_cast<double>(m[i * shifts + k]);
+      }
+      target[static_cast<std::size_t>(k)] = v;
+    }
+    std::vector<double> theta(4, 0.0);
+    for (int sweep = 0; sweep < 4000; ++sweep) {  // Gauss-Seidel on the normal equations
+      for (std::size_t i = 0; i < 4; ++i) {
+        double r = 0;
+        for (Index k = 0; k < shifts; ++k) {
+          r += map->directions[i * static_cast<std::size_t>(shifts) + static_cast<std::size_t>(k)] *
+               target[static_cast<std::size_t>(k)];
+        }
+        for (std::size_t j = 0; j < 4; ++j) {
+          if (j != i) r -= gram[i * 4 + j] * theta[j];
+        }
+        theta[i] = r / gram[i * 4 + i];
+      }
+    }
+    double residual = 0, size = 0;
+    for (Index k = 0; k < shifts; ++k) {
+      double v = target[static_cast<std::size_t>(k)];
+      size += v * v;
+      for (std::size_t i = 0; i < 4; ++i) {
+        v -= theta[i] * map->directions[i * static_cast<std::size_t>(shifts) + static_cast<std::size_t>(k)];
+      }
+      residual += v * v;
+    }
+    EXPECT_LT(residual, 1e-9 * size);
+    for (std::size_t i = 0; i < 4; ++i) squares[i] += theta[i] * theta[i] / 39;
+  }
+  for (const double q : squares) EXPECT_NEAR(q, 1, 1e-5);
+}
+
+TEST_F(DecoderFieldTest, Derivatives) {
+  for (const Index models : {Index{40}, Index{0}}) {
+    write_decoder(file(), decoder(models));
+    for_each_device([&](Stream& s) {
+      const auto field = Field<double>::make({{"type", "decoder"}, {"path", file()}, {"unknowns", 3}}, grid, 0);
+      ASSERT_EQ(field.parameters(), 3);
+      Tape<double> tape(s);
+      const Var p = tape.input({3}, "theta"), m0 = tape.input({grid.nz, grid.nx}, "m0", false);
+      const Var m = field.record(tape, p, m0);
+      tape.set(p, std::vector<double>{0.4, -1.1, 0.7});
+      tape.set(m0, std::vector<double>(static_cast<std::size_t>(grid.cells()), 0.0));
+      tape.forward();
+      EXPECT_LE(dot_test(s, tape.map(p, m), 4), 1e-12);
+      EXPECT_GE(taylor_test(tape, p, m, 5).slope, 1.9);
+      // Positions count too: dF/dx against differences of a decoded finer grid is checked for networks in general.
+      EXPECT_EQ(field.output_gradient(s, {0.4, -1.1, 0.7}).size(), static_cast<std::size_t>(2 * grid.cells()));
+    });
+  }
+}
+
+TEST_F(DecoderFieldTest, Errors) {
+  const auto refused = [&](const Json& field) {
+    try {
+      Field<float>::make(field, grid, 0);
+    } catch (const Error& e) {
+      return std::to_string(static_cast<int>(e.code())) + " " + e.what();
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refused({{"type", "decoder"}, {"path", file()}}).rfind("3 ", 0), 0U);
+  write_decoder(file(), decoder(40));
+  EXPECT_NE(refused({{"type", "decoder"}, {"path", file()}, {"unknowns", 5}}).find("have 4 independent numbers"),
+            std::string::npos);
+  const auto config = [&](const std::string& more) {
+    const std::string text = R"({"task": "invert", "physics": "acoustic", "true_model": "generated",
+      "grid": {"nz": 20, "nx": 20, "dz_m": 10, "dx_m": 10},
+      "survey": {"nt": 10, "dt_s": 0.001, "wavelet": {"type": "ricker", "frequency_hz": 15},
+                 "sources": {"type": "line", "x_m": 0, "z_m": 0, "count": 1}, "receivers": {"type": "grid-row", "z_m": 0}},
+      "data": "synthetic", "misfit": "l2", "optimizer": "adam",
+      "field": {"type": "decoder", "path": ")" +
+                             file() + "\"" + more + R"(}, "start_model": {"type": "constant", "value_mps": 2500}})";
+    return Config::parse(text, "test");
+  };
+  // Codes begin near the start model, and move by tenths of a deviation.
+  EXPECT_EQ(config("").json().at("field").at("prefit").at("iterations"), 300);
+  EXPECT_EQ(config("").json().at("optimizer").at("lr"), 0.03);
+  EXPECT_THROW(config(R"(, "transform": {"type": "perturb"})"), Error);
+  EXPECT_THROW(config(R"(, "property": "slowness")"), Error);
+  write_decoder(file(), decoder(40, 3));
+  EXPECT_NE(refused({{"type", "decoder"}, {"path", file()}}).find("makes volumes"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace terrane
