@@ -71,7 +71,7 @@ def run(terrane, c, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--terrane", required=True)
-    parser.add_argument("--codec", required=True)
+    parser.add_argument("--codec", required=True, help="directory of a run of task compress")
     parser.add_argument("--output", required=True)
     parser.add_argument("--iterations", type=int, default=200)
     args = parser.parse_args()

@@ -46,7 +46,7 @@ enum class KeyKind {
   boolean,
   string,
   names,      // a name or a list of them; resolved to the list
-  path,       // resolved to an absolute path
+  path,       // resolved to an absolute path; a directory stands for its file `words`, where there are any
   choice,     // one of `words`
   numbers,    // a list
   integers,   // a list

@@ -202,7 +202,7 @@ Json Resolver::names(const JsonNode& node, const std::string& pointer) {
   return out;
 }
 
-Json Resolver::path(const JsonNode& node, const std::string& pointer) {
+Json Resolver::path(const JsonNode& node, const Key& key, const std::string& pointer) {
   if (!node.is_string() || node.value.get<std::string>().empty()) return mismatch(node, "the path of a file", pointer);
   namespace fs = std::filesystem;
   const fs::path written = node.value.get<std::string>();
@@ -223,6 +223,7 @@ Json Resolver::path(const JsonNode& node, const std::string& pointer) {
       }
     }
   }
+  if (!key.words.empty() && fs::is_directory(found, error)) found /= key.words;
   inputs_.push_back({found.string(), pointer});
   return found.string();
 }
@@ -323,7 +324,7 @@ Json Resolver::value(const JsonNode& node, const Key& key, double factor, const 
     case KeyKind::names:
       return names(node, pointer);
     case KeyKind::path:
-      return path(node, pointer);
+      return path(node, key, pointer);
     case KeyKind::choice:
       return choice(node, key, pointer);
     case KeyKind::numbers:

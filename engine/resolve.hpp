@@ -57,7 +57,7 @@ class Resolver {
   Json edges(const JsonNode& node, const Key& key, const std::string& pointer);
   Json choice(const JsonNode& node, const Key& key, const std::string& pointer);
   Json names(const JsonNode& node, const std::string& pointer);
-  Json path(const JsonNode& node, const std::string& pointer);
+  Json path(const JsonNode& node, const Key& key, const std::string& pointer);
   Json component(const JsonNode& node, const Key& key, const std::string& pointer);
   Json component_list(const JsonNode& node, const Key& key, const std::string& pointer);
   Json tuples(const JsonNode& node, const Key& key, std::size_t size, const std::string& pointer);

@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
               "a.json:13:45: /optimizer/momentum: unknown key here; it is a key of optimizer \"sgd\""},
         Wrong{"no_type", "{\"type\": \"siren\"}", "{\"width\": 64}",
               "a.json:11:12: /field: \"type\" is missing: one of grid, mlp, siren, fourier, wire, low-rank, mpe, ig, "
-              "lrg, fusion"},
+              "lrg, fusion, decoder"},
         Wrong{"section_missing", "  \"misfit\": {\"type\": \"l2\"},\n", "",
               "a.json:1:1: task \"invert\" needs the section \"misfit\" (distance between observed and predicted "
               "data), e.g. "

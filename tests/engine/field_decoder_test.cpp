@@ -180,12 +180,14 @@ TEST_F(DecoderFieldTest, Errors) {
                  "sources": {"type": "line", "x_m": 0, "z_m": 0, "count": 1}, "receivers": {"type": "grid-row", "z_m": 0}},
       "data": "synthetic", "misfit": "l2", "optimizer": "adam",
       "field": {"type": "decoder", "path": ")" +
-                             file() + "\"" + more + R"(}, "start_model": {"type": "constant", "value_mps": 2500}})";
+                             folder_.string() + "\"" + more +
+                             R"(}, "start_model": {"type": "constant", "value_mps": 2500}})";
     return Config::parse(text, "test");
   };
   // Codes begin near the start model, and move by tenths of a deviation.
   EXPECT_EQ(config("").json().at("field").at("prefit").at("iterations"), 300);
   EXPECT_EQ(config("").json().at("optimizer").at("lr"), 0.03);
+  EXPECT_EQ(config("").json().at("field").at("path"), file());  // of the directory
   EXPECT_THROW(config(R"(, "transform": {"type": "perturb"})"), Error);
   EXPECT_THROW(config(R"(, "property": "slowness")"), Error);
   write_decoder(file(), decoder(40, 3));
