@@ -3,6 +3,10 @@
 // scalar). It generates the dispatchers and the function table of every back end.
 #pragma once
 
+#include "kernels/conv/attention.hpp"
+#include "kernels/conv/conv2d.hpp"
+#include "kernels/conv/group_norm.hpp"
+#include "kernels/conv/spatial.hpp"
 #include "kernels/encode/encode.hpp"
 #include "kernels/encode/fusion.hpp"
 #include "kernels/encode/multigrid.hpp"
@@ -135,5 +139,19 @@
   X(sponge_damping_tangent, SpongeDampingTangent) \
   X(sponge_damping_vjp, SpongeDampingVjp) \
   X(sponge_forward, SpongeForward) \
-  X(sponge_adjoint, SpongeAdjoint)
+  X(sponge_adjoint, SpongeAdjoint) \
+  X(conv_forward, ConvForward) \
+  X(conv_vjp_input, ConvVjpInput) \
+  X(conv_vjp_weight, ConvVjpWeight) \
+  X(norm_forward, NormForward) \
+  X(norm_vjp, NormVjp) \
+  X(norm_jvp, NormJvp) \
+  X(attention_forward, AttentionForward) \
+  X(attention_vjp, AttentionVjp) \
+  X(attention_jvp, AttentionJvp) \
+  X(upsample_forward, UpsampleForward) \
+  X(upsample_vjp, UpsampleVjp) \
+  X(add_rows, AddRows) \
+  X(add_rows_vjp, AddRowsVjp) \
+  X(normal_noise, NormalNoise)
 // clang-format on

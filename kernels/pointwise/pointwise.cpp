@@ -12,6 +12,7 @@ template <class T> void copy_values(Stream& s, const CopyValues<T>& f) { paralle
 template <class T> void axpby(Stream& s, const Axpby<T>& f) { parallel_for(s, f.n, f); }
 template <class T> void dot(Stream& s, const Dot<T>& f) { parallel_sum(s, f.n, f, f.out); }
 template <class T> void sum(Stream& s, const Sum<T>& f) { parallel_sum(s, f.n, f, f.out); }
+template <class T> void normal_noise(Stream& s, const NormalNoise<T>& f) { parallel_for_2d(s, f.rows, f.columns, f); }
 template <class T> void gather(Stream& s, const Gather<T>& f) { parallel_for(s, f.n, f); }
 template <class T> void gather_adjoint(Stream& s, const GatherAdjoint<T>& f) { parallel_for(s, f.n, f); }
 template <class T> void unary_forward(Stream& s, const UnaryForward<T>& f) { parallel_for(s, f.n, f); }
@@ -27,6 +28,7 @@ TERRANE_INSTANTIATE(copy_values, CopyValues)
 TERRANE_INSTANTIATE(axpby, Axpby)
 TERRANE_INSTANTIATE(dot, Dot)
 TERRANE_INSTANTIATE(sum, Sum)
+TERRANE_INSTANTIATE(normal_noise, NormalNoise)
 TERRANE_INSTANTIATE(gather, Gather)
 TERRANE_INSTANTIATE(gather_adjoint, GatherAdjoint)
 TERRANE_INSTANTIATE(unary_forward, UnaryForward)

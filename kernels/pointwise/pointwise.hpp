@@ -4,6 +4,7 @@
 
 #include "kernels/runtime/hd.hpp"
 #include "kernels/runtime/math.hpp"
+#include "kernels/runtime/random.hpp"
 
 namespace terrane {
 
@@ -55,6 +56,20 @@ struct Sum {
   TERRANE_HD double operator()(Index i) const { return static_cast<double>(x[i]); }
 };
 
+// y[b, k] = standard normal number of (seed, purpose, index[b], draw + k)
+template <class T>
+struct NormalNoise {
+  std::uint64_t seed;
+  std::uint32_t purpose, draw;
+  const std::uint64_t* index;  // (rows)
+  Index rows, columns;
+  T* y;
+  TERRANE_HD void operator()(Index b, Index k) const {
+    const Random random(seed, purpose);
+    y[b * columns + k] = static_cast<T>(random.normal(index[b], draw + static_cast<std::uint32_t>(k)));
+  }
+};
+
 // y[k] = x[index[k]]
 template <class T>
 struct Gather {
@@ -80,7 +95,17 @@ struct GatherAdjoint {
   }
 };
 
-enum class UnaryKind : int { scale_shift, square, absolute, exponential, logarithm, square_root, reciprocal, clamp };
+enum class UnaryKind : int {
+  scale_shift,
+  square,
+  absolute,
+  exponential,
+  logarithm,
+  square_root,
+  reciprocal,
+  clamp,
+  silu
+};
 
 // f and f' of the unary functions; parameters a, b: scale_shift is a x + b, clamp limits x to [a, b].
 template <class T>
@@ -117,6 +142,10 @@ TERRANE_HD void unary_value(UnaryKind kind, T a, T b, T x, T* f, T* df) {
     case UnaryKind::clamp:
       *f = x < a ? a : (x > b ? b : x);
       *df = x < a || x > b ? T(0) : T(1);
+      break;
+    case UnaryKind::silu:
+      *f = silu(x);
+      *df = silu_slope(x);
       break;
   }
 }

@@ -197,6 +197,16 @@ template <class T>
 TERRANE_HD T sigmoid(T x) {
   return T(1) / (T(1) + exponential(-x));
 }
+// x sigmoid(x) and its derivative
+template <class T>
+TERRANE_HD T silu(T x) {
+  return x * sigmoid(x);
+}
+template <class T>
+TERRANE_HD T silu_slope(T x) {
+  const T g = sigmoid(x);
+  return g * (T(1) + x * (T(1) - g));
+}
 // log(1 + exp x)
 template <class T>
 TERRANE_HD T softplus(T x) {

@@ -52,5 +52,7 @@ inline OpCase small_steps(OpCase c, double step, std::string reason) {
 
 // The rows of encoders, networks and fusions (field_cases.cpp).
 void add_field_cases(std::vector<OpCase>& cases);
+// The rows of layers of convolutional networks (conv_cases.cpp).
+void add_conv_cases(std::vector<OpCase>& cases);
 
 }  // namespace terrane

@@ -265,7 +265,8 @@ struct WaveCase {
 std::vector<OpCase> make_cases() {
   std::vector<OpCase> cases;
   cases.push_back(small_steps(
-      row<UnaryCase>("unary", {}, {"scale-shift", "square", "absolute", "exp", "log", "sqrt", "reciprocal", "clamp"}),
+      row<UnaryCase>("unary", {},
+                     {"scale-shift", "square", "absolute", "exp", "log", "sqrt", "reciprocal", "clamp", "silu"}),
       1e-4, "steps that cross no kink"));
   cases.push_back(row<BinaryCase>("binary", {}, {"add", "subtract", "multiply", "divide", "hypotenuse"}));
   cases.push_back(row<SumCase>("sum", {}, {"1", "17", "5x33", "3x7x501", "3x4097: over one block"}));
@@ -315,6 +316,7 @@ std::vector<OpCase> make_cases() {
                                    1e-3, "slowness times time is a phase: "),
                        1e-5, 1e-4, "hundreds of single-precision time steps"));
   add_field_cases(cases);
+  add_conv_cases(cases);
   for (OpCase& c : sponge_cases()) cases.push_back(std::move(c));
   for (OpCase& c : travel_cases()) cases.push_back(std::move(c));
   for (OpCase& c : resistivity_cases()) cases.push_back(std::move(c));

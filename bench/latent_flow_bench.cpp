@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// The whole chain on two cores: procedural maps of FlatVel-A and CurveVel-A, an auto-decoder of them, a flow on its
+// codes, and the scores of its samples beside the floors: fresh maps of the same rules, and the training maps as the
+// decoder gives them back.
+//
+//   latent_flow_bench [--maps N] [--code K] [--width W] [--hidden L] [--decoder-steps N] [--flow-steps N] [--jitter J]
+//                     [--samples N] [--seed N] [--threads N] [--decoder FILE] [--save DIR] [--json FILE]
+//
+// --maps: of each family; --decoder: one trained before, of the same maps.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench/map_scores.hpp"
+#include "engine/compression/auto_decoder_train.hpp"
+#include "engine/diffusion/latent.hpp"
+#include "engine/diffusion/snap.hpp"
+#include "engine/io/file.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/version.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace {
+
+using namespace terrane;
+using Json = nlohmann::ordered_json;
+using bench::family_maps;
+using bench::family_names;
+using bench::scores;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct Settings {
+  std::map<std::string, double> number{
+      {"maps", 300},        {"code", 64},     {"width", 128},    {"hidden", 4}, {"decoder-steps", 6000},
+      {"flow-steps", 3000}, {"jitter", 0.15}, {"samples", 1000}, {"seed", 0},   {"threads", 2},
+      {"flow-width", 256},  {"heun", 18}};
+  std::map<std::string, std::string> text{{"decoder", ""}, {"save", ""}, {"json", ""}};
+  Index whole(const char* key) const { return static_cast<Index>(number.at(key)); }
+};
+
+Settings parse(int argc, char** argv) {
+  Settings s;
+  for (int k = 1; k + 1 < argc; k += 2) {
+    const std::string key = std::string(argv[k]).substr(std::min<std::size_t>(2, std::string(argv[k]).size()));
+    if (s.text.count(key) != 0) {
+      s.text[key] = argv[k + 1];
+    } else {
+      require(s.number.count(key) != 0, ErrorCode::config, "unknown option");
+      s.number[key] = std::atof(argv[k + 1]);
+    }
+  }
+  return s;
+}
+
+AutoDecoder train_decoder(Stream& s, const Settings& o, const ModelSet& maps, Json& row) {
+  AutoDecoderPreset preset = auto_decoder_preset("auto-decoder");
+  preset.shape.code = o.whole("code");
+  preset.shape.width = o.whole("width");
+  preset.shape.hidden = static_cast<int>(o.whole("hidden"));
+  preset.train.steps = o.whole("decoder-steps");
+  preset.train.seed = static_cast<std::uint64_t>(o.whole("seed"));
+  preset.train.penalty = 1e-4;
+  AutoDecoderTrainer trainer(s, preset, maps, std::array<double, 2>{1500, 4500});
+  const auto start = Clock::now();
+  for (Index k = 0; k < preset.train.steps; ++k) {
+    const double loss = trainer.step();
+    if (k % 500 == 0)
+      std::printf("decoder %5lld  %.3e  %.0f s\n", static_cast<long long>(k), loss, seconds_since(start));
+    std::fflush(stdout);
+  }
+  row["decoder_seconds"] = seconds_since(start);
+  return trainer.decoder();
+}
+
+ModelSet part(const ModelSet& set, Index first, Index count) {
+  const auto from = set.values.begin() + first * set.points();
+  return {set.extent, {from, from + count * set.points()}};
+}
+
+int run(int argc, char** argv) {
+  const Settings o = parse(argc, argv);
+  StreamOptions options;
+  options.threads = static_cast<int>(o.whole("threads"));
+  Stream s(Device{}, options);
+  const Index maps = o.whole("maps"), samples = o.whole("samples");
+  const auto seed = static_cast<std::uint64_t>(o.whole("seed"));
+  ModelSet training{{70, 1, 70}, {}};
+  std::vector<int> family;
+  for (std::size_t f = 0; f < 2; ++f) {
+    const ModelSet m = family_maps(s, f, 1000 + seed, maps, 70);
+    training.values.insert(training.values.end(), m.values.begin(), m.values.end());
+    family.insert(family.end(), static_cast<std::size_t>(maps), static_cast<int>(f));
+  }
+  Json row;
+  for (const auto& [key, value] : o.number) row[key] = value;
+  const std::string given = o.text.at("decoder");
+  const AutoDecoder decoder = given.empty() ? train_decoder(s, o, training, row) : read_decoder(given);
+  const DecoderWindow window{.extent = training.extent};
+  const std::vector<float> decoded = decode_models(s, decoder, decoder.training_codes, window);
+  double psnr = 0;
+  for (Index k = 0; k < 2 * maps; ++k) {
+    psnr +=
+        psnr_full(decoded.data() + k * 4900, training.values.data() + k * 4900, 4900) / static_cast<double>(2 * maps);
+  }
+  row["decoder_psnr_db"] = psnr;
+  const std::string save = o.text.at("save");
+  if (!save.empty()) {
+    make_directories(save);
+    write_decoder(save + "/decoder.safetensors", decoder);
+  }
+
+  ResidualMlpShape shape;
+  shape.families = 2;
+  shape.width = o.whole("flow-width");
+  const Generator prototype = latent_prototype(decoder, shape);
+  DiffusionTrainOptions train;
+  train.steps = o.whole("flow-steps");
+  train.batch = 256;
+  train.lr = 1e-3;
+  train.warmup = 100;
+  train.average = 0.999;
+  train.seed = seed;
+  const CodeSourceOptions source{o.number.at("jitter"), seed};
+  DiffusionTrainer trainer(s, prototype, train, code_source(decoder, prototype, family, source));
+  const auto start = Clock::now();
+  for (Index k = 0; k < train.steps; ++k) {
+    const auto r = trainer.step();
+    if (k % 500 == 0)
+      std::printf("flow %5lld  %.4f  %.0f s\n", static_cast<long long>(k), r.loss, seconds_since(start));
+    std::fflush(stdout);
+  }
+  row["flow_seconds"] = seconds_since(start);
+  row["flow_weights"] = prototype.network.parameters();
+  const LatentGenerator g{trainer.generator(), decoder};
+  if (!save.empty()) write_generator(save + "/codes.safetensors", g.codes);
+
+  for (std::size_t f = 0; f < 2; ++f) {
+    const ModelSet real = family_maps(s, f, 2000 + seed, samples, 70),
+                   fresh = family_maps(s, f, 3000 + seed, samples, 70);
+    const ModelSet own = part(training, static_cast<Index>(f) * maps, maps);
+    const ModelSet back{training.extent, part({training.extent, decoded}, static_cast<Index>(f) * maps, maps).values};
+    SamplerOptions sampler{SamplerKind::heun, o.whole("heun")};
+    const auto from = Clock::now();
+    ModelSet drawn{training.extent,
+                   sample_maps(s, g, sampler, 7, 0, samples, window,
+                               {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
+    const double seconds = seconds_since(from);
+    for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
+    const PrincipalScores components(s, own, std::min<Index>(64, maps - 1));
+    row[family_names[f]] = {{"samples_per_minute", 60 * static_cast<double>(samples) / seconds},
+                            {"generated", scores(s, components, own, real, drawn)},
+                            {"floor_fresh", scores(s, components, own, real, fresh)},
+                            {"decoded_training", scores(s, components, own, real, back)}};
+    ModelSet snapped = drawn, snapped_back = back;
+    const auto snapping = Clock::now();
+    snap_layers(s, snapped.values, 4900);
+    row[family_names[f]]["snap_ms_per_map"] = 1000 * seconds_since(snapping) / static_cast<double>(samples);
+    snap_layers(s, snapped_back.values, 4900);
+    row[family_names[f]]["generated_snapped"] = scores(s, components, own, real, snapped);
+    row[family_names[f]]["decoded_training_snapped"] = scores(s, components, own, real, snapped_back);
+    if (!save.empty()) {
+      write_npy(save + "/" + family_names[f] + ".npy", {samples, 70, 70}, drawn.values.data());
+    }
+  }
+  row["version"] = version_string();
+  std::printf("%s\n", row.dump(1).c_str());
+  if (!o.text.at("json").empty()) write_file_atomic(o.text.at("json"), row.dump(1) + "\n");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const terrane::Error& e) {
+    std::fprintf(stderr, "%s\n", e.message().c_str());
+    return static_cast<int>(e.code());
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "engine/diffusion/latent.hpp"
+
+#include <algorithm>
+
+#include "kernels/runtime/error.hpp"
+#include "kernels/runtime/random.hpp"
+
+namespace terrane {
+namespace {
+
+// Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of the trainer.
+constexpr std::uint32_t purpose_pick = 65, purpose_jitter = 66;
+
+}  // namespace
+
+Generator latent_prototype(const AutoDecoder& decoder, ResidualMlpShape shape, const ProcessOptions& process) {
+  require(!decoder.training_codes.empty(), ErrorCode::config, "the decoder brings no codes to learn from");
+  shape.values = decoder.shape.code;
+  Generator g{Denoiser(shape), process, {}, decoder.statistics.mean, decoder.statistics.deviation, {}};
+  for (float& v : g.scale) v = std::max(v, 1e-12F);
+  return g;
+}
+
+BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, std::vector<int> family,
+                        const CodeSourceOptions& o) {
+  const Index length = decoder.shape.code, count = static_cast<Index>(decoder.training_codes.size()) / length;
+  require(count >= 1, ErrorCode::config, "the decoder brings no codes to learn from");
+  require(family.empty() || static_cast<Index>(family.size()) == count, ErrorCode::data, "every code has one family");
+  auto codes = std::make_shared<std::vector<float>>(decoder.training_codes);
+  prototype.normalize(*codes);
+  return [codes, family = std::move(family), o, length, count](Index first, Index n) {
+    const Random pick(o.seed, purpose_pick), jitter(o.seed, purpose_jitter);
+    TrainingBatch batch;
+    for (Index number = first; number < first + n; ++number) {
+      const auto key = static_cast<std::uint64_t>(number);
+      const auto k = static_cast<Index>(pick.integer(key, 0, static_cast<std::uint64_t>(count)));
+      for (Index c = 0; c < length; ++c) {
+        const double noise = o.jitter > 0 ? o.jitter * jitter.normal(key, static_cast<std::uint32_t>(c)) : 0;
+        batch.x.push_back(static_cast<float>((*codes)[static_cast<std::size_t>(k * length + c)] + noise));
+      }
+      if (!family.empty()) batch.family.push_back(family[static_cast<std::size_t>(k)]);
+    }
+    return batch;
+  };
+}
+
+std::vector<float> sample_maps(Stream& s, const LatentGenerator& g, const SamplerOptions& o, std::uint64_t seed,
+                               std::uint64_t first, Index count, const DecoderWindow& window,
+                               const SampleConditions& conditions, Index batch) {
+  require(g.codes.network.sample_values() == g.decoder.shape.code, ErrorCode::config,
+          "the generator draws codes of another length than the decoder reads");
+  return decode_models(s, g.decoder, sample(s, g.codes, o, seed, first, count, conditions, batch), window);
+}
+
+}  // namespace terrane

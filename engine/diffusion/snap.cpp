@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "engine/diffusion/snap.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+namespace {
+
+constexpr double bin_mps = 10;
+
+// Sums over bins [0, b): pixels, values, squares.
+struct BinSums {
+  std::vector<double> count, value, square;
+  // Least squared error of bins [a, b) around one centre.
+  double error(std::size_t a, std::size_t b) const {
+    const double n = count[b] - count[a], v = value[b] - value[a];
+    return n > 0 ? square[b] - square[a] - v * v / n : 0;
+  }
+};
+
+void snap(float* map, Index points, const SnapOptions& o) {
+  const auto [low, high] = std::minmax_element(map, map + points);
+  const double from = *low;
+  const auto bin = [from](float v) { return static_cast<std::size_t>((v - from) / bin_mps); };
+  const std::size_t bins = bin(*high) + 1;
+  BinSums sums{std::vector<double>(bins + 1, 0.0), std::vector<double>(bins + 1, 0.0),
+               std::vector<double>(bins + 1, 0.0)};
+  for (Index p = 0; p < points; ++p) {
+    const double v = map[p] - from;
+    const std::size_t at = bin(map[p]) + 1;
+    sums.count[at] += 1;
+    sums.value[at] += v;
+    sums.square[at] += v * v;
+  }
+  for (std::size_t b = 1; b <= bins; ++b) {
+    sums.count[b] += sums.count[b - 1];
+    sums.value[b] += sums.value[b - 1];
+    sums.square[b] += sums.square[b - 1];
+  }
+  // best[k][b]: least error of bins [0, b) in k intervals; cut[k][b]: where the last of them begins.
+  const auto most = static_cast<std::size_t>(o.most);
+  std::vector<std::vector<double>> best(most + 1, std::vector<double>(bins + 1, 1e300));
+  std::vector<std::vector<std::size_t>> cut(most + 1, std::vector<std::size_t>(bins + 1, 0));
+  best[0][0] = 0;
+  std::size_t chosen = 1;
+  for (std::size_t k = 1; k <= most; ++k) {
+    for (std::size_t b = k; b <= bins; ++b) {
+      for (std::size_t a = k - 1; a < b; ++a) {
+        const double e = best[k - 1][a] + sums.error(a, b);
+        if (e < best[k][b]) {
+          best[k][b] = e;
+          cut[k][b] = a;
+        }
+      }
+    }
+    const double each = o.penalty_mps2 * static_cast<double>(points);
+    const auto cost = [&](std::size_t c) { return best[c][bins] + static_cast<double>(c) * each; };
+    if (cost(k) < cost(chosen)) chosen = k;
+  }
+  std::vector<float> value(bins);
+  for (std::size_t k = chosen, b = bins; k > 0; --k) {
+    const std::size_t a = cut[k][b];
+    const double n = sums.count[b] - sums.count[a];
+    const double centre = from + (n > 0 ? (sums.value[b] - sums.value[a]) / n : 0);
+    std::fill(value.begin() + static_cast<std::ptrdiff_t>(a), value.begin() + static_cast<std::ptrdiff_t>(b),
+              static_cast<float>(std::round(centre)));
+    b = a;
+  }
+  for (Index p = 0; p < points; ++p) map[p] = value[bin(map[p])];
+}
+
+}  // namespace
+
+void snap_layers(Stream& s, std::vector<float>& maps, Index points, const SnapOptions& o) {
+  require(o.most >= 1 && o.most <= 64 && o.penalty_mps2 >= 0 && points >= 1, ErrorCode::config,
+          "snapping takes 1 to 64 values and a penalty of at least 0");
+  for (const float v : maps) {
+    require(std::isfinite(v) && std::abs(v) < 1e5F, ErrorCode::data, "a map holds values that are no velocities");
+  }
+  const Index count = static_cast<Index>(maps.size()) / points;
+#pragma omp parallel for schedule(static) num_threads(s.threads()) if (s.threads() > 1)
+  for (Index k = 0; k < count; ++k) snap(maps.data() + k * points, points, o);
+}
+
+}  // namespace terrane

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+#include "engine/evaluation/map_statistics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "kernels/kernels.hpp"
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+namespace {
+
+constexpr double jump_mps = 25;
+
+// (v - 1500) / 3000 less the mean.
+std::vector<double> centred(const ModelSet& set, const std::vector<double>& mean) {
+  std::vector<double> a(set.values.size());
+  for (std::size_t p = 0; p < a.size(); ++p) {
+    a[p] = (static_cast<double>(set.values[p]) - 1500) / 3000 - mean[p % mean.size()];
+  }
+  return a;
+}
+
+void normalise(std::vector<double>& histogram) {
+  double sum = 0;
+  for (const double v : histogram) sum += v;
+  for (double& v : histogram) v = sum > 0 ? v / sum : 0;
+}
+
+void add_to(std::vector<double>& histogram, double position) {
+  const double last = static_cast<double>(histogram.size()) - 1;
+  histogram[static_cast<std::size_t>(std::clamp(std::floor(position), 0.0, last))] += 1;
+}
+
+struct Counts {
+  double steps = 0, step_squares = 0, columns = 0, monotone = 0;
+};
+
+// One column, `row` values apart.
+void add_column(const float* v, Index height, Index row, double tolerance, MapStatistics& m, Counts& c) {
+  Index jumps = 0, last = -1;
+  bool monotone = true;
+  for (Index i = 0; i + 1 < height; ++i) {
+    const double step = static_cast<double>(v[(i + 1) * row]) - v[i * row];
+    monotone = monotone && step >= -tolerance;
+    if (std::abs(step) <= jump_mps) {
+      c.steps += 1;
+      c.step_squares += step * step;
+      continue;
+    }
+    ++jumps;
+    add_to(m.steps, std::abs(step) / 100);
+    if (last >= 0) add_to(m.thickness, static_cast<double>(i - last - 1));
+    last = i;
+  }
+  add_to(m.jumps, static_cast<double>(jumps));
+  c.columns += 1;
+  c.monotone += monotone ? 1 : 0;
+}
+
+// Half mean squared differences of values `lag` apart along an axis of `n` values; `other` lines.
+double variogram(const float* v, Index n, Index step, Index other, Index other_step, Index lag) {
+  double sum = 0;
+  for (Index o = 0; o < other; ++o) {
+    for (Index i = 0; i + lag < n; ++i) {
+      const double d = static_cast<double>(v[o * other_step + (i + lag) * step]) - v[o * other_step + i * step];
+      sum += d * d;
+    }
+  }
+  return n > lag ? sum / (2 * static_cast<double>(other * (n - lag))) : 0;
+}
+
+Features pixels(const ModelSet& set) {
+  Features f;
+  f.columns = set.points();
+  f.values.assign(set.values.begin(), set.values.end());
+  return f;
+}
+
+// Root mean square distance to the nearest map of `to`.
+std::vector<double> nearest(Stream& s, const ModelSet& from, const ModelSet& to) {
+  const std::vector<double> d = squared_distances(s, pixels(from), pixels(to));
+  const Index n = to.count();
+  std::vector<double> out;
+  for (Index k = 0; k < from.count(); ++k) {
+    const double least = *std::min_element(d.begin() + k * n, d.begin() + (k + 1) * n);
+    out.push_back(std::sqrt(least / static_cast<double>(from.points())));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace
+
+PrincipalScores::PrincipalScores(Stream& s, const ModelSet& fit, Index rank) : rank_(rank), points_(fit.points()) {
+  const Index m = fit.count(), n = points_, least = std::min(m, n);
+  require(rank >= 1 && rank < m && rank <= n, ErrorCode::data, "too few maps for this number of components");
+  mean_.assign(static_cast<std::size_t>(n), 0.0);
+  for (std::size_t p = 0; p < fit.values.size(); ++p) {
+    mean_[p % mean_.size()] += (static_cast<double>(fit.values[p]) - 1500) / 3000 / static_cast<double>(m);
+  }
+  // Eigenvectors of the smaller of A A^T and A^T A.
+  const Buffer<double> a = to_device(s, centred(fit, mean_));
+  const Buffer<double> gram(s, least * least), w(s, rank), v(s, rank * least), vectors(s, rank * n);
+  const bool by_maps = m <= n;
+  gemm(s, Gemm<double>{least, least, by_maps ? n : m, a.data(), n, !by_maps, a.data(), n, by_maps, gram.data(), least});
+  eigh(s, Eigh<double>{least, gram.data(), w.data(), v.data(), rank});
+  if (by_maps) {
+    gemm(s, Gemm<double>{rank, n, m, v.data(), m, false, a.data(), n, false, vectors.data(), n});
+  } else {
+    copy_values(s, CopyValues<double>{v.data(), vectors.data(), rank * n});
+  }
+  vectors_ = to_host(s, vectors);
+  const std::vector<double> squares = to_host(s, w);
+  for (Index k = 0; by_maps && k < rank; ++k) {
+    const double length = std::sqrt(std::max(squares[static_cast<std::size_t>(k)], 1e-300));
+    for (Index p = 0; p < n; ++p) vectors_[static_cast<std::size_t>(k * n + p)] /= length;
+  }
+  // Ascending from eigh: the leading one first.
+  for (Index k = 0; k < rank / 2; ++k) {
+    std::swap_ranges(vectors_.begin() + k * n, vectors_.begin() + (k + 1) * n, vectors_.begin() + (rank - 1 - k) * n);
+  }
+}
+
+Features PrincipalScores::of(Stream& s, const ModelSet& maps) const {
+  require(maps.points() == points_, ErrorCode::data, "the maps are not of the size that the components were fitted on");
+  const Buffer<double> a = to_device(s, centred(maps, mean_)), v = to_device(s, vectors_);
+  const Buffer<double> out(s, maps.count() * rank_);
+  gemm(s, Gemm<double>{maps.count(), rank_, points_, a.data(), points_, false, v.data(), points_, true, out.data(),
+                       rank_});
+  return {rank_, to_host(s, out)};
+}
+
+MapStatistics map_statistics(const ModelSet& maps, double tolerance) {
+  const Index height = maps.extent[0], width = maps.extent[2], points = maps.points(), count = maps.count();
+  require(count >= 1 && maps.extent[1] == 1, ErrorCode::data, "there are no maps to count in");
+  MapStatistics m;
+  m.jumps.assign(12, 0);
+  m.thickness.assign(static_cast<std::size_t>(height), 0);
+  m.steps.assign(30, 0);
+  m.values.assign(60, 0);
+  m.depth_mean.assign(static_cast<std::size_t>(height), 0);
+  Counts c;
+  double square = 0;
+  const auto all = static_cast<double>(count);
+  for (Index k = 0; k < count; ++k) {
+    const float* v = maps.values.data() + k * points;
+    std::set<long> distinct;
+    for (Index p = 0; p < points; ++p) {
+      const double value = v[p];
+      m.mean += value;
+      square += (value - 3000) * (value - 3000);
+      add_to(m.values, (value - 1500) / 50);
+      distinct.insert(std::lround(value));
+      m.depth_mean[static_cast<std::size_t>(p / width)] += value / (all * static_cast<double>(width));
+    }
+    m.distinct_values += static_cast<double>(distinct.size()) / all;
+    for (Index j = 0; j < width; ++j) add_column(v + j, height, width, tolerance, m, c);
+    for (Index i = 0; i < height; ++i) {
+      double mean = 0, spread = 0;
+      for (Index j = 0; j < width; ++j) mean += v[i * width + j] / static_cast<double>(width);
+      for (Index j = 0; j < width; ++j) spread += std::pow(v[i * width + j] - mean, 2) / static_cast<double>(width);
+      m.row_deviation += std::sqrt(spread) / (all * static_cast<double>(height));
+    }
+    for (std::size_t h = 0; h < variogram_lags.size(); ++h) {
+      m.gamma_z[h] += variogram(v, height, width, width, 1, variogram_lags[h]) / all;
+      m.gamma_x[h] += variogram(v, width, 1, height, width, variogram_lags[h]) / all;
+    }
+  }
+  const double pixels = all * static_cast<double>(points);
+  m.mean /= pixels;
+  m.deviation = std::sqrt(std::max(0.0, square / pixels - (m.mean - 3000) * (m.mean - 3000)));
+  m.monotone_columns = c.monotone / c.columns;
+  m.layer_deviation = c.steps > 0 ? std::sqrt(c.step_squares / c.steps) : 0;
+  for (auto* histogram : {&m.jumps, &m.thickness, &m.steps, &m.values}) normalise(*histogram);
+  return m;
+}
+
+double jensen_shannon(const std::vector<double>& p, const std::vector<double>& q) {
+  require(p.size() == q.size(), ErrorCode::data, "two histograms need the same bins");
+  double sum = 0;
+  for (std::size_t k = 0; k < p.size(); ++k) {
+    const double middle = (p[k] + q[k]) / 2;
+    if (p[k] > 0) sum += p[k] * std::log(p[k] / middle) / 2;
+    if (q[k] > 0) sum += q[k] * std::log(q[k] / middle) / 2;
+  }
+  return std::max(0.0, sum);
+}
+
+double variogram_difference(const std::array<double, 6>& a, const std::array<double, 6>& b) {
+  double sum = 0, count = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (b[k] == 0) continue;
+    sum += std::abs(a[k] - b[k]) / b[k];
+    count += 1;
+  }
+  return count > 0 ? sum / count : 0;
+}
+
+Memorisation memorisation(Stream& s, const ModelSet& training, const ModelSet& fresh, const ModelSet& generated) {
+  require(training.count() >= 1 && fresh.count() >= 1 && generated.count() >= 1, ErrorCode::data,
+          "memorisation is judged from training, fresh and generated maps");
+  const std::vector<double> x = nearest(s, fresh, training), g = nearest(s, generated, training);
+  Memorisation m;
+  m.ratio = g[g.size() / 2] / std::max(x[x.size() / 2], 1e-300);
+  const double limit = x[x.size() / 100] / 4;
+  m.too_close = std::lower_bound(g.begin(), g.end(), limit) - g.begin();
+  return m;
+}
+
+}  // namespace terrane

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "engine/diffusion/latent.hpp"
+#include "engine/diffusion/maps.hpp"
+#include "engine/diffusion/process.hpp"
+#include "engine/diffusion/snap.hpp"
+#include "kernels/runtime/error.hpp"
+#include "tests/engine/diffusion_support.hpp"
+
+namespace terrane {
+namespace {
+
+TEST(NoiseSchedule, AbarIsTheProductOfOneMinusBeta) {
+  const NoiseSchedule linear = NoiseSchedule::linear(1000);
+  EXPECT_DOUBLE_EQ(linear.beta(0), 1e-4);
+  EXPECT_DOUBLE_EQ(linear.beta(999), 0.02);
+  double logarithm = 0;
+  for (Index t = 0; t < 1000; ++t) logarithm += std::log1p(-linear.beta(t));
+  EXPECT_NEAR(std::log(linear.abar(999)), logarithm, 1e-10);
+  EXPECT_NEAR(linear.abar(999), 4.0358e-5, 1e-9);  // of the published schedule
+  const NoiseSchedule cosine = NoiseSchedule::cosine(100);
+  const auto g = [](double t) { return std::pow(std::cos((t + 0.008) / 1.008 * std::acos(-1.0) / 2), 2); };
+  for (Index t = 0; t < 99; ++t) EXPECT_NEAR(cosine.abar(t), g(static_cast<double>(t + 1) / 100) / g(0), 1e-12);
+  EXPECT_DOUBLE_EQ(cosine.beta(99), 0.999);
+  EXPECT_DOUBLE_EQ(cosine.abar(-1), 1);
+}
+
+TEST(NoiseSchedule, ForwardStepsHaveTheStatedMoments) {
+  const NoiseSchedule schedule = NoiseSchedule::linear(50, 1e-3, 0.1);
+  const Index n = 20000;
+  const Random random(5, RandomPurpose::test);
+  std::vector<float> x(static_cast<std::size_t>(n), 1.7F);
+  for (Index t = 0; t < 50; ++t) {
+    const double keep = std::sqrt(1 - schedule.beta(t)), add = std::sqrt(schedule.beta(t));
+    for (Index k = 0; k < n; ++k) {
+      float& v = x[static_cast<std::size_t>(k)];
+      v = static_cast<float>(keep * v +
+                             add * random.normal(static_cast<std::uint64_t>(k), static_cast<std::uint32_t>(t)));
+    }
+    if (t % 7 != 0) continue;
+    const Moments m = moments(x);
+    const double variance = 1 - schedule.abar(t), error = std::sqrt(variance / static_cast<double>(n));
+    EXPECT_NEAR(m.mean, std::sqrt(schedule.abar(t)) * 1.7, 4 * error) << t;
+    EXPECT_NEAR(m.variance, variance, 4 * variance * std::sqrt(2.0 / static_cast<double>(n))) << t;
+  }
+}
+
+// By Bayes: q(x_{t-1} | x_t, x_0) is proportional to N(x_t; sqrt(alpha) x_{t-1}, beta) N(x_{t-1}; sqrt(abar) x_0, 1 -
+// abar).
+TEST(NoiseSchedule, PosteriorIsThatOfTheProductOfGaussians) {
+  EXPECT_EQ(NoiseSchedule::named("linear", 1000).abar(500), NoiseSchedule::linear(1000).abar(500));
+  for (const char* name : {"linear", "cosine"}) {
+    const NoiseSchedule schedule = NoiseSchedule::named(name, 200);
+    for (Index t = 1; t < 200; t += 11) {
+      const double beta = schedule.beta(t), before = schedule.abar(t - 1);
+      const double precision = (1 - beta) / beta + 1 / (1 - before);
+      const NoiseSchedule::Posterior p = schedule.posterior(t);
+      EXPECT_NEAR(p.variance * precision, 1, 1e-10);
+      EXPECT_NEAR(p.from_state, std::sqrt(1 - beta) / beta / precision, 1e-10);
+      EXPECT_NEAR(p.from_data, std::sqrt(before) / (1 - before) / precision, 1e-10);
+    }
+    EXPECT_EQ(schedule.posterior(0).variance, 0);
+    EXPECT_NEAR(schedule.posterior(0).from_data, 1, 1e-12);
+  }
+}
+
+// One ancestral step from x_t with a known x_0' is the posterior's mean plus its deviation times the noise.
+TEST(Samplers, AncestralStepIsThePosterior) {
+  Stream s{Device{}};
+  const ProcessOptions process{Process::ddpm, "cosine", 2};
+  const NoiseSchedule schedule = NoiseSchedule::cosine(2);
+  const Index n = 64;
+  std::vector<float> seen[2];
+  const DenoiseFunction f = [&](const float* x, double t, float* y) {
+    seen[static_cast<std::size_t>(t)].assign(x, x + n);
+    for (Index k = 0; k < n; ++k) {  // the noise for which x_0' = 0.4
+      const auto at = static_cast<Index>(t);
+      y[k] = static_cast<float>((x[k] - std::sqrt(schedule.abar(at)) * 0.4) / std::sqrt(1 - schedule.abar(at)));
+    }
+  };
+  const std::vector<float> end = sample_with(s, f, process, SamplerOptions{SamplerKind::ancestral, 2}, 9, 0, n, 1);
+  const NoiseSchedule::Posterior p = schedule.posterior(1);
+  std::vector<float> noise;
+  for (std::size_t k = 0; k < n; ++k) {
+    noise.push_back(
+        static_cast<float>((seen[0][k] - p.from_data * 0.4 - p.from_state * seen[1][k]) / std::sqrt(p.variance)));
+    EXPECT_NEAR(end[k], 0.4, 1e-5);
+  }
+  EXPECT_NEAR(moments(noise).variance, 1, 4 * std::sqrt(2.0 / n));
+}
+
+TEST(Samplers, RecoverAKnownGaussian) {
+  Stream s{Device{}};
+  const Index n = 20000;
+  const double mean = 0.7, deviation = 0.5;
+  struct Row {
+    ProcessOptions process;
+    SamplerOptions sampler;
+  };
+  const Row rows[] = {{{Process::ddpm, "linear", 1000}, {SamplerKind::ancestral, 1000}},
+                      {{Process::ddpm, "cosine", 500}, {SamplerKind::ancestral, 500}},
+                      {{Process::ddpm, "linear", 1000}, {SamplerKind::ddim, 200}},
+                      {{Process::ddpm, "linear", 1000}, {SamplerKind::ddim, 200, 0.5}},
+                      {{Process::flow}, {SamplerKind::euler, 400}},
+                      {{Process::flow}, {SamplerKind::heun, 30}}};
+  for (const Row& r : rows) {
+    const std::vector<float> x =
+        sample_with(s, gaussian_denoiser(r.process, mean, deviation, n), r.process, r.sampler, 1, 0, n, 1);
+    const Moments m = moments(x);
+    // Monte-Carlo error at four deviations; a sampler's own error is below it at these numbers of steps.
+    EXPECT_NEAR(m.mean, mean, 4 * deviation / std::sqrt(static_cast<double>(n)));
+    EXPECT_NEAR(m.variance / (deviation * deviation), 1, 4 * std::sqrt(2.0 / static_cast<double>(n)) + 0.005);
+  }
+}
+
+TEST(Samplers, OrdersOfEulerAndHeun) {
+  Stream s{Device{}};
+  const Index n = 200;
+  const ProcessOptions process{Process::flow};
+  const DenoiseFunction f = gaussian_denoiser(process, 0.7, 0.5, n);
+  // The flow of a Gaussian is x_1 = mean + deviation x_0.
+  const auto error = [&](SamplerKind kind, Index steps) {
+    const std::vector<float> end = sample_with(s, f, process, {kind, steps}, 1, 0, n, 1);
+    const std::vector<float> start = sample_with(
+        s, [n](const float*, double, float* y) { std::fill_n(y, n, 0.0F); }, process, {SamplerKind::euler, 1}, 1, 0, n,
+        1);
+    double sum = 0;
+    for (std::size_t k = 0; k < end.size(); ++k) sum += std::pow(end[k] - (0.7 + 0.5 * start[k]), 2);
+    return std::sqrt(sum / static_cast<double>(n));
+  };
+  EXPECT_NEAR(std::log2(error(SamplerKind::euler, 32) / error(SamplerKind::euler, 64)), 1, 0.15);
+  EXPECT_NEAR(std::log2(error(SamplerKind::heun, 16) / error(SamplerKind::heun, 32)), 2, 0.3);
+}
+
+TEST(Samplers, AreCheckedAgainstTheProcess) {
+  EXPECT_THROW(check_sampler({SamplerKind::heun, 4}, {Process::ddpm}), Error);
+  EXPECT_THROW(check_sampler({SamplerKind::ddim, 4}, {Process::flow}), Error);
+  EXPECT_THROW(check_sampler({SamplerKind::ddim, 2000}, {Process::ddpm, "linear", 1000}), Error);
+  EXPECT_THROW(sampler_of("rk4"), Error);
+  EXPECT_EQ(sampling_times(1000, 4), (std::vector<Index>{999, 749, 499, 249}));
+  EXPECT_EQ(sampling_times(3, 3), (std::vector<Index>{2, 1, 0}));
+}
+
+TEST(Denoiser, PresetsHaveTheirNumberOfWeights) {
+  EXPECT_EQ(Denoiser::preset("ddpm-2dseisvel").parameters(), 28444929);
+  EXPECT_LE(Denoiser::preset("reduced-32").parameters(), 3000000);
+  const Denoiser d = Denoiser::preset("reduced-32");
+  EXPECT_EQ(Denoiser::from_json(d.to_json()).kind(), d.kind());
+  EXPECT_THROW(Denoiser::preset("other"), Error);
+  UnetShape bad;
+  bad.height = 70;
+  EXPECT_THROW(Denoiser{bad}, Error);
+  EXPECT_THROW(Denoiser::from_json({{"type", "vit"}}), Error);
+}
+
+// The learnt score: shares, means and deviations of both parts of the mixture.
+void expect_mixture(const std::vector<float>& x, double share_tolerance) {
+  const auto n = static_cast<Index>(x.size()) / 2;
+  double count = 0, mean[2][2] = {}, square[2][2] = {};
+  for (Index k = 0; k < n; ++k) {
+    const float* p = x.data() + 2 * k;
+    const int part = p[0] < -0.2F ? 0 : 1;
+    count += part == 0 ? 1 : 0;
+    for (int c = 0; c < 2; ++c) {
+      mean[part][c] += p[c];
+      square[part][c] += p[c] * static_cast<double>(p[c]);
+    }
+  }
+  EXPECT_NEAR(count / static_cast<double>(n), mixture_share, share_tolerance);
+  const double center[2][2] = {{-1.2, 0.5}, {0.8, -0.4}}, spread[2] = {0.3, 0.25};
+  for (int part = 0; part < 2; ++part) {
+    const double size = part == 0 ? count : static_cast<double>(n) - count;
+    for (int c = 0; c < 2; ++c) {
+      const double m = mean[part][c] / size, deviation = std::sqrt(square[part][c] / size - m * m);
+      // Four deviations of the Monte-Carlo error, and what a network trained for seconds misses.
+      EXPECT_NEAR(m, center[part][c], 4 * spread[c] / std::sqrt(size) + 0.01) << part << " " << c;
+      EXPECT_NEAR(deviation / spread[c], 1, 4 / std::sqrt(2 * size) + 0.1) << part << " " << c;
+    }
+  }
+}
+
+TEST(DiffusionTrainer, LearnsAMixtureByDdpmAndDdim) {
+  StreamOptions options;
+  options.threads = 1;  // small products
+  Stream s(Device{}, options);
+  DiffusionTrainer trainer(s, mixture_prototype(Process::ddpm), mixture_options(1200), mixture_source(11, false));
+  for (Index k = 0; k < 1200; ++k) trainer.step();
+  const Generator g = trainer.generator();
+  // A network that has never seen values far outside misjudges the few samples that stray there: x_0' is limited.
+  expect_mixture(sample(s, g, {SamplerKind::ancestral, 200, 0, 1, 2.5}, 21, 0, 2000, {}, 1000), 0.045);
+  expect_mixture(sample(s, g, {SamplerKind::ddim, 50, 0, 1, 2.5}, 22, 0, 2000, {}, 1000), 0.045);
+}
+
+TEST(DiffusionTrainer, LearnsAMixtureByFlowWithConditions) {
+  StreamOptions options;
+  options.threads = 1;  // small products
+  Stream s(Device{}, options);
+  DiffusionTrainer trainer(s, mixture_prototype(Process::flow, 2), mixture_options(1200), mixture_source(11, true));
+  for (Index k = 0; k < 1200; ++k) trainer.step();
+  const Generator g = trainer.generator();
+  const Index n = 4000;
+  expect_mixture(sample(s, g, {SamplerKind::heun, 20}, 23, 0, n, {}, 1000), 0.04);
+  for (const double guidance : {1.0, 2.0}) {
+    for (const int family : {0, 1}) {
+      SamplerOptions o{SamplerKind::heun, 20};
+      o.guidance = guidance;
+      const std::vector<float> x = sample(s, g, o, 24, 0, 500, {std::vector<int>(500, family), {}}, 500);
+      Index right = 0;
+      for (Index k = 0; k < 500; ++k) right += (x[static_cast<std::size_t>(2 * k)] < -0.2F) == (family == 0) ? 1 : 0;
+      EXPECT_GE(right, 490) << family << " " << guidance;
+    }
+  }
+  EXPECT_THROW(sample(s, g, {SamplerKind::heun, 2}, 0, 0, 1, {{2}, {}}), Error);
+  EXPECT_THROW(sample(s, g, {SamplerKind::heun, 2}, 0, 0, 2, {{1}, {}}), Error);
+}
+
+UnetShape small_unet() {
+  UnetShape f;
+  f.height = f.width = 8;
+  f.channels = {8, 16};
+  f.attention = {false, true};
+  f.groups = 4;
+  f.head_channels = 8;
+  f.families = 3;
+  f.channels_condition = 3;
+  f.blocks = 1;
+  return f;
+}
+Generator small_generator() {
+  Generator g{Denoiser(small_unet()), {Process::flow}, {}, {3000}, {1500}, {"a", "b", "c"}};
+  g.parameters = g.network.initial_parameters(4);
+  return g;
+}
+
+TEST(Generator, ASampleDependsNeitherOnItsBatchNorOnThreads) {
+  const Generator g = small_generator();
+  SamplerOptions o{SamplerKind::heun, 3};
+  o.guidance = 1.5;
+  SampleConditions conditions{{0, 1, 2, -1, 1}, {}};
+  const Random random(8, RandomPurpose::test);
+  for (std::uint64_t k = 0; k < 5 * 192; ++k) conditions.condition.push_back(static_cast<float>(random.normal(k)));
+  StreamOptions one, two;
+  one.threads = 1;
+  two.threads = 2;
+  Stream s1(Device{}, one), s2(Device{}, two);
+  const std::vector<float> all = sample(s2, g, o, 6, 40, 5, conditions, 5);
+  EXPECT_EQ(sample(s1, g, o, 6, 40, 5, conditions, 2), all);
+  const SampleConditions third{{2}, {conditions.condition.begin() + 2 * 192, conditions.condition.begin() + 3 * 192}};
+  const std::vector<float> alone = sample(s1, g, o, 6, 42, 1, third, 1);
+  EXPECT_EQ(alone, std::vector<float>(all.begin() + 2 * 64, all.begin() + 3 * 64));
+}
+
+TEST(Generator, FilesAreReadBackAndChecked) {
+  const std::string path = testing::TempDir() + "generator.safetensors";
+  const Generator g = small_generator();
+  write_generator(path, g);
+  const Generator back = read_generator(path);
+  EXPECT_EQ(back.parameters, g.parameters);
+  EXPECT_EQ(back.network.kind(), g.network.kind());
+  EXPECT_EQ(back.process, g.process);
+  EXPECT_EQ(back.families, g.families);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) - 50));
+    file.put('\x7f');
+  }
+  try {
+    read_generator(path);
+    ADD_FAILURE() << "a changed weight was not noticed";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::data);
+    EXPECT_NE(e.message().find(path), std::string::npos);
+  }
+  write_safetensors(path, {}, {{"kind", "other"}});
+  EXPECT_THROW(read_generator(path), Error);
+  std::filesystem::remove(path);
+}
+
+TEST(DiffusionTrainer, AResumedTrainingEqualsOneThatWasNeverStopped) {
+  Stream s{Device{}};
+  MapOptions maps;
+  maps.height = maps.width = 8;
+  maps.conditions = {1, true};
+  const BatchSource source = procedural_source(s, {GeologyFamily{0}, GeologyFamily{1}, GeologyFamily{2}}, 8, 0, maps);
+  DiffusionTrainOptions o;
+  o.steps = 6;
+  o.batch = 3;
+  o.accumulate = 2;
+  o.warmup = 2;
+  o.condition_groups = maps.conditions.groups();
+  Generator prototype = small_generator();
+  prototype.parameters.clear();
+  DiffusionTrainer whole(s, prototype, o, source), first(s, prototype, o, source), second(s, prototype, o, source);
+  for (int k = 0; k < 6; ++k) whole.step();
+  for (int k = 0; k < 2; ++k) first.step();
+  second.restore(first.state());
+  EXPECT_EQ(second.steps_done(), 2);
+  for (int k = 2; k < 6; ++k) second.step();
+  EXPECT_EQ(second.state(), whole.state());
+  EXPECT_EQ(second.generator().parameters, whole.generator().parameters);
+  TensorMap other = whole.state();
+  other["counts"] = Tensor({2}, std::vector<std::int64_t>{6, 99});
+  EXPECT_THROW(second.restore(other), Error);
+  o.condition_groups = {1, 1};
+  EXPECT_THROW(DiffusionTrainer(s, prototype, o, source), Error);
+}
+
+TEST(MapSource, PadsFlipsAndCyclesThroughAllMaps) {
+  auto maps = std::make_shared<LabelledMaps>();
+  maps->height = maps->width = 2;
+  for (int k = 0; k < 5; ++k) {
+    const float v = 1500.0F + 500 * static_cast<float>(k);
+    maps->values.insert(maps->values.end(), {v, v + 10, v + 20, v + 30});
+    maps->family.push_back(k);
+  }
+  MapOptions o;
+  o.height = o.width = 4;
+  const BatchSource source = map_source(maps, o);
+  const TrainingBatch batch = source(0, 10);
+  std::vector<int> first(batch.family.begin(), batch.family.begin() + 5), order = first;
+  std::sort(order.begin(), order.end());
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4}));
+  EXPECT_NE(first, std::vector<int>(batch.family.begin() + 5, batch.family.end()));
+  int flipped = 0;
+  for (std::size_t k = 0; k < 10; ++k) {
+    const float* y = batch.x.data() + 16 * k;
+    const float v = 1500.0F + 500 * static_cast<float>(batch.family[k]);
+    const auto value = [](float mps) { return (mps - 3000) / 1500; };
+    const bool turned = y[0] != value(v);
+    flipped += turned ? 1 : 0;
+    EXPECT_EQ(y[0], value(turned ? v + 10 : v));
+    EXPECT_EQ(y[5], y[0]);  // the corner is repeated
+    EXPECT_EQ(y[6], value(turned ? v : v + 10));
+    EXPECT_EQ(y[15], value(turned ? v + 20 : v + 30));
+  }
+  EXPECT_GT(flipped, 0);
+  EXPECT_LT(flipped, 10);
+  EXPECT_EQ(source(7, 2).x, std::vector<float>(batch.x.begin() + 7 * 16, batch.x.begin() + 9 * 16));
+  EXPECT_EQ(cropped_maps(padded_map(maps->values.data(), 2, 2, o, false), 2, 2, o).size(), 4u);
+}
+
+TEST(MapSource, ProceduralSamplesAreFunctionsOfTheirNumber) {
+  Stream s{Device{}};
+  MapOptions o;
+  o.height = o.width = 16;
+  o.conditions = {2, true};
+  const std::vector<GeologyFamily> families{GeologyFamily{0}, GeologyFamily{2}, GeologyFamily{5}};
+  const BatchSource source = procedural_source(s, families, 14, 4, o);
+  const TrainingBatch all = source(0, 20), part = source(7, 6);
+  EXPECT_EQ(part.x, std::vector<float>(all.x.begin() + 7 * 256, all.x.begin() + 13 * 256));
+  EXPECT_EQ(part.family, std::vector<int>(all.family.begin() + 7, all.family.begin() + 13));
+  EXPECT_EQ(part.condition, std::vector<float>(all.condition.begin() + 7 * 768, all.condition.begin() + 13 * 768));
+  EXPECT_EQ(std::vector<int>(all.family.begin(), all.family.begin() + 4), (std::vector<int>{0, 1, 2, 0}));
+  // Wells carry the map's own values; reflectivity is at most 1.
+  Index wells = 0;
+  for (std::size_t p = 0; p < 256; ++p) {
+    if (all.condition[3 * p] == 1) {
+      ++wells;
+      EXPECT_EQ(all.condition[3 * p + 1], all.x[p]);
+    }
+    EXPECT_LE(std::abs(all.condition[3 * p + 2]), 1);
+  }
+  EXPECT_TRUE(wells == 32 || wells == 16);
+}
+
+TEST(Snap, FindsTheLayersOfANoisyMap) {
+  Stream s{Device{}};
+  const Random random(2, RandomPurpose::test);
+  std::vector<float> maps;
+  for (std::uint64_t k = 0; k < 200; ++k) {
+    const float layer = k < 70 ? 1600.0F : k < 130 ? 2200.0F : 3900.0F;
+    maps.push_back(layer + static_cast<float>(8 * random.normal(k)));
+  }
+  maps.insert(maps.end(), 200, 2750.0F);
+  snap_layers(s, maps, 200);
+  for (std::size_t k = 0; k < 200; ++k) {
+    EXPECT_NEAR(maps[k], k < 70 ? 1600 : k < 130 ? 2200 : 3900, 4);
+    EXPECT_EQ(maps[k], std::round(maps[k]));
+    EXPECT_EQ(maps[k], maps[k < 70 ? 0 : k < 130 ? 70 : 130]);
+    EXPECT_EQ(maps[200 + k], 2750);
+  }
+  EXPECT_THROW(snap_layers(s, maps, 200, {0, 1}), Error);
+  maps[3] = std::nanf("");
+  EXPECT_THROW(snap_layers(s, maps, 200), Error);
+}
+
+// Codes that are two points with a little noise: the flow learns them, the decoder makes maps of them.
+TEST(LatentGenerator, DrawsCodesOfTheTrainingDistribution) {
+  Stream s{Device{}};
+  AutoDecoder decoder;
+  decoder.shape = {.dims = 2, .code = 3, .width = 8, .hidden = 1};
+  const Random random(3, RandomPurpose::test);
+  for (Index k = 0; k < decoder.shape.parameters(); ++k) {
+    decoder.parameters.push_back(static_cast<float>(0.1 * random.normal(static_cast<std::uint64_t>(k))));
+  }
+  std::vector<int> family;
+  for (std::uint64_t k = 0; k < 100; ++k) {
+    family.push_back(static_cast<int>(k % 2));
+    for (std::uint32_t c = 0; c < 3; ++c) {
+      decoder.training_codes.push_back(
+          static_cast<float>((k % 2 == 0 ? 5.0 : -3.0) + c + 0.2 * random.normal(k, c + 1)));
+    }
+  }
+  decoder.statistics = code_statistics(decoder.training_codes, 3);
+  ResidualMlpShape shape;
+  shape.width = 32;
+  shape.blocks = 1;
+  shape.families = 2;
+  const Generator prototype = latent_prototype(decoder, shape);
+  DiffusionTrainOptions o = mixture_options(400);
+  o.batch = 64;
+  DiffusionTrainer trainer(s, prototype, o, code_source(decoder, prototype, family));
+  for (int k = 0; k < 400; ++k) trainer.step();
+  const LatentGenerator g{trainer.generator(), decoder};
+  const SamplerOptions sampler{SamplerKind::heun, 10};
+  const std::vector<int> asked{0, 0, 0, 1, 1, 1};
+  const std::vector<float> z = sample(s, g.codes, sampler, 5, 0, 6, {asked, {}});
+  for (std::size_t k = 0; k < 6; ++k) EXPECT_NEAR(z[3 * k], k < 3 ? 5 : -3, 2) << k;
+  const DecoderWindow window{.extent = {5, 1, 7}};
+  EXPECT_EQ(sample_maps(s, g, sampler, 5, 0, 6, window, {asked, {}}), decode_models(s, decoder, z, window));
+  EXPECT_THROW(code_source(decoder, prototype, {0}), Error);
+  decoder.training_codes.clear();
+  EXPECT_THROW(latent_prototype(decoder, shape), Error);
+}
+
+}  // namespace
+}  // namespace terrane

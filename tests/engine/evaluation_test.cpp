@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/evaluation/map_statistics.hpp"
+#include "engine/evaluation/two_sample.hpp"
+#include "kernels/runtime/error.hpp"
+#include "kernels/runtime/random.hpp"
+#include "physics/geology/openfwi.hpp"
+
+namespace terrane {
+namespace {
+
+Stream& stream() {
+  static StreamOptions options = [] {
+    StreamOptions o;
+    o.threads = 1;
+    return o;
+  }();
+  static Stream s(Device{}, options);
+  return s;
+}
+
+Features gaussian(Index rows, std::vector<double> mean, std::vector<double> deviation, std::uint64_t seed) {
+  const Random random(seed, RandomPurpose::test);
+  Features f;
+  f.columns = static_cast<Index>(mean.size());
+  for (Index r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < mean.size(); ++c) {
+      const double z = random.normal(static_cast<std::uint64_t>(r), static_cast<std::uint32_t>(c));
+      f.values.push_back(mean[c] + deviation[c] * z);
+    }
+  }
+  return f;
+}
+
+TEST(TwoSample, FrechetOfGaussiansIsThatOfTheirMoments) {
+  // Exact moments: the rows of one sample, shifted and stretched.
+  const Features x = gaussian(500, {0, 0, 0}, {1, 1, 1}, 1);
+  Features g = x;
+  for (Index r = 0; r < g.rows(); ++r) g.values[static_cast<std::size_t>(3 * r)] += 2;
+  EXPECT_NEAR(frechet_distance(stream(), x, g), 4, 1e-9);
+  for (double& v : g.values) v *= 1.5;
+  double wanted = 0;  // |m_x - m_g|^2 + 0.25 tr S_x, for S_g = 2.25 S_x
+  for (std::size_t c = 0; c < 3; ++c) {
+    double mx = 0, vx = 0, mg = 0;
+    for (std::size_t r = 0; r < 500; ++r) mx += x.values[3 * r + c] / 500, mg += g.values[3 * r + c] / 500;
+    for (std::size_t r = 0; r < 500; ++r) vx += std::pow(x.values[3 * r + c] - mx, 2) / 499;
+    wanted += (mx - mg) * (mx - mg) + 0.25 * vx;
+  }
+  EXPECT_NEAR(frechet_distance(stream(), x, g), wanted, 1e-9);
+  EXPECT_NEAR(frechet_distance(stream(), x, x), 0, 1e-9);
+}
+
+TEST(TwoSample, MmdAgreesWithItsDefinition) {
+  const Features x = gaussian(6, {0, 0}, {1, 1}, 2), g = gaussian(5, {1, 0}, {1, 2}, 3);
+  std::vector<double> distances;
+  const auto row = [](const Features& f, Index r) { return f.values.data() + 2 * r; };
+  const auto squared = [](const double* a, const double* b) {
+    return std::pow(a[0] - b[0], 2) + std::pow(a[1] - b[1], 2);
+  };
+  std::vector<const double*> all;
+  for (Index r = 0; r < 6; ++r) all.push_back(row(x, r));
+  for (Index r = 0; r < 5; ++r) all.push_back(row(g, r));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = i + 1; j < all.size(); ++j) distances.push_back(squared(all[i], all[j]));
+  }
+  std::sort(distances.begin(), distances.end());
+  const double width = distances[distances.size() / 2];
+  const auto kernel = [&](const double* a, const double* b) {
+    double sum = 0;
+    for (const double s : {0.25, 0.5, 1.0, 2.0, 4.0}) sum += std::exp(-squared(a, b) / (2 * s * s * width)) / 5;
+    return sum;
+  };
+  double xx = 0, gg = 0, xg = 0;
+  for (Index i = 0; i < 6; ++i) {
+    for (Index j = 0; j < 6; ++j) xx += i != j ? kernel(row(x, i), row(x, j)) : 0;
+    for (Index j = 0; j < 5; ++j) xg += kernel(row(x, i), row(g, j));
+  }
+  for (Index i = 0; i < 5; ++i) {
+    for (Index j = 0; j < 5; ++j) gg += i != j ? kernel(row(g, i), row(g, j)) : 0;
+  }
+  EXPECT_NEAR(mmd(stream(), x, g, 0, 0).value, xx / 30 + gg / 20 - 2 * xg / 30, 1e-12);
+}
+
+TEST(TwoSample, MmdAndClassifierTellWhatDiffersFromWhatDoesNot) {
+  const Features x = gaussian(300, {0, 0, 0, 0}, {1, 1, 1, 1}, 4), same = gaussian(300, {0, 0, 0, 0}, {1, 1, 1, 1}, 5);
+  const Features shifted = gaussian(300, {0.5, 0, 0, 0}, {1, 1, 1, 1}, 6),
+                 wide = gaussian(300, {0, 0, 0, 0}, {1, 1, 1, 1.6}, 7);
+  const MmdResult floor = mmd(stream(), x, same, 100, 1);
+  EXPECT_LT(std::abs(floor.value), 3 * floor.deviation);
+  EXPECT_GT(floor.p, 0.01);
+  const MmdResult other = mmd(stream(), x, shifted, 100, 1);
+  EXPECT_GT(other.value, 5 * other.deviation);
+  EXPECT_LT(other.p, 0.02);
+  EXPECT_NEAR(classifier_auc(stream(), x, same), 0.5, 0.1);
+  // Phi(d / sqrt 2) for two Gaussians d deviations apart.
+  EXPECT_NEAR(classifier_auc(stream(), x, shifted), 0.638, 0.08);
+  EXPECT_GT(classifier_auc(stream(), x, wide), 0.58);  // by the squares
+  EXPECT_THROW(mmd(stream(), x, gaussian(300, {0}, {1}, 1), 0, 0), Error);
+}
+
+TEST(TwoSample, PrdcOfPointsOnALine) {
+  const Features x{1, {0, 1, 2, 3}}, g{1, {0.2, 0.4, 10, 10.1}};
+  const Prdc p = prdc(stream(), x, g, 1);  // radius 1 around each x; 0.2, 0.2, 0.1, 0.1 around each g
+  EXPECT_DOUBLE_EQ(p.precision, 0.5);
+  EXPECT_DOUBLE_EQ(p.recall, 0.25);
+  EXPECT_DOUBLE_EQ(p.density, 1.0);  // 0.2 and 0.4 lie in the balls of 0 and of 1
+  EXPECT_DOUBLE_EQ(p.coverage, 0.5);
+  EXPECT_THROW(prdc(stream(), x, g, 4), Error);
+  EXPECT_DOUBLE_EQ(roc_area({1, 2}, {3, 4}), 1);
+  EXPECT_DOUBLE_EQ(roc_area({1, 2}, {2, 0}), 0.375);
+}
+
+ModelSet maps(const char* family, std::uint64_t seed, Index count) {
+  const GeologyBatch batch{*find_geology_family(family), seed, 0, 1, count};
+  return {{70, 1, 70}, geology_maps(stream(), batch, {})};
+}
+// Gaussian of one pixel, edges repeated.
+ModelSet blurred(const ModelSet& set) {
+  ModelSet out = set;
+  double w[9], sum = 0;
+  for (int k = -4; k <= 4; ++k) sum += w[k + 4] = std::exp(-0.5 * k * k);
+  for (const Index step : {Index{70}, Index{1}}) {
+    const std::vector<float> from = out.values;
+    for (std::size_t p = 0; p < from.size(); ++p) {
+      const Index at = static_cast<Index>(p) / step % 70;
+      double v = 0;
+      for (int k = -4; k <= 4; ++k) {
+        const Index to = std::clamp<Index>(at + k, 0, 69);
+        v += w[k + 4] / sum * from[static_cast<std::size_t>(static_cast<Index>(p) + (to - at) * step)];
+      }
+      out.values[p] = static_cast<float>(v);
+    }
+  }
+  return out;
+}
+
+// The controls of the specification: contrast is seen by MMD, a blur by the geology and not by MMD.
+TEST(MapStatistics, SeeTheControls) {
+  const ModelSet real = maps("curve-vel-a", 1, 400), same = maps("curve-vel-a", 2, 400),
+                 fit = maps("curve-vel-a", 3, 400);
+  const ModelSet blur = blurred(same);
+  ModelSet contrast = same;
+  for (float& v : contrast.values) v = 2784 + 0.85F * (v - 2784);
+  const PrincipalScores scores(stream(), fit, 32);
+  const Features x = scores.of(stream(), real), g = scores.of(stream(), same), b = scores.of(stream(), blur),
+                 c = scores.of(stream(), contrast);
+  const MmdResult floor = mmd(stream(), x, g, 60, 1), of_blur = mmd(stream(), x, b, 60, 1),
+                  of_contrast = mmd(stream(), x, c, 60, 1);
+  EXPECT_LT(floor.value, 3 * floor.deviation);
+  EXPECT_LT(of_blur.value, floor.value + 3 * of_blur.deviation);
+  EXPECT_GT(of_contrast.value, 3 * of_contrast.deviation);
+  const double base = frechet_distance(stream(), x, g);
+  EXPECT_GT(frechet_distance(stream(), x, c), 1.5 * base);
+  const Prdc p = prdc(stream(), x, g);
+  EXPECT_GT(p.precision, 0.8);
+  EXPECT_GT(p.recall, 0.8);
+  EXPECT_NEAR(classifier_auc(stream(), x, g), 0.5, 0.12);
+
+  const MapStatistics r = map_statistics(real), t = map_statistics(same), s = map_statistics(blur);
+  EXPECT_EQ(r.monotone_columns, 1);
+  EXPECT_LT(r.distinct_values, 8);
+  EXPECT_GT(s.distinct_values, 100);
+  EXPECT_LT(variogram_difference(t.gamma_z, r.gamma_z), 0.2);
+  EXPECT_LT(s.gamma_z[0], 0.6 * r.gamma_z[0]);
+  EXPECT_LT(jensen_shannon(t.values, r.values), 0.02);
+  EXPECT_LT(jensen_shannon(t.jumps, r.jumps), 0.02);
+  EXPECT_GT(jensen_shannon(s.jumps, r.jumps), 0.1);
+  EXPECT_GT(s.layer_deviation, r.layer_deviation + 1);
+  // The measured values of the collection (5,000 maps): mean 2784, deviation 798, gamma_z(1) 1.01e4.
+  EXPECT_NEAR(r.mean, 2784, 100);
+  EXPECT_NEAR(r.deviation, 798, 60);
+  EXPECT_NEAR(r.gamma_z[0], 1.01e4, 1.2e3);
+
+  const Memorisation fresh = memorisation(stream(), fit, real, same);
+  EXPECT_NEAR(fresh.ratio, 1, 0.1);
+  EXPECT_LE(fresh.too_close, 1);
+  const Memorisation copied = memorisation(stream(), fit, real, fit);
+  EXPECT_LT(copied.ratio, 0.01);
+  EXPECT_EQ(copied.too_close, 400);
+}
+
+TEST(MapStatistics, OfAHandmadeMap) {
+  // Two columns: 1500 x 2, 2000 x 2, 3000 x 2, and the same upside down.
+  const ModelSet set{{6, 1, 2}, {1500, 3000, 1500, 3000, 2000, 2000, 2000, 2000, 3000, 1500, 3000, 1500}};
+  const MapStatistics m = map_statistics(set);
+  EXPECT_DOUBLE_EQ(m.monotone_columns, 0.5);
+  EXPECT_DOUBLE_EQ(m.distinct_values, 3);
+  EXPECT_DOUBLE_EQ(m.jumps[2], 1);
+  EXPECT_DOUBLE_EQ(m.thickness[1], 1);
+  EXPECT_DOUBLE_EQ(m.steps[5], 0.5);
+  EXPECT_DOUBLE_EQ(m.steps[10], 0.5);
+  EXPECT_NEAR(m.gamma_z[0], (500 * 500 + 1000 * 1000) / 5.0 / 2, 1e-6);
+  EXPECT_NEAR(m.row_deviation, 750.0 * 4 / 6, 1e-9);
+  EXPECT_EQ(m.gamma_x[1], 0);
+}
+
+}  // namespace
+}  // namespace terrane
