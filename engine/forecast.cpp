@@ -125,6 +125,15 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
   return line;
 }
 
+// Wave fields that storage `ring` would keep for the same run.
+Index ring_bytes(const Problem& p, const Sizes& z) {
+  WaveOptions o = p.wave;
+  o.storage = Storage::ring;
+  o.memory_budget_bytes = 0;
+  o.backward_shots = z.plan.backward_shots;
+  return make_wave_plan(p.grid, p.survey, o, z.batch, z.plan.scalar_bytes).storage.bytes;
+}
+
 std::string stability_line(const Problem& p, const WavePlan& plan) {
   double slowest = p.wave.vmax_mps;
   for (const auto* m : {&p.true_model, &p.start}) {
@@ -170,13 +179,23 @@ Forecast forecast(const Config& config, const RunOptions& options) {
     return fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
   };
   Sizes z;
+  std::string refused;  // why the run would not start with the storage that is asked for
+  const Index storage_budget = problem.wave.memory_budget_bytes;
   try {
     z = sizes();
   } catch (const Error& e) {
     if (e.code() != ErrorCode::budget) throw;
+    refused = e.message();
     problem.wave.memory_budget_bytes = 0;  // say what the smallest policy would need
+    problem.wave.storage = Storage::ring;
+    z = sizes();
+    const Index ring = z.arrays;
     problem.wave.storage = Storage::checkpoint;
     z = sizes();
+    if (ring < z.arrays) {
+      problem.wave.storage = Storage::ring;
+      z = sizes();
+    }
   }
   const Index scalar = fp64 ? 8 : 4;
   const bool invert = c.at("task") == "invert";
@@ -232,17 +251,23 @@ Forecast forecast(const Config& config, const RunOptions& options) {
                            {"vmax_mps", problem.wave.vmax_mps}};
   }
   const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;
-  f.fits = host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
-  if (!f.fits) {
+  f.fits = refused.empty() && host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
+  const bool smaller_fits = z.plan.storage.bytes <= storage_budget;
+  if (!refused.empty() && (smaller_fits || host_fits)) {
+    f.remedy = refused + ".";
+    if (smaller_fits) {
+      f.remedy += " Fits: \"physics.storage\": \"" + storage + "\" (about " +
+                  gigabytes(static_cast<double>(gpu ? device : host)) + ").";
+    }
+  } else if (!f.fits) {
     const std::string part = host_fits ? "device" : "host";
     const double need = static_cast<double>(host_fits ? device : host),
                  budget = host_fits ? device_budget : host_budget;
     f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
-    const double least = !problem.waves() ? budget
-                                          : need - static_cast<double>(z.plan.storage.bytes) *
-                                                       (1 - 2 / std::sqrt(static_cast<double>(z.plan.inner_nt)));
-    if (z.plan.storage.policy == Storage::all && least < budget) {
-      f.remedy += "Fits: \"physics.storage\": \"checkpoint\" (about " + gigabytes(least) + ", about +35 % time).";
+    const double smaller =
+        problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - ring_bytes(problem, z)) : need;
+    if (z.plan.storage.policy == Storage::all && smaller < budget) {
+      f.remedy += "Fits: \"physics.storage\": \"ring\" (about " + gigabytes(smaller) + ", about +30 % time).";
     } else if (z.batch > 1) {
       f.remedy += "Try \"optimizer.batch_shots\": 1, or raise /memory/" + part + "_bytes.";
     } else {

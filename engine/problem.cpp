@@ -138,6 +138,7 @@ WaveOptions build_wave_options(const Config& config, const Problem& p) {
   o.substeps = physics.at("substeps").is_string() ? 0 : physics.at("substeps").get<int>();
   o.storage = parse_storage(physics.at("storage").get<std::string>());
   o.storage_every = physics.at("storage_every");
+  o.storage_precision = parse_storage_precision(physics.at("storage_precision").get<std::string>());
   const Json& memory = c.at("memory");
   const Json& budget = memory.at("host_bytes");
   // Half of the budget for snapshots: records, fields and the report need the rest.

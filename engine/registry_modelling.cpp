@@ -27,10 +27,17 @@ std::vector<Component> physics_rows() {
          .kind = K::choice,
          .fallback = "\"auto\"",
          .help =
-             "how wave fields are kept for the gradient: all, every-k steps (approximate), checkpoint (recomputes), "
-             "auto (by the memory budget)",
-         .words = "auto all every-k checkpoint",
-         .later = "ring host disk boundary"},
+             "how wave fields are kept for the gradient: all, every-k steps (approximate), ring (cells beside the "
+             "absorbing layers, the rest is stepped backwards), checkpoint (recomputes), auto (by the memory budget: "
+             "all, else ring, else checkpoint)",
+         .words = "auto all every-k checkpoint ring",
+         .later = "host disk"},
+        {.name = "storage_precision",
+         .kind = K::choice,
+         .fallback = "\"full\"",
+         .help = "of the kept wave fields: full (the scalar of the physics), or bf16 in half the memory of fp32: the "
+                 "gradient is then good to about three digits",
+         .words = "full bf16"},
         {.name = "storage_every", .kind = K::integer, .fallback = "2", .help = "k of every-k", .min = 1},
         {.name = "vmax",
          .fallback = "null",

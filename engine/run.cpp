@@ -109,7 +109,8 @@ class Runner {
   void check_setup() {
     const Json& c = config_.json();
     if (problem_.waves()) {
-      make_wave_plan(problem_.grid, problem_.survey, problem_.wave, shots_per_batch(config_, problem_), sizeof(T));
+      make_wave_plan(problem_.grid, problem_.survey, wave_options_on(*s_, problem_.wave),
+                     shots_per_batch(config_, problem_), sizeof(T));
     } else {
       const Simulation<T> checked(*s_, problem_, {}, 1, false);
     }

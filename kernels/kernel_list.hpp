@@ -75,6 +75,7 @@
   X(wave_coefficient,  WaveCoefficient)       \
   X(wave_tangent_model, WaveTangentModel)     \
   X(wave_image_sum,    WaveImageSum)          \
+  X(wave_frame_copy,   WaveFrameCopy)         \
   X(wave_model_gradient, WaveModelGradient)   \
   X(count_outside,     CountOutside)          \
   X(resample_up,       ResampleUp)            \

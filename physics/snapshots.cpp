@@ -12,9 +12,12 @@ namespace {
 
 constexpr std::string_view names[] = {"auto", "all", "every-k", "checkpoint", "ring"};
 
-StoragePlan plan_checkpoint(Index steps, Index snapshot_bytes, Index state_bytes) {
+constexpr std::string_view precisions[] = {"full", "bf16"};
+
+// Saved states and the snapshots of one segment in the least memory.
+StoragePlan plan_segments(Storage policy, Index steps, Index snapshot_bytes, Index state_bytes) {
   StoragePlan plan;
-  plan.policy = Storage::checkpoint;
+  plan.policy = policy;
   // (steps / segment) state + segment snapshot is least at segment = sqrt(steps state / snapshot).
   const double best = std::sqrt(static_cast<double>(steps) * static_cast<double>(state_bytes) /
                                 static_cast<double>(std::max<Index>(1, snapshot_bytes)));
@@ -23,6 +26,12 @@ StoragePlan plan_checkpoint(Index steps, Index snapshot_bytes, Index state_bytes
   plan.states = plan.segments;
   plan.slots = std::min(plan.segment, steps);
   plan.bytes = plan.states * state_bytes + plan.slots * snapshot_bytes;
+  return plan;
+}
+
+StoragePlan plan_ring(Index steps, const RingCost& ring) {
+  StoragePlan plan = plan_segments(Storage::ring, steps, ring.segment_bytes, ring.state_bytes);
+  plan.bytes += (steps + 1) * ring.step_bytes;
   return plan;
 }
 
@@ -44,10 +53,19 @@ Storage parse_storage(std::string_view name) {
 
 std::string_view to_string(Storage storage) { return names[static_cast<std::size_t>(storage)]; }
 
+StoragePrecision parse_storage_precision(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(precisions); ++i) {
+    if (precisions[i] == name) return static_cast<StoragePrecision>(i);
+  }
+  throw Error(ErrorCode::config, "unknown storage precision '" + std::string(name) + "'; one of: full, bf16");
+}
+
+std::string_view to_string(StoragePrecision precision) { return precisions[static_cast<std::size_t>(precision)]; }
+
 StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapshot_bytes, Index state_bytes,
-                         Index budget_bytes) {
-  require(policy != Storage::ring, ErrorCode::config,
-          "storage 'ring' is not available in this version; use auto, all, every-k or checkpoint", "storage");
+                         Index budget_bytes, const RingCost* ring) {
+  require(policy != Storage::ring || ring != nullptr, ErrorCode::config,
+          "this physics has no storage 'ring'; use auto, all, every-k or checkpoint", "storage");
   const Index budget = budget_bytes > 0 ? budget_bytes : default_storage_budget;
   StoragePlan plan;
   plan.segment = steps + steps % 2;
@@ -58,13 +76,16 @@ StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapsho
   }
   plan.slots = (steps + plan.every - 1) / plan.every;
   plan.bytes = plan.slots * snapshot_bytes;
-  if (policy == Storage::checkpoint || (policy == Storage::automatic && plan.bytes > budget)) {
-    plan = plan_checkpoint(steps, snapshot_bytes, state_bytes);
+  const bool too_large = policy == Storage::automatic && plan.bytes > budget;
+  if (policy == Storage::ring || (too_large && ring != nullptr)) plan = plan_ring(steps, *ring);
+  if (policy == Storage::checkpoint || (too_large && plan.bytes > budget)) {
+    const StoragePlan checkpoint = plan_segments(Storage::checkpoint, steps, snapshot_bytes, state_bytes);
+    if (policy == Storage::checkpoint || checkpoint.bytes < plan.bytes) plan = checkpoint;
   }
   if (budget_bytes > 0 && plan.bytes > budget) {
     throw Error(ErrorCode::budget, "storage '" + std::string(to_string(plan.policy)) + "' of the wavefields needs " +
                                        gigabytes(plan.bytes) + ", the budget is " + gigabytes(budget) +
-                                       "; use fewer shots at a time, storage checkpoint, or a larger budget");
+                                       "; use fewer shots at a time, storage ring or checkpoint, or a larger budget");
   }
   return plan;
 }

@@ -5,8 +5,11 @@
 //   every-k     every k-th snapshot, imaged k-fold: an approximation of the gradient   n w / k
 //   checkpoint  the state every `segment` steps and the snapshots of one segment, which is computed again: exact,
 //               one more forward run                               (n / segment) state + segment w
-//   ring        boundary ring (reserved, not available yet)
-// automatic: `all` where it fits the budget, else `checkpoint`.
+//   ring        the cells beside the absorbing layers at every step, and checkpoints of the layers; the rest is stepped
+//               backwards: exact up to rounding                                    n ring + checkpoints of the layers
+// Snapshots and ring are kept in the scalar of the run or as bfloat16 (half of float, 3 digits).
+// automatic: `all` where it fits the budget, else `ring` where the physics has it and it fits, else the smaller of
+// `ring` and `checkpoint`.
 #pragma once
 
 #include <string>
@@ -22,20 +25,34 @@ enum class Storage { automatic, all, every_k, checkpoint, ring };
 Storage parse_storage(std::string_view name);
 std::string_view to_string(Storage storage);
 
+enum class StoragePrecision { full, bf16 };
+
+// "full", "bf16"; throws Error{config} otherwise.
+StoragePrecision parse_storage_precision(std::string_view name);
+std::string_view to_string(StoragePrecision precision);
+
+// Bytes of the boundary ring, all shots unless stated.
+struct RingCost {
+  Index step_bytes = 0;     // ring of one sample
+  Index state_bytes = 0;    // saved state of the layers
+  Index segment_bytes = 0;  // w and skirt of one step, of the shots that run backwards at a time
+};
+
 struct StoragePlan {
   Storage policy = Storage::all;  // never automatic
   Index every = 1;                // steps between snapshots
-  Index slots = 0;                // snapshots held for a shot
-  Index segment = 0;              // steps of a segment (even); the whole run unless checkpoint
+  Index slots = 0;                // snapshots held for a shot (ring: of the layers)
+  Index segment = 0;              // steps of a segment (even); the whole run unless checkpoint or ring
   Index segments = 1;
-  Index states = 0;  // saved states (checkpoint)
-  Index bytes = 0;   // snapshots and saved states of all shots
+  Index states = 0;  // saved states (checkpoint, ring)
+  Index bytes = 0;   // snapshots, ring and saved states of all shots
 };
 
 // steps: time steps of the run; snapshot_bytes, state_bytes: of all shots. budget_bytes 0: default_storage_budget.
-// Throws Error{budget} with the memory that would be needed, Error{config} for a policy that is not available.
+// ring: null where the physics has none. Throws Error{budget} with the memory that would be needed, Error{config} for a
+// policy that is not available.
 StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapshot_bytes, Index state_bytes,
-                         Index budget_bytes);
+                         Index budget_bytes, const RingCost* ring = nullptr);
 
 inline constexpr Index default_storage_budget = Index{4} << 30;
 

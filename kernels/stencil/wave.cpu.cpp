@@ -7,164 +7,10 @@
 
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
-#include "kernels/stencil/lanes_cpu.hpp"
+#include "kernels/stencil/wave_adjoint_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
-
-constexpr int rows_per_pass = 2;  // interior rows that share the loads of the vertical stencil
-
-// What happens to w: nothing, written to the caches, or written past them.
-enum class Keep { no, cached, streamed };
-constexpr Index streamed_bytes = Index{16} << 20;  // snapshots of a shot that no cache holds until the adjoint
-
-// One time step of one shot; fields point at cell (0, 0).
-template <class T>
-struct Step {
-  const WaveSetup<T>& s;
-  const WaveFields<T>& f;
-  const T* u;
-  T* next;              // holds the previous field, receives the next
-  T* w;                 // snapshot to write (forward) or to image with (adjoint); may be null
-  const T* background;  // tangent: stored w_0, may be null
-  T* image;             // adjoint
-  int parity;           // selects the old phi
-  T* scratch;           // adjoint: ring of strip rows
-};
-
-// Part of a row: columns [begin, end), multiples of the register; strip: index of the x strip or -1.
-struct RowPart {
-  Index begin = 0, end = 0, strip = -1;
-};
-struct RowParts {
-  RowPart part[5];
-  int count = 0;
-};
-
-RowParts cut_row(const WaveLayout& g) {
-  RowParts parts;
-  Index at = 0;
-  for (Index k = 0; k < g.x_strips; ++k) {
-    if (g.x[k].begin > at) parts.part[parts.count++] = {at, g.x[k].begin, -1};
-    parts.part[parts.count++] = {g.x[k].begin, g.x[k].end, k};
-    at = g.x[k].end;
-  }
-  if (at < g.pitch) parts.part[parts.count++] = {at, g.pitch, -1};
-  return parts;
-}
-
-template <Keep K, class T>
-TERRANE_HD void keep_w(Lanes<T> w, T* to) {
-  if constexpr (K == Keep::cached) w.store(to);
-  if constexpr (K == Keep::streamed) w.stream(to);
-}
-template <class T>
-TERRANE_HD CpmlCell<Lanes<T>> load_cell(const CpmlProfile<T>& p, Index i) {
-  return {Lanes<T>::load(p.a + i), Lanes<T>::load(p.b + i), Lanes<T>::load(p.db + i)};
-}
-template <class T>
-TERRANE_HD CpmlCell<Lanes<T>> broadcast_cell(const CpmlProfile<T>& p, Index i) {
-  return {Lanes<T>::all(p.a[i]), Lanes<T>::all(p.b[i]), Lanes<T>::all(p.db[i])};
-}
-
-// Snapshots come from main memory; the hardware alone does not look far enough ahead, across pages.
-template <class T>
-TERRANE_HD void prefetch_w(const T* w) {
-  __builtin_prefetch(w + 4096 / sizeof(T));
-}
-
-// Rows z .. z + Rows - 1 of a part where nothing is absorbed. Forward: K says where w goes. Adjoint: Image adds q w.
-template <int R, int Rows, Keep K, bool Image, class T>
-[[gnu::noinline]] void interior_rows(const Step<T>& step, Index z, const RowPart& part) {
-  using V = Lanes<T>;
-  const Index pitch = step.s.g.pitch, at = z * pitch + part.begin, n = part.end - part.begin;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fx = lanes_of(step.s.fx);
-  const V center = fz.center + fx.center;
-  const T* u = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  T* w = step.w + at;
-  T* image = step.image + at;
-  Window<T> row[Rows];
-  unroll<Rows>([&](auto r) { row[r].start(u + r * pitch); });
-  for (Index x = 0; x < n; x += V::count) {
-    V around[Rows + 2 * R], lap[Rows];
-    unroll<Rows + 2 * R>([&](auto k) {
-      if constexpr (k < R || k >= Rows + R) {
-        around[k] = V::load(u + x + (k - R) * pitch);
-      } else {
-        around[k] = row[k - R].template get<0>();
-      }
-    });
-    unroll<Rows>([&](auto r) {
-      lap[r] = fd_second<R>(Stack<V, R>{around + r}, fz, center * around[r + R]);
-      lap[r] = fd_second<R>(row[r], fx, lap[r]);
-    });
-    unroll<Rows>([&](auto r) {
-      const Index i = x + r * pitch;
-      keep_w<K>(lap[r], w + i);
-      if constexpr (Image) {
-        prefetch_w(w + i);
-        mul_add(around[r + R], V::load(w + i), V::load(image + i)).store(image + i);
-      }
-      leapfrog(around[r + R], V::load(next + i), V::load(c + i), lap[r]).store(next + i);
-      row[r].advance(V::load(u + i + 2 * V::count));
-    });
-  }
-}
-
-// One row of a part; InZ, InX: inside a strip of that axis. z_row: place of the row in the z strip storage.
-template <int R, bool InZ, bool InX, Keep K, class T>
-[[gnu::noinline]] void forward_layer(const Step<T>& step, Index z, Index z_row, const RowPart& part) {
-  using V = Lanes<T>;
-  const WaveLayout& g = step.s.g;
-  const Index at = z * g.pitch + part.begin, n = part.end - part.begin;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fx = lanes_of(step.s.fx);
-  const T* u = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  T* w = step.w + at;
-  const Index zp = InZ ? z_row * g.pitch + part.begin : 0;
-  const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
-  const T* phi_z = step.f.phi_z[step.parity] + zp;
-  T* phi_z_new = step.f.phi_z[1 - step.parity] + zp;
-  T* eta_z = step.f.eta_z[0] + zp;
-  T* phi_x = step.f.phi_x[0] + xp;
-  T* eta_x = step.f.eta_x[0] + xp;
-  const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row, phi_row;
-  row.start(u);
-  if constexpr (InX) phi_row.start(phi_x);
-  for (Index x = 0; x < n; x += V::count) {
-    const V here = row.template get<0>();
-    const Column<T> column{u + x, g.pitch};
-    V sum;
-    if constexpr (InZ) {
-      const Column<T> phi{phi_z + x, g.pitch};
-      V phi_new, eta = V::load(eta_z + x);
-      sum = pml_z.forward(fd_first<R>(column, fz, V{}), fd_second<R>(column, fz, fz.center * here),
-                          fd_first<R>(phi, fz, V{}), phi.template get<0>(), phi_new, eta);
-      phi_new.store(phi_z_new + x);
-      eta.store(eta_z + x);
-    } else {
-      sum = fd_second<R>(column, fz, fz.center * here);
-    }
-    if constexpr (InX) {
-      const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
-      V phi_new, eta = V::load(eta_x + x);
-      sum = sum + pml_x.forward(fd_first<R>(row, fx, V{}), fd_second<R>(row, fx, fx.center * here),
-                                fd_first<R>(phi_row, fx, V{}), phi_row.template get<0>(), phi_new, eta);
-      phi_new.store(phi_x + x);
-      eta.store(eta_x + x);
-      phi_row.advance(V::load(phi_x + x + 2 * V::count));
-    } else {
-      sum = fd_second<R>(row, fx, mul_add(fx.center, here, sum));
-    }
-    keep_w<K>(sum, w + x);
-    leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
-    row.advance(V::load(u + x + 2 * V::count));
-  }
-}
 
 // Strip of row z as the forward operator sees it; -1: none.
 inline Index forward_strip(const WaveLayout& g, Index z) {
@@ -188,12 +34,33 @@ void forward_step(const Step<T>& step, const RowParts& parts) {
       } else if (part.strip >= 0) {
         for (Index r = 0; r < rows; ++r) forward_layer<R, false, true, K>(step, z + r, 0, part);
       } else if (pass) {
-        interior_rows<R, rows_per_pass, K, false>(step, z, part);
+        interior_rows<R, rows_per_pass, K, Image::no>(step, z, part);
       } else {
-        interior_rows<R, 1, K, false>(step, z, part);
+        interior_rows<R, 1, K, Image::no>(step, z, part);
       }
     }
     z += rows;
+  }
+}
+
+// The same for the cells outside the core; one row at a time, so that no pass leaves a box of the strips.
+template <int R, class T>
+void forward_strips(const Step<T>& step, const RowParts& parts, const WaveRingLayout& ring) {
+  const WaveLayout& g = step.s.g;
+  for (Index z = 0; z < g.nz; ++z) {
+    const Index k = forward_strip(g, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+    for (int i = 0; i < parts.count; ++i) {
+      const RowPart& part = parts.part[i];
+      if (k >= 0 && part.strip >= 0) {
+        forward_layer<R, true, true, Keep::streamed>(step, z, z_row, part);
+      } else if (k >= 0) {
+        forward_layer<R, true, false, Keep::streamed>(step, z, z_row, part);
+      } else if (part.strip >= 0) {
+        forward_layer<R, false, true, Keep::streamed>(step, z, 0, part);
+      } else if (!ring.core_row(z)) {
+        interior_rows<R, 1, Keep::streamed, Image::no>(step, z, part);
+      }
+    }
   }
 }
 
@@ -225,10 +92,14 @@ WaveFields<T> fields_of_shot(const WaveFields<T>& f, const WaveLayout& g, Index 
 template <class T>
 void add_background(const Step<T>& step, const T* m, T scale) {
   const T* c = step.s.c;
-  const T* background = step.background;
   T* next = step.next;
+  const Index cells = step.s.g.cells;
+  if (const T* background = step.background.full; background != nullptr) {
 #pragma GCC ivdep
-  for (Index i = 0; i < step.s.g.cells; ++i) next[i] = mul_add(c[i] * m[i], scale * background[i], next[i]);
+    for (Index i = 0; i < cells; ++i) next[i] = mul_add(c[i] * m[i], scale * background[i], next[i]);
+  } else {
+    for (Index i = 0; i < cells; ++i) next[i] = mul_add(c[i] * m[i], scale * step.background.get(i), next[i]);
+  }
 }
 
 // Traces of one shot, a block of samples at a time: tile[(n mod tile) * traces + l].
@@ -245,16 +116,50 @@ void read_tile(T* tile, Index traces, const T* data, Index nt, Index n0, Index n
   }
 }
 
+// Touched cells of the sources of one shot: f(cell, value of s at sample n).
+template <class T, class F>
+void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Index task, Index n, const F& f) {
+  if (wavelet == nullptr) return;
+  const WavePoints<T>& p = s.sources;
+  const Index shot = s.shot[task];
+  const T* values = wavelet + (stride > 0 ? shot * p.per_shot * stride : 0) + n;
+  for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
+    f(p.touch_cell[k], p.gather(k, values, stride));
+  }
+}
+
 template <class T>
 void inject_source(const WaveForward<T>& a, const Step<T>& step, Index task, Index n) {
-  const WavePoints<T>& p = a.setup.sources;
-  const Index shot = a.setup.shot[task];
-  const T* values = a.wavelet + (a.wavelet_stride > 0 ? shot * p.per_shot * a.wavelet_stride : 0) + n;
-  for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-    const T s = p.gather(k, values, a.wavelet_stride);
-    const Index i = p.touch_cell[k];
+  const Index pitch = a.setup.g.pitch;
+  for_each_source(a.setup, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T s) {
+    const Index place = step.strips != nullptr ? step.strips->place(i / pitch, i % pitch) : i;
+    if (place < 0) return;
     step.next[i] = mul_add(a.setup.c[i], s, step.next[i]);
-    if (step.w != nullptr) step.w[i] += s;
+    if (step.w.any()) step.w.put(place, step.w.get(place) + s);
+  });
+}
+
+// Cells of a frame, out of a field and into it.
+template <class T>
+void save_frame(const CellFrame& frame, Index pitch, const T* u, const KeptValues<T>& to) {
+  for (int b = 0; b < frame.count; ++b) {
+    const CellBox& box = frame.box[b];
+    for (Index z = 0; z < box.rows; ++z) {
+      const T* row = u + (box.z + z) * pitch + box.x;
+      const KeptValues<T> values = to.at(box.place + z * box.columns);
+      for (Index x = 0; x < box.columns; ++x) values.put(x, row[x]);
+    }
+  }
+}
+template <class T>
+void load_frame(const CellFrame& frame, Index pitch, const KeptValues<T>& from, T* u) {
+  for (int b = 0; b < frame.count; ++b) {
+    const CellBox& box = frame.box[b];
+    for (Index z = 0; z < box.rows; ++z) {
+      T* row = u + (box.z + z) * pitch + box.x;
+      const KeptValues<T> values = from.at(box.place + z * box.columns);
+      for (Index x = 0; x < box.columns; ++x) row[x] = values.get(x);
+    }
   }
 }
 
@@ -286,7 +191,7 @@ struct ForwardShot {
     const WaveLayout& g = s.g;
     const WaveFields<T> f = fields_of_shot(a.fields, g, task);
     const RowParts parts = cut_row(g);
-    const bool streamed = a.store.slots * g.cells * static_cast<Index>(sizeof(T)) > streamed_bytes;
+    if (a.strips_only) return strips(task, f, parts);
     const Index traces = s.receivers.per_shot;
     T* tile = s.scratch + task * wave_scratch_size(g, traces) + wave_scratch_size(g, 0);
     Recorder<T> record{s.receivers, tile,         a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
@@ -294,216 +199,81 @@ struct ForwardShot {
     for (Index n = a.n0; n < a.n1; ++n) {
       const int parity = static_cast<int>(n & 1);
       record.sample(f.u[parity], n, n + 1 == a.n1);
+      if (a.ring.used()) save_frame(a.ring.layout.ring, g.pitch, f.u[parity], a.ring.ring_at(task, n));
       if (n + 1 == s.nt) break;
-      const Step<T> step{s,
-                         f,
-                         f.u[parity],
-                         f.u[1 - parity],
-                         a.store.at(task, n, g.cells),
-                         a.background.at(task, n, g.cells),
-                         nullptr,
-                         parity,
-                         nullptr};
-      if (step.w == nullptr) {
-        forward_step<R, Keep::no>(step, parts);
-      } else if (streamed) {
-        forward_step<R, Keep::streamed>(step, parts);
-      } else {
-        forward_step<R, Keep::cached>(step, parts);
-      }
-      if (step.background != nullptr) add_background(step, a.tangent, static_cast<T>(a.background.every));
-      if (a.wavelet != nullptr) inject_source(a, step, task, n);
+      Step<T> step{s, f, f.u[parity], f.u[1 - parity], a.store.at(task, n, g.cells)};
+      step.parity = parity;
+      step.background = a.background.at(task, n, g.cells);
+      advance(step, parts);
+      if (step.background.any()) add_background(step, a.tangent, static_cast<T>(a.background.every));
+      inject_source(a, step, task, n);
       free_surface_images(g, step.next);
+    }
+    finish_streams();
+  }
+
+ private:
+  void advance(const Step<T>& step, const RowParts& parts) const {
+    if (step.w.half != nullptr) return forward_step<R, Keep::half>(step, parts);
+    if (step.w.full == nullptr) return forward_step<R, Keep::no>(step, parts);
+    const bool streamed = a.store.slots * a.setup.g.cells * static_cast<Index>(sizeof(T)) > streamed_bytes;
+    streamed ? forward_step<R, Keep::streamed>(step, parts) : forward_step<R, Keep::cached>(step, parts);
+  }
+
+  void strips(Index task, const WaveFields<T>& f, const RowParts& parts) const {
+    const WaveSetup<T>& s = a.setup;
+    const WaveLayout& g = s.g;
+    const WaveRingLayout& ring = a.ring.layout;
+    for (Index n = a.n0; n <= a.n1 && n < s.nt; ++n) {
+      const int parity = static_cast<int>(n & 1);
+      T* u = f.u[parity];
+      load_frame(ring.ring, g.pitch, a.ring.ring_at(task, n), u);
+      free_surface_images(g, u);
+      if (n == a.n1 || n + 1 == s.nt) break;
+      save_frame(ring.skirt, g.pitch, u, KeptValues<T>{a.ring.skirt_at(task, n), nullptr});
+      Step<T> step{s, f, u, f.u[1 - parity], KeptValues<T>{a.ring.w_at(task, n), nullptr}, &ring.strips, parity};
+      forward_strips<R>(step, parts, ring);
+      inject_source(a, step, task, n);
     }
     finish_streams();
   }
 };
 
-// Rolling rows of a z strip: t and Y (goes through -D1). Row r is in slot r mod (2 R + 1).
-template <int R, class T>
-struct AdjointRing {
-  static constexpr Index slots = 2 * R + 1;
-  T* base;
-  Index pitch;
-  T* t(Index z) const { return base + slot(z); }
-  T* y(Index z) const { return base + slots * pitch + slot(z); }
-  Index slot(Index z) const { return (z + slots) % slots * pitch; }  // z >= -R
-};
-
-// Puts row z into the ring and advances H there.
-template <int R, class T>
-[[gnu::noinline]] void adjoint_ring_row(const Step<T>& step, const AdjointRing<R, T>& ring, const WaveStrip& strip,
-                                        Index z) {
-  using V = Lanes<T>;
-  const Index pitch = ring.pitch;
-  const T* q = step.u + z * pitch;  // rows around the cells are zeros or images
-  T *t = ring.t(z), *y = ring.y(z);
-  if (z < strip.begin || z >= strip.end) {
-    for (Index x = 0; x < pitch; x += V::count) {
-      V::load(q + x).store(t + x);
-      V{}.store(y + x);
-    }
-    return;
+template <int R, int Rows, Image I, class T>
+void plain_rows(const Step<T>& step, Index z, const RowPart& part) {
+  if constexpr (I == Image::full) {
+    if (step.back != nullptr) return core_rows<R, Rows>(step, z, part);
   }
-  const CpmlCell<V> pml = broadcast_cell(step.s.pz, z);
-  const Index place = (strip.offset + z - strip.begin) * pitch;
-  const T* phi = step.f.phi_z[0] + place;
-  T* eta = step.f.eta_z[0] + place;
-  for (Index x = 0; x < pitch; x += V::count) {
-    const V here = V::load(q + x), h = V::load(eta + x), tx = pml.adjoint_t(here, h);
-    tx.store(t + x);
-    pml.adjoint_first(tx, V::load(phi + x)).store(y + x);
-    pml.adjoint_eta(here, h).store(eta + x);
-  }
+  interior_rows<R, Rows, Keep::no, I>(step, z, part);
 }
 
-// Weights of row z of D2((1 + b) t): w_k = c_k (1 + b_{z+k}), k = -R .. R. Rows outside the grid: b does not matter.
-template <int R, class T>
-struct RowWeights {
-  Lanes<T> w[2 * R + 1];
-  RowWeights(const FdAxis<T>& f, const T* b, Index z, Index nz) {
-    for (int k = -R; k <= R; ++k) {
-      const T weight = k == 0 ? f.center : f.second[(k < 0 ? -k : k) - 1];
-      const Index row = z + k;
-      w[k + R] = Lanes<T>::all(row >= 0 && row < nz ? mul_add(weight, b[row], weight) : weight);
-    }
-  }
-};
-
-// t, Y and E of neighbouring columns of an x strip, as three windows that move together.
-template <class T>
-struct StripWindows {
-  using V = Lanes<T>;
-  const CpmlProfile<T> p;
-  const T* q;
-  const T* phi;
-  T* eta;
-  Index begin, n;
-  Window<T> e, y, t;
-
-  void start() {
-    outside(-V::count, e.left, y.left, t.left);
-    inside(0, e.mid, y.mid, t.mid);
-    at(V::count, e.right, y.right, t.right);
-  }
-  TERRANE_HD void advance(Index x) {  // from column x to the next register
-    V next_e, next_y, next_t;
-    at(x + 2 * V::count, next_e, next_y, next_t);
-    e.advance(next_e);
-    y.advance(next_y);
-    t.advance(next_t);
-  }
-
- private:
-  TERRANE_HD void at(Index x, V& ex, V& yx, V& tx) {
-    if (x < n) {
-      inside(x, ex, yx, tx);
-    } else {
-      outside(x, ex, yx, tx);
-    }
-  }
-  // Beside the strip nothing is absorbed, or the grid has ended and q is zero.
-  TERRANE_HD void outside(Index x, V& ex, V& yx, V& tx) {
-    ex = tx = V::load(q + x);
-    yx = V{};
-  }
-  TERRANE_HD void inside(Index x, V& ex, V& yx, V& tx) {
-    const CpmlCell<V> pml = load_cell(p, begin + x);
-    const V here = V::load(q + x), h = V::load(eta + x);
-    tx = pml.adjoint_t(here, h);
-    ex = pml.adjoint_second(tx);
-    yx = pml.adjoint_first(tx, V::load(phi + x));
-    pml.adjoint_eta(here, h).store(eta + x);
-  }
-};
-
-// One row of a part in the layer, backwards.
-template <int R, bool InZ, bool InX, bool Image, class T>
-[[gnu::noinline]] void adjoint_layer(const Step<T>& step, const AdjointRing<R, T>& ring, Index z, Index z_row,
-                                     const RowPart& part) {
-  using V = Lanes<T>;
-  const WaveLayout& g = step.s.g;
-  const Index at = z * g.pitch + part.begin, n = part.end - part.begin;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fx = lanes_of(step.s.fx);
-  const T* q = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  const T* w = step.w + at;
-  T* image = step.image + at;
-  const T *y[2 * R + 1], *t[2 * R + 1];
-  for (int k = -R; k <= R && InZ; ++k) {
-    y[k + R] = ring.y(z + k) + part.begin;
-    t[k + R] = ring.t(z + k) + part.begin;
-  }
-  const RowWeights<R, T> weights(step.s.fz, step.s.pz.b, z, g.nz);
-  T* phi_z = step.f.phi_z[0] + (InZ ? z_row * g.pitch + part.begin : 0);
-  const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
-  T* phi_x = step.f.phi_x[0] + xp;
-  const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row;
-  StripWindows<T> strip{step.s.px, q, phi_x, step.f.eta_x[0] + xp, part.begin, n, {}, {}, {}};
-  if constexpr (InX) {
-    strip.start();
-  } else {
-    row.start(q);
-  }
-  for (Index x = 0; x < n; x += V::count) {
-    const V here = V::load(q + x);
-    V lap;
-    if constexpr (InZ) {
-      V rows[2 * R + 1];
-      unroll<2 * R + 1>([&](auto k) { rows[k] = V::load(t[k] + x); });
-      lap = weights.w[0] * rows[0];
-      unroll<2 * R>([&](auto k) { lap = mul_add(weights.w[k + 1], rows[k + 1], lap); });
-      lap = lap - fd_first<R>(RowsAt<R, T>{y, x}, fz, V{});
-      pml_z.adjoint_phi(V::load(phi_z + x), fd_first<R>(Stack<V, R>{rows}, fz, V{})).store(phi_z + x);
-    } else {
-      lap = fd_second<R>(Column<T>{q + x, g.pitch}, fz, fz.center * here);
-    }
-    if constexpr (InX) {
-      lap = fd_second<R>(strip.e, fx, mul_add(fx.center, strip.e.mid, lap)) - fd_first<R>(strip.y, fx, V{});
-      const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
-      pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(strip.t, fx, V{})).store(phi_x + x);
-      strip.advance(x);
-    } else {
-      lap = fd_second<R>(row, fx, mul_add(fx.center, here, lap));
-      row.advance(V::load(q + x + 2 * V::count));
-    }
-    if constexpr (Image) {
-      prefetch_w(w + x);
-      mul_add(here, V::load(w + x), V::load(image + x)).store(image + x);
-    }
-    leapfrog(here, V::load(next + x), V::load(c + x), lap).store(next + x);
-  }
-}
-
-template <int R, bool Image, class T>
+template <int R, Image I, class T>
 void adjoint_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
-  const AdjointRing<R, T> ring{step.scratch, g.pitch};
+  const RollingRows<R, T> rolling{step.scratch, g.pitch};
   for (Index z = 0; z < g.nz;) {
     const Index k = g.z_strip(z);
     const bool pass = k < 0 && z + rows_per_pass <= g.nz && g.z_strip(z + rows_per_pass - 1) < 0;
     const Index rows = pass ? rows_per_pass : 1, z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
     if (k >= 0) {
-      for (Index r = z == g.z[k].begin ? z - R : z + R; r <= z + R; ++r) adjoint_ring_row(step, ring, g.z[k], r);
+      for (Index r = z == g.z[k].begin ? z - R : z + R; r <= z + R; ++r) adjoint_rolling_row(step, rolling, g.z[k], r);
     }
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       for (Index r = 0; r < rows && part.strip >= 0; ++r) {
         if (k >= 0) {
-          adjoint_layer<R, true, true, Image>(step, ring, z, z_row, part);
+          adjoint_layer<R, true, true, I>(step, rolling, z, z_row, part);
         } else {
-          adjoint_layer<R, false, true, Image>(step, ring, z + r, 0, part);
+          adjoint_layer<R, false, true, I>(step, rolling, z + r, 0, part);
         }
       }
       if (part.strip >= 0) continue;
       if (k >= 0) {
-        adjoint_layer<R, true, false, Image>(step, ring, z, z_row, part);
+        adjoint_layer<R, true, false, I>(step, rolling, z, z_row, part);
       } else if (pass) {
-        interior_rows<R, rows_per_pass, Keep::no, Image>(step, z, part);
+        plain_rows<R, rows_per_pass, I>(step, z, part);
       } else {
-        interior_rows<R, 1, Keep::no, Image>(step, z, part);
+        plain_rows<R, 1, I>(step, z, part);
       }
     }
     z += rows;
@@ -523,15 +293,24 @@ struct AdjointShot {
     T* tile = scratch + wave_scratch_size(g, 0);
     T* image = a.image != nullptr ? a.image + task * g.cells : nullptr;
     const RowParts parts = cut_row(g);
+    const bool rebuilds = a.ring.used() && image != nullptr;
+    const WaveFields<T> back = rebuilds ? fields_of_shot(a.background, g, task) : WaveFields<T>{};
     Index begin = a.n1;  // first sample in the tile
     for (Index n = a.n1 - 1; n >= a.n0; --n) {
       const int parity = static_cast<int>(n & 1);
-      const Step<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells), nullptr, image, 0, scratch};
+      Step<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells)};
+      step.image = image;
+      step.scratch = scratch;
       if (n + 1 < s.nt) {
-        if (step.w != nullptr && image != nullptr) {
-          adjoint_step<R, true>(step, parts);
+        if (rebuilds) {
+          rebuild_and_advance(step, back, parts, task, n);
+        } else if (image == nullptr || !step.w.any()) {
+          step.w = {};
+          adjoint_step<R, Image::no>(step, parts);
+        } else if (step.w.half != nullptr) {
+          adjoint_step<R, Image::half>(step, parts);
         } else {
-          adjoint_step<R, false>(step, parts);
+          adjoint_step<R, Image::full>(step, parts);
         }
       }
       if (a.d_wavelet != nullptr) {
@@ -552,6 +331,27 @@ struct AdjointShot {
       }
       free_surface_images(g, step.next);
     }
+  }
+
+ private:
+  // Samples n and n + 1 of the forward run are there; leaves n - 1 and n.
+  void rebuild_and_advance(Step<T>& step, const WaveFields<T>& back, const RowParts& parts, Index task, Index n) const {
+    const WaveSetup<T>& s = a.setup;
+    const WaveRingLayout& ring = a.ring.layout;
+    T *u = back.u[n & 1], *earlier = back.u[1 - (n & 1)];
+    load_frame(ring.skirt, s.g.pitch, KeptValues<T>{a.ring.skirt_at(task, n), nullptr}, u);
+    step.w = {a.ring.w_at(task, n), nullptr};
+    step.strips = &ring.strips;
+    step.back = u;
+    step.back_next = earlier;
+    adjoint_step<R, Image::full>(step, parts);
+    for_each_source(s, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T value) {
+      if (!ring.core(i / s.g.pitch, i % s.g.pitch)) return;
+      step.image[i] = mul_add(step.u[i], value, step.image[i]);
+      earlier[i] = mul_add(s.c[i], value, earlier[i]);
+    });
+    if (n > 0) load_frame(ring.ring, s.g.pitch, a.ring.ring_at(task, n - 1), earlier);
+    free_surface_images(s.g, earlier);
   }
 };
 

@@ -17,6 +17,7 @@
 
 #include "kernels/stencil/cpml.hpp"
 #include "kernels/stencil/interpolate.hpp"
+#include "kernels/stencil/wave_ring.hpp"
 
 namespace terrane {
 
@@ -64,12 +65,12 @@ struct WaveFields {
 // Snapshots of w: slot (n - first) / every of step n, for steps with n mod every = 0.
 template <class T>
 struct WaveStore {
-  T* w = nullptr;  // (shots, slots, cells)
+  KeptValues<T> w;  // (shots, slots, cells)
   Index slots = 0, first = 0, every = 1;
 
-  TERRANE_HD T* at(Index shot, Index n, Index cells) const {
-    if (w == nullptr || n % every != 0) return nullptr;
-    return w + (shot * slots + (n - first) / every) * cells;
+  TERRANE_HD KeptValues<T> at(Index shot, Index n, Index cells) const {
+    if (n % every != 0) return {};
+    return w.at((shot * slots + (n - first) / every) * cells);
   }
 };
 
@@ -87,7 +88,9 @@ struct WaveSetup {
   T* scratch = nullptr;  // (shots, wave_scratch_size)
 };
 
-// Runs steps n0 .. n1-1 of every shot: records sample n, then advances to n + 1 (not after the last sample).
+// Runs steps n0 .. n1-1 of every shot: records sample n, then advances to n + 1 (not after the last sample). Keeps the
+// ring of every sample if there is one. With strips_only the core stays as it is but for its ring, which is read: w and
+// skirt of the segment are written, and in the end the ring holds samples n1 and n1 - 1 (the last two of the run).
 template <class T>
 struct WaveForward {
   WaveSetup<T> setup;
@@ -99,9 +102,13 @@ struct WaveForward {
   WaveStore<T> store;          // written unless w is null
   const T* tangent = nullptr;  // m (cells); null: not a tangent run
   WaveStore<T> background;     // w_0 of the tangent run
+  WaveRing<T> ring;
+  bool strips_only = false;
 };
 
-// Runs steps n1-1 .. n0 backwards.
+// Runs steps n1-1 .. n0 backwards. With a ring and an image, w of the core comes from u of the forward run, which is
+// stepped backwards in the same pass: `background` holds samples n1 and n1 - 1 (at the end of the run its last two),
+// and afterwards n0 and n0 - 1.
 template <class T>
 struct WaveAdjoint {
   WaveSetup<T> setup;
@@ -111,6 +118,10 @@ struct WaveAdjoint {
   T* d_wavelet = nullptr;     // (shots, sources, nt), overwritten; may be null
   WaveStore<T> store;
   T* image = nullptr;  // (shots, cells), accumulated; may be null
+  WaveRing<T> ring;    // unused: w is in `store`
+  WaveFields<T> background;
+  const T* wavelet = nullptr;  // as in WaveForward
+  Index wavelet_stride = 0;
 };
 
 inline constexpr Index wave_tile_steps = 16;  // traces are read and written in blocks of this many samples

@@ -6,49 +6,9 @@
 #include <cstdio>
 #include <numeric>
 
-#include "kernels/kernels.hpp"
+#include "physics/wave/wave_work.hpp"
 
 namespace terrane {
-
-template <class T>
-struct WaveWork {
-  WaveUse use = WaveUse::forward;
-  bool ready = false, kept = false;
-  Index stored_segment = -1;      // whose snapshots are in `snapshots`
-  std::vector<Index> host_shots;  // of the last forward
-  Buffer<Index> shots;
-  Buffer<T> c, fields, snapshots, states, scratch, inner_wavelet, inner_data;
-  Buffer<T> adjoint_fields, image, image_total, d_wavelet, d_source;
-  Buffer<T> tangent_fields, tangent_model, tangent_wavelet, flag;
-
-  // Allocates what `needed` asks for and is not there yet.
-  void ensure(Stream& s, const WavePlan& plan, WaveUse needed) {
-    if (ready && needed <= use) return;
-    const WaveSizes n = wave_sizes(plan, needed);
-    const auto make = [&](Buffer<T>& b, Index size) {
-      if (b.size() != size) b = Buffer<T>(s, size);
-    };
-    if (shots.size() != plan.shots) shots = Buffer<Index>(s, plan.shots);
-    make(c, n.coefficient);
-    make(fields, n.fields);
-    make(snapshots, n.snapshots);
-    make(states, n.states);
-    make(scratch, n.scratch);
-    make(inner_wavelet, n.inner_wavelet);
-    make(inner_data, n.inner_data);
-    make(adjoint_fields, n.adjoint_fields);
-    make(image, n.image);
-    make(image_total, n.image_total);
-    make(d_wavelet, n.d_wavelet);
-    make(d_source, n.d_source);
-    make(tangent_fields, n.tangent_fields);
-    make(tangent_model, n.tangent_model);
-    make(tangent_wavelet, n.tangent_wavelet);
-    make(flag, n.flag);
-    ready = true;
-    use = needed;
-  }
-};
 
 template <class T>
 WaveState<T>::WaveState() : work(std::make_unique<WaveWork<T>>()) {}
@@ -60,31 +20,6 @@ template <class T>
 WaveState<T>& WaveState<T>::operator=(WaveState&&) noexcept = default;
 
 namespace {
-
-template <class T>
-void zero(Stream& s, T* y, Index n) {
-  fill(s, Fill<T>{y, T(0), n});
-}
-
-// Order of the parts of one block; what an even step holds comes first (WaveSizes::state).
-template <class T>
-WaveFields<T> split_fields(const WaveLayout& g, Index shots, T* block) {
-  WaveFields<T> f;
-  const auto take = [&](Index size) {
-    T* part = block;
-    block += shots * size;
-    return part;
-  };
-  f.u[0] = take(g.field);
-  f.u[1] = take(g.field);
-  for (int p = 0; p < 2; ++p) {
-    f.phi_z[p] = take(g.z_field);
-    f.phi_x[p] = take(g.x_field);
-    f.eta_z[p] = take(g.z_field);
-    f.eta_x[p] = take(g.x_field);
-  }
-  return f;
-}
 
 std::vector<std::vector<Position>> positions(const Survey& survey, bool sources) {
   std::vector<std::vector<Position>> all;
@@ -110,10 +45,16 @@ std::vector<T> resample_taps(Index ratio) {
 
 }  // namespace
 
+WaveOptions wave_options_on(const Stream& s, WaveOptions options) {
+  if (options.backward_shots == 0 && s.device().kind != DeviceKind::cuda) options.backward_shots = s.threads();
+  return options;
+}
+
 template <class T>
 AcousticWave<T>::AcousticWave(Stream& s, const Grid2& grid, const Survey& survey, const WaveOptions& options,
                               Index batch)
-    : survey_(survey), plan_(make_wave_plan(grid, survey, options, batch, static_cast<Index>(sizeof(T)))) {
+    : survey_(survey),
+      plan_(make_wave_plan(grid, survey, wave_options_on(s, options), batch, static_cast<Index>(sizeof(T)))) {
   const double area = grid.dz_m * grid.dx_m;
   sources_ = PointLists<T>(s, grid, plan_.frame, positions(survey, true), 1 / area);
   receivers_ = PointLists<T>(s, grid, plan_.frame, positions(survey, false), 1.0);
@@ -183,7 +124,7 @@ template <class T>
 WaveForward<T> AcousticWave<T>::forward_args(const WaveWork<T>& work, T* fields) const {
   WaveForward<T> a;
   a.setup = setup(work);
-  a.fields = split_fields(plan_.layout, plan_.shots, fields);
+  a.fields = split_wave_fields(plan_.layout, plan_.shots, fields);
   a.n1 = plan_.inner_nt;
   a.wavelet_stride = plan_.options.shared_wavelet ? 0 : plan_.inner_nt;
   return a;
@@ -228,22 +169,26 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
   }
   check_model(s, vp, work);
   wave_coefficient(s, WaveCoefficient<T>{plan_.frame, vp, static_cast<T>(plan_.inner_dt_s), work.c.data()});
-  zero(s, work.fields.data(), work.fields.size());
+  zero_values(s, work.fields.data(), work.fields.size());
 
   const StoragePlan& storage = plan_.storage;
   WaveForward<T> a = forward_args(work, work.fields.data());
   a.wavelet = plan_.sources > 0 ? to_inner_wavelet(s, wavelet, work.inner_wavelet.data()) : nullptr;
   a.data = plan_.substeps == 1 ? data : work.inner_data.data();
   const Index state_size = wave_sizes(plan_, WaveUse::forward).state;
+  const bool ring = storage.policy == Storage::ring;
+  if (keep && ring) a.ring = ring_of(work, 0);
   for (Index k = 0; k < storage.segments; ++k) {
     a.n0 = k * storage.segment;
     a.n1 = segment_end(k);
-    if (keep && storage.states > 0) {
+    if (keep && ring) {
+      save_strips(s, work, k);
+    } else if (keep && storage.states > 0) {
       copy_values(s, CopyValues<T>{work.fields.data(), work.states.data() + k * state_size, state_size});
     }
     // The last segment is the first one that the adjoint needs, so its snapshots are kept at once.
-    if (keep && k + 1 == storage.segments) {
-      a.store = WaveStore<T>{work.snapshots.data(), storage.slots, a.n0, storage.every};
+    if (keep && !ring && k + 1 == storage.segments) {
+      a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
       work.stored_segment = k;
     }
     wave_forward(s, a);
@@ -264,11 +209,10 @@ void AcousticWave<T>::run_background(Stream& s, WaveWork<T>& work, const T* wave
   const Index state_size = wave_sizes(plan_, WaveUse::forward).state;
   copy_values(s, CopyValues<T>{work.states.data() + segment * state_size, work.fields.data(), state_size});
   WaveForward<T> a = forward_args(work, work.fields.data());
-  // The resampled wavelet of the forward call is still in place.
-  a.wavelet = plan_.sources == 0 ? nullptr : (plan_.substeps == 1 ? wavelet : work.inner_wavelet.data());
+  a.wavelet = kept_wavelet(work, wavelet);
   a.n0 = segment * plan_.storage.segment;
   a.n1 = segment_end(segment);
-  a.store = WaveStore<T>{work.snapshots.data(), plan_.storage.slots, a.n0, plan_.storage.every};
+  a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), plan_.storage.slots, a.n0, plan_.storage.every};
   wave_forward(s, a);
   work.stored_segment = segment;
 }
@@ -282,13 +226,15 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   if (plan_.receivers == 0 || (d_vp == nullptr && !wants_wavelet)) return;
   const StoragePlan& storage = plan_.storage;
   Buffer<T>& block = storage.states > 0 ? work.adjoint_fields : work.fields;
-  zero(s, block.data(), block.size());
   WaveAdjoint<T> a;
   a.setup = setup(work);
-  a.fields = split_fields(plan_.layout, plan_.shots, block.data());
+  if (storage.policy != Storage::ring) {
+    zero_values(s, block.data(), block.size());
+    a.fields = split_wave_fields(plan_.layout, plan_.shots, block.data());
+  }
   a.d_wavelet = wants_wavelet ? work.d_wavelet.data() : nullptr;
   a.image = d_vp != nullptr ? work.image.data() : nullptr;
-  if (a.image != nullptr) zero(s, a.image, work.image.size());
+  if (a.image != nullptr) zero_values(s, a.image, work.image.size());
   a.d_data = d_data;
   if (plan_.substeps > 1) {
     ResampleUp<T> up{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, plan_.shots * plan_.receivers,
@@ -297,11 +243,12 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
     resample_up(s, up);
     a.d_data = work.inner_data.data();
   }
-  for (Index k = storage.segments - 1; k >= 0; --k) {
+  if (storage.policy == Storage::ring) ring_adjoint(s, work, wavelet, a);
+  for (Index k = storage.segments - 1; k >= 0 && storage.policy != Storage::ring; --k) {
     a.n0 = k * storage.segment;
     a.n1 = segment_end(k);
     if (a.image != nullptr) run_background(s, work, wavelet, k);
-    a.store = WaveStore<T>{work.snapshots.data(), storage.slots, a.n0, storage.every};
+    a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
     wave_adjoint(s, a);
   }
   if (d_vp != nullptr) {
@@ -345,8 +292,9 @@ void AcousticWave<T>::jvp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   require(work.kept, ErrorCode::failed, "the derivative needs a forward call with keep = true", "wave");
   const StoragePlan& storage = plan_.storage;
   work.ensure(s, plan_, WaveUse::tangent);
+  const bool ring = storage.policy == Storage::ring;
   Buffer<T>& block = storage.states > 0 ? work.tangent_fields : work.fields;
-  zero(s, block.data(), block.size());
+  zero_values(s, block.data(), block.size());
   WaveForward<T> a = forward_args(work, block.data());
   if (t_vp != nullptr) {
     wave_tangent_model(s, WaveTangentModel<T>{plan_.frame, vp, t_vp, work.tangent_model.data()});
@@ -354,12 +302,13 @@ void AcousticWave<T>::jvp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   }
   a.wavelet = plan_.sources > 0 ? to_inner_wavelet(s, t_wavelet, work.tangent_wavelet.data()) : nullptr;
   a.data = plan_.substeps == 1 ? t_data : work.inner_data.data();
-  for (Index k = 0; k < storage.segments; ++k) {
+  if (ring) ring_tangent(s, work, wavelet, a);
+  for (Index k = 0; k < storage.segments && !ring; ++k) {
     a.n0 = k * storage.segment;
     a.n1 = segment_end(k);
     if (t_vp != nullptr) {
       run_background(s, work, wavelet, k);
-      a.background = WaveStore<T>{work.snapshots.data(), storage.slots, a.n0, storage.every};
+      a.background = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
     }
     wave_forward(s, a);
   }

@@ -33,6 +33,9 @@ struct WaveState : Saved {
   std::unique_ptr<WaveWork<T>> work;
 };
 
+// The shots that run backwards at a time, unless stated: one a thread, on a GPU all.
+WaveOptions wave_options_on(const Stream& s, WaveOptions options);
+
 template <class T>
 class AcousticWave {
  public:
@@ -65,6 +68,14 @@ class AcousticWave {
   WaveForward<T> forward_args(const WaveWork<T>& work, T* fields) const;
   void run_background(Stream& s, WaveWork<T>& work, const T* wavelet, Index segment) const;
   Index segment_end(Index segment) const;
+  // Storage `ring`, shots [first, first + count) of the batch at a time.
+  WaveRing<T> ring_of(const WaveWork<T>& work, Index first) const;
+  void save_strips(Stream& s, WaveWork<T>& work, Index segment) const;
+  void load_strips(Stream& s, WaveWork<T>& work, Index segment, Index first, Index count) const;
+  void load_last_states(Stream& s, WaveWork<T>& work, Index first, Index count) const;
+  void ring_adjoint(Stream& s, WaveWork<T>& work, const T* wavelet, WaveAdjoint<T> all) const;
+  void ring_tangent(Stream& s, WaveWork<T>& work, const T* wavelet, WaveForward<T> all) const;
+  const T* kept_wavelet(const WaveWork<T>& work, const T* wavelet) const;
 
   Survey survey_;
   WavePlan plan_;

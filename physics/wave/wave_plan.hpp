@@ -27,7 +27,9 @@ struct WaveOptions {
   double vmax_mps = 0;                     // largest velocity that any model of this run may have
   int substeps = 0;                        // 0: automatic
   Storage storage = Storage::automatic;
-  int storage_every = 1;          // for every-k
+  int storage_every = 1;  // for every-k
+  StoragePrecision storage_precision = StoragePrecision::full;
+  Index backward_shots = 0;       // ring: shots that run backwards at a time; 0: all in flight (GPU) or one a thread
   bool shared_wavelet = true;     // one wavelet (nt) for all; else (survey shots, sources, nt)
   Index memory_budget_bytes = 0;  // of snapshots and saved states; 0: default_storage_budget decides between policies
 };
@@ -50,13 +52,18 @@ struct WavePlan {
   double inner_dt_s = 0;
   Index inner_nt = 0;  // samples of the run; longer than nt substeps by the half-width of the resampling filter
   WaveLayout layout;
+  WaveRingLayout ring;
   ModelFrame frame;
   StoragePlan storage;
   Index scalar_bytes = 4;
+  Index backward_shots = 0;  // shots that run backwards at a time
 
   Index points() const { return layout.nz * layout.nx; }  // padded grid points
   std::string describe() const;
 };
+
+// Core, strips, ring and skirt of a layout (kernels/stencil/wave_ring.hpp).
+WaveRingLayout make_ring_layout(const WaveLayout& g);
 
 // Largest stable time step (s) for the order and vmax.
 double wave_stable_dt_s(const Grid2& grid, int order, double vmax_mps);
@@ -73,6 +80,8 @@ enum class WaveUse { forward, gradient, tangent };  // each includes the ones be
 struct WaveSizes {
   Index coefficient = 0, fields = 0, state = 0;  // state: leading part of fields that a checkpoint copies
   Index snapshots = 0, states = 0;
+  Index strip_state = 0;                                  // of one segment start, all shots (ring)
+  Index ring = 0, skirt = 0, strips = 0, background = 0;  // ring; background: fields of the forward run backwards
   Index scratch = 0, inner_wavelet = 0, inner_data = 0;
   Index adjoint_fields = 0, image = 0, image_total = 0, d_wavelet = 0, d_source = 0;  // gradient
   Index tangent_fields = 0, tangent_model = 0, tangent_wavelet = 0;                   // tangent
@@ -80,6 +89,7 @@ struct WaveSizes {
 
   Index total() const;
 };
+inline constexpr Index tangent_chunk = 16;  // steps whose w is computed at a time for a tangent (ring)
 WaveSizes wave_sizes(const WavePlan& plan, WaveUse use);
 
 }  // namespace terrane

@@ -98,9 +98,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"later_physics", "\"acoustic\"", "\"dc-3d\"",
               "a.json:4:23: /physics/type: \"dc-3d\" arrives in a later version; this one has acoustic, straight-ray, "
               "eikonal, dc-2.5d"},
-        Wrong{"later_storage", "\"acoustic\"", "\"acoustic\", \"storage\": \"ring\"",
-              "a.json:4:46: /physics/storage: \"ring\" arrives in a later version; this one has auto, all, every-k, "
-              "checkpoint"},
+        Wrong{"later_storage", "\"acoustic\"", "\"acoustic\", \"storage\": \"disk\"",
+              "a.json:4:46: /physics/storage: \"disk\" arrives in a later version; this one has auto, all, every-k, "
+              "checkpoint, ring"},
         Wrong{"order", "\"acoustic\"", "\"acoustic\", \"order\": 3",
               "a.json:4:44: /physics/order: 3 is not one of 2, 4, 6, 8"},
         Wrong{"no_shots", "\"count\": 5", "\"count\": 0",

@@ -66,6 +66,12 @@ std::vector<std::pair<std::string, WaveCase>> variants() {
   c.options.order = 8;
   c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
   all.emplace_back("separate strips", c);
+  c.options.storage = Storage::ring;
+  all.emplace_back("boundary ring", c);
+  c.options.order = 4;
+  c.options.free_surface = true;
+  c.options.substeps = 2;
+  all.emplace_back("boundary ring, free surface, 2 substeps", c);
   return all;
 }
 
@@ -256,10 +262,11 @@ TEST(WaveGradient, DevicesAgree) {
 
 TEST(WaveGradient, MemoryIsPredictedAndReused) {
   for_each_device([](Stream& s) {
-    for (const Storage storage : {Storage::all, Storage::checkpoint}) {
+    for (const Storage storage : {Storage::all, Storage::checkpoint, Storage::ring}) {
       for (const int substeps : {1, 2}) {
         WaveCase c = small_case();
         c.options.storage = storage;
+        c.options.storage_precision = substeps == 2 ? StoragePrecision::bf16 : StoragePrecision::full;
         c.options.substeps = substeps;
         s.scratch(1 << 16);  // workspace of reductions, not the operator's
         const Index before = s.arena()->stats().current_bytes;

@@ -317,9 +317,6 @@ TEST(Wave, Errors) {
   w.options.order = 5;
   message_of(ErrorCode::config, make(w));
   w = small_case();
-  w.options.storage = Storage::ring;
-  message_of(ErrorCode::config, make(w));
-  w.options.storage = Storage::all;
   w.options.memory_budget_bytes = 1000;
   EXPECT_NE(message_of(ErrorCode::budget, make(w)).find("checkpoint"), std::string::npos);
   w = small_case();

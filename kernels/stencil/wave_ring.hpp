@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+// Boundary ring: the forward run keeps few cells of every step, and the adjoint computes the rest again, backwards.
+//
+//   core    cells out of reach of the absorbing layers (2 R beyond them), one rectangle. There a step is
+//           u^{n+1} = 2 u^n - u^{n-1} + c w^n, and backwards u^{n-1} = 2 u^n - u^{n+1} + c w^n with the same w^n
+//   strips  all other cells. Absorption cannot be undone, so they run forward again, from saved states, a segment of
+//           steps at a time, and leave w^n and the skirt of the segment
+//   ring    core cells within R of a strip: all that the strips see of the core; kept at every step
+//   skirt   strip cells within R of the core: all that the core sees of the strips
+// Both halves see exactly what they saw in the forward run; only the core is rounded differently. An edge without a
+// layer (a free surface too) has neither ring nor skirt. Reference: Dussaud et al. (2008), Computational strategies for
+// reverse-time migration, SEG Technical Program.
+#pragma once
+
+#include "kernels/runtime/math.hpp"
+
+namespace terrane {
+
+// bfloat16: the upper half of a float, rounded to nearest even.
+TERRANE_HD std::uint16_t to_bf16(float x) {
+  const std::uint32_t u = bits_of(x);
+  return static_cast<std::uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
+TERRANE_HD float from_bf16(std::uint16_t h) { return float_of(static_cast<std::uint32_t>(h) << 16); }
+
+// Values that a run keeps: in its own scalar or, half the memory, as bfloat16. Both null: nothing is kept.
+template <class T>
+struct KeptValues {
+  T* full = nullptr;
+  std::uint16_t* half = nullptr;
+
+  TERRANE_HD bool any() const { return full != nullptr || half != nullptr; }
+  TERRANE_HD KeptValues at(Index offset) const {
+    return {full != nullptr ? full + offset : nullptr, half != nullptr ? half + offset : nullptr};
+  }
+  TERRANE_HD T get(Index i) const { return half != nullptr ? static_cast<T>(from_bf16(half[i])) : full[i]; }
+  TERRANE_HD void put(Index i, T x) const {
+    if (half != nullptr) {
+      half[i] = to_bf16(static_cast<float>(x));
+    } else {
+      full[i] = x;
+    }
+  }
+};
+
+// A rectangle of cells; its values are at `place`, row by row.
+struct CellBox {
+  Index z = 0, x = 0, rows = 0, columns = 0, place = 0;
+};
+
+// Up to four rectangles without common cells, one after another in memory.
+struct CellFrame {
+  CellBox box[4];
+  int count = 0;
+  Index size = 0;
+
+  void add(Index z0, Index z1, Index x0, Index x1) {
+    if (z1 <= z0 || x1 <= x0) return;
+    box[count++] = {z0, x0, z1 - z0, x1 - x0, size};
+    size += (z1 - z0) * (x1 - x0);
+  }
+  // Cell z pitch + x of value i.
+  TERRANE_HD Index cell(Index i, Index pitch) const {
+    int b = 0;
+    while (b + 1 < count && i >= box[b + 1].place) ++b;
+    const Index k = i - box[b].place;
+    return (box[b].z + k / box[b].columns) * pitch + box[b].x + k % box[b].columns;
+  }
+  // Place of cell (z, x); -1: not in the frame.
+  TERRANE_HD Index place(Index z, Index x) const {
+    for (int b = 0; b < count; ++b) {
+      const Index row = z - box[b].z, column = x - box[b].x;
+      if (row >= 0 && row < box[b].rows && column >= 0 && column < box[b].columns) {
+        return box[b].place + row * box[b].columns + column;
+      }
+    }
+    return -1;
+  }
+};
+
+struct WaveRingLayout {
+  Index z0 = 0, z1 = 0, x0 = 0, x1 = 0;  // core: rows [z0, z1), columns [x0, x1); empty where z0 == z1
+  CellFrame strips, ring, skirt;
+
+  TERRANE_HD bool core_row(Index z) const { return z >= z0 && z < z1; }
+  TERRANE_HD bool core(Index z, Index x) const { return core_row(z) && x >= x0 && x < x1; }
+};
+
+// What a run keeps with storage `ring`. Slots of a segment: n - first.
+template <class T>
+struct WaveRing {
+  WaveRingLayout layout;
+  KeptValues<T> ring;  // (shots, nt, ring.size)
+  T* skirt = nullptr;  // (shots, slots, skirt.size)
+  T* w = nullptr;      // (shots, slots, strips.size)
+  Index nt = 0, slots = 0, first = 0;
+
+  TERRANE_HD bool used() const { return ring.any(); }
+  TERRANE_HD KeptValues<T> ring_at(Index shot, Index n) const { return ring.at((shot * nt + n) * layout.ring.size); }
+  TERRANE_HD T* skirt_at(Index shot, Index n) const { return skirt + (shot * slots + n - first) * layout.skirt.size; }
+  TERRANE_HD T* w_at(Index shot, Index n) const { return w + (shot * slots + n - first) * layout.strips.size; }
+};
+
+// Cells of a frame in a field of every shot, to packed (shots, frame.size) or back.
+template <class T>
+struct WaveFrameCopy {
+  CellFrame frame;
+  Index pitch, field, origin;
+  T* u;       // (shots, field)
+  T* packed;  // (shots, frame.size)
+  Index shots;
+  bool unpack;
+  TERRANE_HD void operator()(Index shot, Index i) const {
+    T* cell = u + shot * field + origin + frame.cell(i, pitch);
+    T* value = packed + shot * frame.size + i;
+    if (unpack) {
+      *cell = *value;
+    } else {
+      *value = *cell;
+    }
+  }
+};
+
+}  // namespace terrane
