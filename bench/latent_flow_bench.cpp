@@ -31,7 +31,6 @@ using namespace terrane;
 using Json = nlohmann::ordered_json;
 using bench::family_maps;
 using bench::family_names;
-using bench::scores;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -155,16 +154,16 @@ int run(int argc, char** argv) {
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
     const PrincipalScores components(s, own, std::min<Index>(64, maps - 1));
     row[family_names[f]] = {{"samples_per_minute", 60 * static_cast<double>(samples) / seconds},
-                            {"generated", scores(s, components, own, real, drawn)},
-                            {"floor_fresh", scores(s, components, own, real, fresh)},
-                            {"decoded_training", scores(s, components, own, real, back)}};
+                            {"generated", score_samples(s, components, own, real, drawn)},
+                            {"floor_fresh", score_samples(s, components, own, real, fresh)},
+                            {"decoded_training", score_samples(s, components, own, real, back)}};
     ModelSet snapped = drawn, snapped_back = back;
     const auto snapping = Clock::now();
     snap_layers(s, snapped.values, 4900);
     row[family_names[f]]["snap_ms_per_map"] = 1000 * seconds_since(snapping) / static_cast<double>(samples);
     snap_layers(s, snapped_back.values, 4900);
-    row[family_names[f]]["generated_snapped"] = scores(s, components, own, real, snapped);
-    row[family_names[f]]["decoded_training_snapped"] = scores(s, components, own, real, snapped_back);
+    row[family_names[f]]["generated_snapped"] = score_samples(s, components, own, real, snapped);
+    row[family_names[f]]["decoded_training_snapped"] = score_samples(s, components, own, real, snapped_back);
     if (!save.empty()) {
       write_npy(save + "/" + family_names[f] + ".npy", {samples, 70, 70}, drawn.values.data());
     }

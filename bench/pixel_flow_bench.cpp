@@ -119,9 +119,9 @@ int run(int argc, char** argv) {
     snap_layers(s, snapped.values, size * size);
     const PrincipalScores components(s, training, std::min<Index>(64, samples - 1));
     Json& out = row[bench::family_names[f]];
-    out["generated"] = bench::scores(s, components, training, real, drawn);
-    out["generated_snapped"] = bench::scores(s, components, training, real, snapped);
-    out["floor_fresh"] = bench::scores(s, components, training, real, fresh);
+    out["generated"] = score_samples(s, components, training, real, drawn);
+    out["generated_snapped"] = score_samples(s, components, training, real, snapped);
+    out["floor_fresh"] = score_samples(s, components, training, real, fresh);
     if (!save.empty()) {
       write_npy(save + "/" + bench::family_names[f] + ".npy", {samples, size, size}, drawn.values.data());
     }

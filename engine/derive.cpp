@@ -521,6 +521,7 @@ void derive_models(Json& config, Resolver& resolver) {
 
 void derive_generate(Json& config, Resolver& resolver) {
   Json& source = config["source"];
+  if (source.at("type") == "generator") return;  // what it can make stands in its directory
   derive_families(source, "/source", resolver);
   const bool pairs = !config.at("pairs").is_null(), area = source.at("sampling") == "area";
   if (pairs && source.at("size") != 70) {
@@ -540,7 +541,7 @@ void derive(Json& config, Resolver& resolver) {
     derive_analyze(config, resolver);
     return;
   }
-  if (config.at("task") == "compress") {
+  if (config.at("task") == "compress" || config.at("task") == "train-generator") {
     derive_models(config, resolver);
     return;
   }

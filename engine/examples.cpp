@@ -212,6 +212,13 @@ const char* const kGenerate = R"({
   "pairs": {"preset": "openfwi"}
 })";
 
+const char* const kTrainGenerator = R"({
+  "task": "train-generator", "name": "flow-vp", "seed": 0,
+  "models": {"type": "generated", "families": "all", "count": 2000, "hold_out": 500, "range_mps": [1500, 4500]},
+  "generator": {"type": "flow-matching", "steps": 100000, "batch_models": 64, "guidance": 2},
+  "checkpoint": {"every_iterations": 1000}
+})";
+
 const char* const kDemoCompress = R"({
   "task": "compress", "name": "demo-compress", "description": "sixty maps of layers as codes of sixteen numbers",
   "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 60, "hold_out": 6},
@@ -227,19 +234,16 @@ const char* const kDemoGenerate = R"({
 }  // namespace
 
 std::vector<std::string> template_names() {
-  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress", "generate"};
+  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress", "generate", "train-generator"};
 }
-std::vector<std::string> later_template_names() { return {"train-generator"}; }
 std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc", "compress", "generate", "spectrum"}; }
 
 Json template_config(const std::string& name, const TemplateInputs& inputs) {
-  const std::vector<std::string> names = template_names(), later = later_template_names();
+  const std::vector<std::string> names = template_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    const bool known = std::find(later.begin(), later.end(), name) != later.end();
     const std::string near = nearest(name, names);
-    throw Error(ErrorCode::config, "init: \"" + name + "\"" +
-                                       (known ? " arrives in a later version; this one has " : " is not one of ") +
-                                       join_words(names) + (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
+    throw Error(ErrorCode::config, "init: \"" + name + "\" is not one of " + join_words(names) +
+                                       (near.empty() ? "" : "; did you mean \"" + near + "\"?"));
   }
   if (name == "reproduce") {
     if (!inputs.model_path.empty() || !inputs.data_path.empty()) {
@@ -253,6 +257,17 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
       throw Error(ErrorCode::config, "init: --model and --data do not belong to analyze, which reads a finished run");
     }
     return Json::parse(kAnalyze);
+  }
+  if (name == "train-generator") {
+    if (!inputs.data_path.empty()) {
+      throw Error(ErrorCode::config, "init: train-generator takes --model, a set of models");
+    }
+    Json config = Json::parse(kTrainGenerator);
+    if (!inputs.model_path.empty()) {
+      config["models"] = {
+          {"type", "file"}, {"path", absolute(inputs.model_path)}, {"hold_out", 20}, {"range_mps", {1500, 4500}}};
+    }
+    return config;
   }
   if (name == "generate") {
     if (!inputs.model_path.empty() || !inputs.data_path.empty()) {

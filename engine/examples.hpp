@@ -11,7 +11,6 @@ namespace terrane {
 // "fwi", "forward".
 std::vector<std::string> template_names();
 // Task names that a later version will have a template for.
-std::vector<std::string> later_template_names();
 
 struct TemplateInputs {
   std::string model_path;  // .npy (nz, nx): sets the grid and the true model

@@ -8,6 +8,7 @@
 
 #include "engine/analyze.hpp"
 #include "engine/compression/compress_task.hpp"
+#include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
 #include "engine/generate_task.hpp"
 #include "engine/inversion.hpp"
@@ -163,6 +164,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return forecast_ensemble(config, options);
   if (c.at("task") == "compress") return forecast_compress(config);
   if (c.at("task") == "generate") return forecast_generate(config);
+  if (c.at("task") == "train-generator") return forecast_train_generator(config);
   Problem problem = build_problem(config, false);
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

@@ -11,13 +11,13 @@
 #include "engine/io/png.hpp"
 #include "engine/io/sha256.hpp"
 #include "engine/io/text.hpp"
+#include "engine/openfwi_pairs.hpp"
 #include "engine/registry.hpp"
 #include "engine/version.hpp"
 #include "kernels/geology/draw_scene.hpp"
 #include "kernels/kernels.hpp"
 #include "physics/geology/layered.hpp"
 #include "physics/geology/openfwi.hpp"
-#include "physics/wave/sponge_wave.hpp"
 
 namespace terrane {
 namespace {
@@ -91,46 +91,10 @@ std::vector<float> section(std::uint64_t seed, std::uint64_t index, Index size) 
   return layered_faulted(p, seed, index, size, 3 * size, cell, cell);
 }
 
-// Models -> data of the OpenFWI operator, a few models at a time.
-class SeismicWriter {
- public:
-  explicit SeismicWriter(Stream& s) : wave_(s, openfwi_grid(), openfwi_survey()) {
-    const std::vector<double> w = openfwi_wavelet(wave_.survey().nt);
-    wavelet_ = to_device(s, std::vector<float>(w.begin(), w.end()));
-    // One model fills a processor; a GPU wants many.
-    slice_ = s.device().kind == DeviceKind::cuda ? 16 : 1;
-    data_ = Buffer<float>(s, slice_ * wave_.shots() * wave_.receivers() * wave_.survey().nt);
-  }
-  Index slice() const { return slice_; }
-  std::vector<Index> shape(Index maps) const { return {maps, wave_.shots(), wave_.survey().nt, wave_.receivers()}; }
-  // (shot, receiver, time) of the solver becomes (shot, time, receiver).
-  void write(Stream& s, const float* vp, Index models, AtomicFile& file) {
-    wave_.forward(s, models, vp, wavelet_.data(), data_.data(), state_);
-    const Index receivers = wave_.receivers(), nt = wave_.survey().nt, panels = models * wave_.shots();
-    const std::vector<float> from = to_host(s, data_.data(), panels * receivers * nt);
-    std::vector<float> to(from.size());
-    for (Index p = 0; p < panels; ++p) {
-      for (Index r = 0; r < receivers; ++r) {
-        for (Index n = 0; n < nt; ++n) {
-          to[static_cast<std::size_t>((p * nt + n) * receivers + r)] =
-              from[static_cast<std::size_t>((p * receivers + r) * nt + n)];
-        }
-      }
-    }
-    file.write(to.data(), to.size() * sizeof(float));
-  }
-
- private:
-  SpongeWave<float> wave_;
-  Buffer<float> wavelet_, data_;
-  SpongeState<float> state_;
-  Index slice_ = 1;
-};
-
 class SetWriter {
  public:
   SetWriter(Stream& s, const GeologySetOptions& o) : s_(s), o_(o) {
-    if (o_.seismic) seismic_ = std::make_unique<SeismicWriter>(s);
+    if (o_.seismic) seismic_ = std::make_unique<OpenFwiPairs>(s);
   }
 
   Json family(const std::string& name) {
@@ -196,7 +160,7 @@ class SetWriter {
 
   Stream& s_;
   const GeologySetOptions& o_;
-  std::unique_ptr<SeismicWriter> seismic_;
+  std::unique_ptr<OpenFwiPairs> seismic_;
   Index done_ = 0;
 };
 
@@ -274,14 +238,7 @@ nlohmann::ordered_json write_geology_set(Stream& s, const GeologySetOptions& o) 
                    {"property", "vp"},
                    {"unit", "m/s"}};
   if (o.seismic) {
-    manifest["seismic"] = {{"operator", "openfwi"},
-                           {"dt_s", 1e-3},
-                           {"samples", 1000},
-                           {"source_x_m", {0, 170, 340, 520, 690}},
-                           {"receivers", 70},
-                           {"depth_m", 10},
-                           {"wavelet", "ricker 15 Hz, peak at 73 ms"},
-                           {"layout", "map, shot, time, receiver"}};
+    manifest["seismic"] = OpenFwiPairs::description();
   } else {
     manifest["seismic"] = nullptr;
   }

@@ -132,6 +132,7 @@ std::vector<Component> modelling_rows();
 std::vector<Component> model_and_data_rows();
 std::vector<Component> compression_rows();
 std::vector<Component> model_set_rows();
+std::vector<Component> generator_rows();
 std::vector<Component> inverse_rows();
 std::vector<Component> representation_rows();
 

@@ -18,8 +18,7 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward reproduce analyze compress generate",
-           .later = "train-generator"},
+           .words = "invert forward reproduce analyze compress generate train-generator"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -200,7 +199,10 @@ Component root_row() {
            .help = "task analyze: what is computed; task invert: the same after the run, in DIR/analysis",
            .example = "[\"svd\", {\"type\": \"kernels\", \"pairs\": [[0, 10]]}]",
            .slot = "analysis"},
-          {.name = "models", .kind = K::component, .help = "what is compressed", .slot = "models"},
+          {.name = "models",
+           .kind = K::component,
+           .help = "a set of models, to be compressed or learnt",
+           .slot = "models"},
           {.name = "source", .kind = K::component, .help = "where generated models come from", .slot = "source"},
           {.name = "count", .kind = K::integer, .help = "generated models, of each family", .example = "500", .min = 1},
           {.name = "pairs",
@@ -210,6 +212,7 @@ Component root_row() {
            .example = "{\"preset\": \"openfwi\"}",
            .slot = "pairs"},
           {.name = "codec", .kind = K::component, .help = "what compresses it", .slot = "codec"},
+          {.name = "generator", .kind = K::component, .help = "what learns to make such models", .slot = "generator"},
       }};
 }
 
@@ -375,6 +378,7 @@ const std::vector<Task>& tasks() {
       {"analyze", "explains the field of a finished run, or of a config before any run", "analyses",
        "run config at settings"},
       {"compress", "trains a compressor on a set of models and writes decoder and codes", "models codec", ""},
+      {"train-generator", "trains a diffusion model of velocity models", "models generator", ""},
       {"generate", "velocity models, with seismic data on request", "source count", "pairs"},
   };
   return rows;
@@ -384,7 +388,7 @@ std::string_view common_keys() {
   return "task name description metadata seed device threads precision memory checkpoint report config_version";
 }
 
-std::string_view foreign_sections() { return "rate baselines score generator condition"; }
+std::string_view foreign_sections() { return "rate baselines score condition"; }
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "physics") return "dc-3d elastic";
@@ -398,7 +402,7 @@ std::string_view later_types(std::string_view slot) {
 std::vector<Component> problem_rows() {
   std::vector<Component> rows = {root_row()};
   for (const auto& part : {common_rows(), modelling_rows(), model_and_data_rows(), analysis_rows(), compression_rows(),
-                           model_set_rows()}) {
+                           model_set_rows(), generator_rows()}) {
     rows.insert(rows.end(), part.begin(), part.end());
   }
   return rows;

@@ -11,6 +11,7 @@
 #include "analysis/metrics.hpp"
 #include "engine/analyze.hpp"
 #include "engine/compression/compress_task.hpp"
+#include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
 #include "engine/generate_task.hpp"
 #include "engine/induced_polarization.hpp"
@@ -560,6 +561,7 @@ Json execute(const Config& config, const RunOptions& options, bool continuing) {
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return ensemble(config, options, continuing);
   if (c.at("task") == "compress") return compress_task(config, options, continuing);
   if (c.at("task") == "generate") return generate_task(config, options);
+  if (c.at("task") == "train-generator") return train_generator_task(config, options, continuing);
   const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
                                                      : Runner<float>(config, options, continuing).execute();
   if (c.at("task") == "invert" && result.at("status") == "ok") analyze_run(config, options);

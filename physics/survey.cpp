@@ -11,14 +11,9 @@ namespace {
 
 constexpr Index half_width = 4;
 constexpr double kaiser_shape = 6.31;
-constexpr double on_grid_cells = 1e-6;
 
-struct AxisNode {
-  Index cell;
-  double weight;
-};
+}  // namespace
 
-// Nodes and weights along one axis; `at` in cells.
 std::vector<AxisNode> axis_nodes(double at) {
   const double nearest = std::round(at);
   if (std::abs(at - nearest) < on_grid_cells) return {{static_cast<Index>(nearest), 1.0}};
@@ -33,6 +28,8 @@ std::vector<AxisNode> axis_nodes(double at) {
   }
   return nodes;
 }
+
+namespace {
 
 void check_position(const Grid2& g, const Position& p, const char* kind, Index number, Index shot) {
   const double tolerance_x = on_grid_cells * g.dx_m, tolerance_z = on_grid_cells * g.dz_m;

@@ -43,6 +43,14 @@ struct Survey {
 // Positions begin, begin + step, ... (count of them) at one depth.
 std::vector<Position> line_of_positions(Index count, double x_begin_m, double x_step_m, double z_m);
 
+// Nodes and weights along one axis for a position `at`, in cells.
+struct AxisNode {
+  Index cell = 0;
+  double weight = 0;
+};
+std::vector<AxisNode> axis_nodes(double at);
+inline constexpr double on_grid_cells = 1e-6;  // tolerance of positions
+
 // One node of an interpolation: value(position) = sum of weight u(z, x). Nodes may lie outside the grid by 4 cells.
 struct InterpolationNode {
   Index z = 0, x = 0;

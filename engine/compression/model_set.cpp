@@ -66,6 +66,9 @@ ModelSets generated(Stream& s, const Json& section) {
   const auto split = all.begin() + train * static_cast<Index>(points);
   m.train.values.assign(all.begin(), split);
   m.held_out.values.assign(split, all.end());
+  for (Index k = 0; k < train + hold_out; ++k) {
+    (k < train ? m.family : m.held_out_family).push_back(static_cast<int>(k % kinds));
+  }
   return m;
 }
 

@@ -10,6 +10,7 @@ namespace terrane {
 
 struct ModelSets {
   ModelSet train, held_out;
+  std::vector<int> family, held_out_family;  // of each model: its place in "families"; empty for a file
 };
 
 // Generated models are those of the families in turn: model k is the map of index k / families of family k % families;

@@ -117,9 +117,13 @@ PrincipalScores::PrincipalScores(Stream& s, const ModelSet& fit, Index rank) : r
     const double length = std::sqrt(std::max(squares[static_cast<std::size_t>(k)], 1e-300));
     for (Index p = 0; p < n; ++p) vectors_[static_cast<std::size_t>(k * n + p)] /= length;
   }
-  // Ascending from eigh: the leading one first.
-  for (Index k = 0; k < rank / 2; ++k) {
-    std::swap_ranges(vectors_.begin() + k * n, vectors_.begin() + (k + 1) * n, vectors_.begin() + (rank - 1 - k) * n);
+  // Directions along which the maps do not differ are none. Ascending from eigh: the leading one first.
+  Index none = 0;
+  while (none + 1 < rank && !(squares[static_cast<std::size_t>(none)] > 1e-12 * squares.back())) ++none;
+  vectors_.erase(vectors_.begin(), vectors_.begin() + none * n);
+  rank_ -= none;
+  for (Index k = 0; k < rank_ / 2; ++k) {
+    std::swap_ranges(vectors_.begin() + k * n, vectors_.begin() + (k + 1) * n, vectors_.begin() + (rank_ - 1 - k) * n);
   }
 }
 

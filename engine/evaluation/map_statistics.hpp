@@ -19,7 +19,8 @@ namespace terrane {
 // Scores of the leading principal components of (v - 1500) / 3000, fitted on one set.
 class PrincipalScores {
  public:
-  // rank is at most the number of maps less one and the number of pixels.
+  // rank is at most the number of maps less one and the number of pixels; it falls to the number of directions in which
+  // the maps differ.
   PrincipalScores(Stream& s, const ModelSet& fit, Index rank);
   Features of(Stream& s, const ModelSet& maps) const;
   Index rank() const { return rank_; }

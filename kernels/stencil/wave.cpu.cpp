@@ -102,20 +102,6 @@ void add_background(const Step<T>& step, const T* m, T scale) {
   }
 }
 
-// Traces of one shot, a block of samples at a time: tile[(n mod tile) * traces + l].
-template <class T>
-void write_tile(const T* tile, Index traces, T* data, Index nt, Index n0, Index n1) {
-  for (Index l = 0; l < traces; ++l) {
-    for (Index n = n0; n < n1; ++n) data[l * nt + n] = tile[(n - n0) * traces + l];
-  }
-}
-template <class T>
-void read_tile(T* tile, Index traces, const T* data, Index nt, Index n0, Index n1) {
-  for (Index l = 0; l < traces; ++l) {
-    for (Index n = n0; n < n1; ++n) tile[(n - n0) * traces + l] = data[l * nt + n];
-  }
-}
-
 // Touched cells of the sources of one shot: f(cell, value of s at sample n).
 template <class T, class F>
 void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Index task, Index n, const F& f) {
@@ -162,25 +148,6 @@ void load_frame(const CellFrame& frame, Index pitch, const KeptValues<T>& from, 
     }
   }
 }
-
-template <class T>
-struct Recorder {
-  const WavePoints<T>& points;
-  T* tile;
-  T* data;  // of this shot; may be null
-  Index nt, shot, begin;
-
-  void sample(const T* u, Index n, bool last) {
-    if (data == nullptr) return;
-    const Index traces = points.per_shot, count = points.count[shot];
-    T* row = tile + (n - begin) * traces;
-    for (Index l = 0; l < count; ++l) row[l] = points.record(u, points.first[shot] + l);
-    for (Index l = count; l < traces; ++l) row[l] = 0;
-    if (n + 1 - begin < wave_tile_steps && !last) return;
-    write_tile(tile, traces, data, nt, begin, n + 1);
-    begin = n + 1;
-  }
-};
 
 template <int R, class T>
 struct ForwardShot {

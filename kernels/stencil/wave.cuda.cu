@@ -4,7 +4,7 @@
 // of the cells does not matter. Sources are gathered by touched cell: no atomics.
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
-#include "kernels/stencil/wave.hpp"
+#include "kernels/stencil/wave_cells.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
@@ -27,15 +27,6 @@ struct ForwardCell {
   WaveForward<T> a;
   Index n;
 
-  // w of one axis. at, stride: of the field; place, step: of the strip arrays.
-  TERRANE_HD T axis(const FdAxis<T>& f, const T* u, Index stride, const CpmlCell<T>& pml, const T* phi, T* phi_new,
-                    T* eta, Index place, Index step) const {
-    const T d2 = fd_second<R>(Strided<T>{u, stride}, f, f.center * u[0]);
-    const T d1 = fd_first<R>(Strided<T>{u, stride}, f, T(0));
-    const T d1_phi = fd_first<R>(Strided<T>{phi + place, step}, f, T(0));
-    return pml.forward(d1, d2, d1_phi, phi[place], phi_new[place], eta[place]);
-  }
-
   TERRANE_HD void operator()(Index row, Index x) const {
     const WaveSetup<T>& s = a.setup;
     const WaveLayout& g = s.g;
@@ -46,14 +37,14 @@ struct ForwardCell {
     const Index kz = g.z_strip(at.z), kx = g.x_strip(x);
     T w = 0;
     if (kz >= 0) {
-      w += axis(s.fz, u, g.pitch, cpml_cell(s.pz, at.z), a.fields.phi_z[now], a.fields.phi_z[1 - now],
-                a.fields.eta_z[0], at.z_place(g, kz), g.pitch);
+      w += forward_axis<R>(s.fz, u, g.pitch, cpml_cell(s.pz, at.z), a.fields.phi_z[now], a.fields.phi_z[1 - now],
+                           a.fields.eta_z[0], at.z_place(g, kz), g.pitch);
     } else {
       w += fd_second<R>(Strided<T>{u, g.pitch}, s.fz, s.fz.center * u[0]);
     }
     if (kx >= 0) {
-      w += axis(s.fx, u, 1, cpml_cell(s.px, x), a.fields.phi_x[now], a.fields.phi_x[1 - now], a.fields.eta_x[0],
-                at.x_place(g, kx), 1);
+      w += forward_axis<R>(s.fx, u, 1, cpml_cell(s.px, x), a.fields.phi_x[now], a.fields.phi_x[1 - now],
+                           a.fields.eta_x[0], at.x_place(g, kx), 1);
     } else {
       w += fd_second<R>(Strided<T>{u, 1}, s.fx, s.fx.center * u[0]);
     }
@@ -73,7 +64,7 @@ struct ForwardCell {
 
 // Touched cells: thread k of a shot adds to one cell.
 template <class T>
-struct InjectSource {
+struct InjectShotSource {
   WaveForward<T> a;
   Index n;
   TERRANE_HD void operator()(Index task, Index k) const {
@@ -138,90 +129,10 @@ struct FrameCells {
   }
 };
 
-template <class T>
-struct InjectData {
-  WaveAdjoint<T> a;
-  Index n;
-  TERRANE_HD void operator()(Index task, Index k) const {
-    const WaveSetup<T>& s = a.setup;
-    const WavePoints<T>& p = s.receivers;
-    const Index shot = s.shot[task];
-    if (k >= p.touch_count[shot]) return;
-    const T value = p.gather(p.touch_first[shot] + k, a.d_data + task * p.per_shot * s.nt + n, s.nt);
-    const Index i = p.touch_cell[p.touch_first[shot] + k];
-    T* next = a.fields.u[n & 1] + task * s.g.field + s.g.origin + i;
-    *next = mul_add(s.c[i], value, *next);
-  }
-};
-
-// out (shots, traces, nt) at sample n = field at the points; zero for traces that the shot lacks or where !active.
-template <class T>
-struct RecordPoints {
-  WavePoints<T> points;
-  const Index* shot;
-  const T* u;  // field block
-  Index field, origin;
-  T* out;
-  Index nt, n;
-  bool active;
-  TERRANE_HD void operator()(Index task, Index l) const {
-    const Index which = shot[task];
-    const bool used = active && l < points.count[which];
-    out[(task * points.per_shot + l) * nt + n] =
-        used ? points.record(u + task * field + origin, points.first[which] + l) : T(0);
-  }
-};
-
-template <class T>
-struct SurfaceImages {
-  T* u;
-  Index field, origin, pitch, radius;
-  TERRANE_HD void operator()(Index row, Index x) const {
-    T* cell = u + row / radius * field + origin + x;
-    const Index k = row % radius + 1;
-    cell[-k * pitch] = -cell[k * pitch];
-  }
-};
-
-// Cotangent terms of one axis at a cell that may be a neighbour: outside the strip the layer does nothing.
-template <class T>
-struct AdjointTerms {
-  T e, y, t;
-};
-
 template <int R, class T>
 struct AdjointCell {
   WaveAdjoint<T> a;
   Index n;
-
-  TERRANE_HD AdjointTerms<T> terms(const CpmlProfile<T>& p, Index position, const WaveStrip& strip, T q, const T* phi,
-                                   const T* eta) const {
-    if (position < strip.begin || position >= strip.end) return {q, T(0), q};
-    const CpmlCell<T> pml = cpml_cell(p, position);
-    const T t = pml.adjoint_t(q, *eta);
-    return {pml.adjoint_second(t), pml.adjoint_first(t, *phi), t};
-  }
-
-  // Part of L^T q of one axis; updates phi and eta of this cell.
-  TERRANE_HD T axis(const FdAxis<T>& f, const T* q, Index stride, const CpmlProfile<T>& p, const WaveStrip& strip,
-                    Index position, T* const* phi, T* const* eta, int now, Index place, Index step) const {
-    const T* old_phi = phi[now] + place;
-    const T* old_eta = eta[now] + place;
-    T lap = f.center * terms(p, position, strip, q[0], old_phi, old_eta).e, d1_y = 0, d1_t = 0;
-    for (int k = 1; k <= R; ++k) {
-      const AdjointTerms<T> right =
-          terms(p, position + k, strip, q[k * stride], old_phi + k * step, old_eta + k * step);
-      const AdjointTerms<T> left =
-          terms(p, position - k, strip, q[-k * stride], old_phi - k * step, old_eta - k * step);
-      lap = mul_add(f.second[k - 1], right.e + left.e, lap);
-      d1_y = mul_add(f.first[k - 1], right.y - left.y, d1_y);
-      d1_t = mul_add(f.first[k - 1], right.t - left.t, d1_t);
-    }
-    const CpmlCell<T> pml = cpml_cell(p, position);
-    phi[1 - now][place] = pml.adjoint_phi(*old_phi, d1_t);
-    eta[1 - now][place] = pml.adjoint_eta(q[0], *old_eta);
-    return lap - d1_y;
-  }
 
   // w of the forward run, kept or, in the core of a ring, computed while that run is stepped backwards.
   TERRANE_HD bool forward_w(const CellPlace& at, T& w) const {
@@ -252,13 +163,13 @@ struct AdjointCell {
     const Index kz = g.z_strip(at.z), kx = g.x_strip(x);
     T lap = 0;
     if (kz >= 0) {
-      lap +=
-          axis(s.fz, q, g.pitch, s.pz, g.z[kz], at.z, a.fields.phi_z, a.fields.eta_z, now, at.z_place(g, kz), g.pitch);
+      lap += adjoint_axis<R>(s.fz, q, g.pitch, s.pz, g.z[kz], at.z, a.fields.phi_z, a.fields.eta_z, now,
+                             at.z_place(g, kz), g.pitch);
     } else {
       lap += fd_second<R>(Strided<T>{q, g.pitch}, s.fz, s.fz.center * q[0]);
     }
     if (kx >= 0) {
-      lap += axis(s.fx, q, 1, s.px, g.x[kx], x, a.fields.phi_x, a.fields.eta_x, now, at.x_place(g, kx), 1);
+      lap += adjoint_axis<R>(s.fx, q, 1, s.px, g.x[kx], x, a.fields.phi_x, a.fields.eta_x, now, at.x_place(g, kx), 1);
     } else {
       lap += fd_second<R>(Strided<T>{q, 1}, s.fx, s.fx.center * q[0]);
     }
@@ -312,7 +223,7 @@ void strip_steps(Stream& stream, const WaveForward<T>& a) {
     skirt_cells(stream, s, a.ring, u, n, false);
     parallel_for_2d(stream, s.shots * s.g.nz, s.g.pitch, ForwardCell<R, T>{a, n});
     if (a.wavelet != nullptr) {
-      parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectSource<T>{a, n});
+      parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectShotSource<T>{a, n});
     }
   }
 }
@@ -331,7 +242,7 @@ void forward_steps(Stream& stream, const WaveForward<T>& a) {
     if (n + 1 == s.nt) break;
     parallel_for_2d(stream, s.shots * s.g.nz, s.g.pitch, ForwardCell<R, T>{a, n});
     if (a.wavelet != nullptr) {
-      parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectSource<T>{a, n});
+      parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectShotSource<T>{a, n});
     }
     surface_images(stream, s, a.fields.u[1 - (n & 1)]);
   }
@@ -356,7 +267,7 @@ void adjoint_steps(Stream& stream, const WaveAdjoint<T>& a) {
                       RecordPoints<T>{s.sources, s.shot, a.fields.u[1 - (n & 1)], s.g.field, s.g.origin, a.d_wavelet,
                                       s.nt, n, steps});
     }
-    parallel_for_2d(stream, s.shots, s.receivers.most_touched, InjectData<T>{a, n});
+    parallel_for_2d(stream, s.shots, s.receivers.most_touched, InjectData<T, WaveAdjoint<T>>{a, n});
     surface_images(stream, s, a.fields.u[n & 1]);
   }
 }

@@ -46,66 +46,6 @@ template <int R, class T>
   }
 }
 
-// Weights of row z of D2((1 + b) t): w_k = c_k (1 + b_{z+k}), k = -R .. R. Rows outside the grid: b does not matter.
-template <int R, class T>
-struct RowWeights {
-  Lanes<T> w[2 * R + 1];
-  RowWeights(const FdAxis<T>& f, const T* b, Index z, Index nz) {
-    for (int k = -R; k <= R; ++k) {
-      const T weight = k == 0 ? f.center : f.second[(k < 0 ? -k : k) - 1];
-      const Index row = z + k;
-      w[k + R] = Lanes<T>::all(row >= 0 && row < nz ? mul_add(weight, b[row], weight) : weight);
-    }
-  }
-};
-
-// t, Y and E of neighbouring columns of an x strip, as three windows that move together.
-template <class T>
-struct StripWindows {
-  using V = Lanes<T>;
-  const CpmlProfile<T> p;
-  const T* q;
-  const T* phi;
-  T* eta;
-  Index begin, n;
-  Window<T> e, y, t;
-
-  void start() {
-    outside(-V::count, e.left, y.left, t.left);
-    inside(0, e.mid, y.mid, t.mid);
-    at(V::count, e.right, y.right, t.right);
-  }
-  TERRANE_HD void advance(Index x) {  // from column x to the next register
-    V next_e, next_y, next_t;
-    at(x + 2 * V::count, next_e, next_y, next_t);
-    e.advance(next_e);
-    y.advance(next_y);
-    t.advance(next_t);
-  }
-
- private:
-  TERRANE_HD void at(Index x, V& ex, V& yx, V& tx) {
-    if (x < n) {
-      inside(x, ex, yx, tx);
-    } else {
-      outside(x, ex, yx, tx);
-    }
-  }
-  // Beside the strip nothing is absorbed, or the grid has ended and q is zero.
-  TERRANE_HD void outside(Index x, V& ex, V& yx, V& tx) {
-    ex = tx = V::load(q + x);
-    yx = V{};
-  }
-  TERRANE_HD void inside(Index x, V& ex, V& yx, V& tx) {
-    const CpmlCell<V> pml = load_cell(p, begin + x);
-    const V here = V::load(q + x), h = V::load(eta + x);
-    tx = pml.adjoint_t(here, h);
-    ex = pml.adjoint_second(tx);
-    yx = pml.adjoint_first(tx, V::load(phi + x));
-    pml.adjoint_eta(here, h).store(eta + x);
-  }
-};
-
 // One row of a part in the layer, backwards.
 template <int R, bool InZ, bool InX, Image I, class T>
 [[gnu::noinline]] void adjoint_layer(const Step<T>& step, const RollingRows<R, T>& rolling, Index z, Index z_row,

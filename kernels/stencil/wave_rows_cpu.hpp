@@ -2,8 +2,7 @@
 // CPU: parts of a row of a wave step, forward, and backwards where nothing is absorbed. For wave.cpu.cpp.
 #pragma once
 
-#include "kernels/stencil/lanes_cpu.hpp"
-#include "kernels/stencil/wave.hpp"
+#include "kernels/stencil/wave_strips_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
@@ -37,27 +36,6 @@ struct Step {
     return w.at(strips != nullptr ? strips->place(z, begin) : z * s.g.pitch + begin);
   }
 };
-
-// Part of a row: columns [begin, end), multiples of the register; strip: index of the x strip or -1.
-struct RowPart {
-  Index begin = 0, end = 0, strip = -1;
-};
-struct RowParts {
-  RowPart part[5];
-  int count = 0;
-};
-
-RowParts cut_row(const WaveLayout& g) {
-  RowParts parts;
-  Index at = 0;
-  for (Index k = 0; k < g.x_strips; ++k) {
-    if (g.x[k].begin > at) parts.part[parts.count++] = {at, g.x[k].begin, -1};
-    parts.part[parts.count++] = {g.x[k].begin, g.x[k].end, k};
-    at = g.x[k].end;
-  }
-  if (at < g.pitch) parts.part[parts.count++] = {at, g.pitch, -1};
-  return parts;
-}
 
 // Eight or sixteen floats as bfloat16; values that are read again only after many megabytes go past the caches.
 struct HalfLanes {
@@ -97,15 +75,6 @@ TERRANE_HD Lanes<T> kept_w(const KeptValues<T>& from, Index i) {
     return Lanes<T>::load(from.full + i);
   }
 }
-template <class T>
-TERRANE_HD CpmlCell<Lanes<T>> load_cell(const CpmlProfile<T>& p, Index i) {
-  return {Lanes<T>::load(p.a + i), Lanes<T>::load(p.b + i), Lanes<T>::load(p.db + i)};
-}
-template <class T>
-TERRANE_HD CpmlCell<Lanes<T>> broadcast_cell(const CpmlProfile<T>& p, Index i) {
-  return {Lanes<T>::all(p.a[i]), Lanes<T>::all(p.b[i]), Lanes<T>::all(p.db[i])};
-}
-
 // lap u of Rows rows at register x; advances the windows of the rows.
 template <int R, int Rows, class T>
 TERRANE_HD void laplacian_rows(const T* u, Index pitch, Window<T>* row, const FdAxis<Lanes<T>>& fz,

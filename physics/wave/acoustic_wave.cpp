@@ -27,22 +27,6 @@ std::vector<std::vector<Position>> positions(const Survey& survey, bool sources)
   return all;
 }
 
-template <class T>
-std::vector<T> resample_taps(Index ratio) {
-  const Index half = resample_half_width * ratio;
-  const double shape = 8, pi = 3.14159265358979323846;
-  std::vector<T> taps;
-  for (Index i = 0; i < half; ++i) {
-    const double d = static_cast<double>(i) / static_cast<double>(ratio),
-                 r = d / static_cast<double>(resample_half_width);
-    double sinc = i == 0 ? 1.0 : std::sin(pi * d) / (pi * d);
-    if (i > 0 && i % ratio == 0) sinc = 0;  // exactly: the coarse samples are kept
-    taps.push_back(
-        static_cast<T>(sinc * std::cyl_bessel_i(0.0, shape * std::sqrt(1 - r * r)) / std::cyl_bessel_i(0.0, shape)));
-  }
-  return taps;
-}
-
 }  // namespace
 
 WaveOptions wave_options_on(const Stream& s, WaveOptions options) {
@@ -70,7 +54,10 @@ AcousticWave<T>::AcousticWave(Stream& s, const Grid2& grid, const Survey& survey
   const Index nz = plan_.layout.nz, pitch = plan_.layout.pitch;
   pz_ = {p, p + nz, p + 2 * nz};
   px_ = {p + 3 * nz, p + 3 * nz + pitch, p + 3 * nz + 2 * pitch};
-  if (plan_.substeps > 1) taps_ = to_device(s, resample_taps<T>(plan_.substeps));
+  if (plan_.substeps > 1) {
+    const std::vector<double> taps = resample_taps(plan_.substeps);
+    taps_ = to_device(s, std::vector<T>(taps.begin(), taps.end()));
+  }
 }
 
 template <class T>

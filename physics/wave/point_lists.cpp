@@ -15,17 +15,15 @@ struct HostLists {
     Index first, count, touch_first, touch_count;
   };
 
-  Range add(const Grid2& grid, const ModelFrame& frame, const std::vector<Position>& positions, double scale) {
-    Range range{static_cast<Index>(start.size()) - 1, static_cast<Index>(positions.size()),
+  Range add(const std::vector<std::vector<CellWeight>>& locations) {
+    Range range{static_cast<Index>(start.size()) - 1, static_cast<Index>(locations.size()),
                 static_cast<Index>(touch_cell.size()), 0};
     std::map<Index, std::vector<std::pair<Index, double>>> touched;  // cell -> (location, weight), both ascending
-    for (std::size_t l = 0; l < positions.size(); ++l) {
-      for (const InterpolationNode& node : interpolation_nodes(grid, positions[l], frame.free_surface)) {
-        const Index z = node.z + frame.top, x = node.x + frame.left;
-        if (z < 0 || z >= frame.rows || x < 0 || x >= frame.columns) continue;
-        cell.push_back(z * frame.pitch + x);
-        weight.push_back(scale * node.weight);
-        touched[cell.back()].emplace_back(static_cast<Index>(l), weight.back());
+    for (std::size_t l = 0; l < locations.size(); ++l) {
+      for (const CellWeight& node : locations[l]) {
+        cell.push_back(node.cell);
+        weight.push_back(node.weight);
+        touched[node.cell].emplace_back(static_cast<Index>(l), node.weight);
       }
       start.push_back(static_cast<Index>(cell.size()));
     }
@@ -51,27 +49,19 @@ Index append(std::vector<Index>& all, const std::vector<Index>& part) {
 }  // namespace
 
 template <class T>
-PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
-                          const std::vector<std::vector<Position>>& shots, double scale) {
+PointLists<T>::PointLists(Stream& s, const PointNodes& lists_of_nodes, const std::vector<std::size_t>& of_shot) {
   HostLists lists;
   std::vector<HostLists::Range> ranges;
-  std::vector<std::size_t> distinct;  // shots that brought a new list
+  for (const auto& locations : lists_of_nodes) ranges.push_back(lists.add(locations));
   std::vector<Index> first, count, touch_first, touch_count;
-  for (std::size_t i = 0; i < shots.size(); ++i) {
-    const auto same =
-        std::find_if(distinct.begin(), distinct.end(), [&](std::size_t k) { return shots[k] == shots[i]; });
-    if (same != distinct.end()) {
-      ranges.push_back(ranges[*same]);
-    } else {
-      distinct.push_back(i);
-      ranges.push_back(lists.add(grid, frame, shots[i], scale));
-    }
-    first.push_back(ranges.back().first);
-    count.push_back(ranges.back().count);
-    touch_first.push_back(ranges.back().touch_first);
-    touch_count.push_back(ranges.back().touch_count);
-    points_.per_shot = std::max(points_.per_shot, ranges.back().count);
-    points_.most_touched = std::max(points_.most_touched, ranges.back().touch_count);
+  for (const std::size_t which : of_shot) {
+    const HostLists::Range& range = ranges[which];
+    first.push_back(range.first);
+    count.push_back(range.count);
+    touch_first.push_back(range.touch_first);
+    touch_count.push_back(range.touch_count);
+    points_.per_shot = std::max(points_.per_shot, range.count);
+    points_.most_touched = std::max(points_.most_touched, range.touch_count);
   }
   std::vector<Index> all;
   const Index at[] = {append(all, first),
@@ -101,6 +91,34 @@ PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
   points_.touch_start = base + at[7];
   points_.touch_location = base + at[8];
   points_.touch_weight = weights_.data() + touch_weights;
+}
+
+namespace {
+
+PointNodes point_nodes(const Grid2& grid, const ModelFrame& frame, const std::vector<std::vector<Position>>& lists,
+                       double scale) {
+  PointNodes all;
+  for (const std::vector<Position>& positions : lists) {
+    all.emplace_back();
+    for (const Position& position : positions) {
+      std::vector<CellWeight>& nodes = all.back().emplace_back();
+      for (const InterpolationNode& node : interpolation_nodes(grid, position, frame.free_surface)) {
+        const Index z = node.z + frame.top, x = node.x + frame.left;
+        if (z < 0 || z >= frame.rows || x < 0 || x >= frame.columns) continue;
+        nodes.push_back({z * frame.pitch + x, scale * node.weight});
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+template <class T>
+PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
+                          const std::vector<std::vector<Position>>& shots, double scale) {
+  const DistinctLists<Position> distinct(shots);
+  *this = PointLists(s, point_nodes(grid, frame, distinct.lists, scale), distinct.of_shot);
 }
 
 template class PointLists<float>;

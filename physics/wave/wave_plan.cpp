@@ -11,44 +11,7 @@
 namespace terrane {
 namespace {
 
-constexpr double courant_factor = 0.6;
-
 double inverse_length(const Grid2& g) { return std::sqrt(1 / (g.dz_m * g.dz_m) + 1 / (g.dx_m * g.dx_m)); }
-
-Index round_up(Index n) { return (n + wave_lanes - 1) / wave_lanes * wave_lanes; }
-
-void check_options(const WaveOptions& o) {
-  require(o.order == 2 || o.order == 4 || o.order == 6 || o.order == 8, ErrorCode::config,
-          "the order in space must be 2, 4, 6 or 8", "wave");
-  for (const int width : o.pml) {
-    require(width >= 0, ErrorCode::config, "absorbing layer widths must not be negative", "wave");
-  }
-  require(o.vmax_mps > 0 && std::isfinite(o.vmax_mps), ErrorCode::config,
-          "vmax_mps must be stated and positive: it fixes the time step for the whole run", "wave");
-  require(o.pml_reflection > 0 && o.pml_reflection < 1, ErrorCode::config,
-          "the reflection coefficient of the absorbing layer must lie between 0 and 1", "wave");
-  require(o.pml_frequency_hz >= 0, ErrorCode::config, "pml_frequency_hz must not be negative", "wave");
-  require(o.substeps >= 0, ErrorCode::config, "substeps must be 0 (automatic) or a positive number", "wave");
-}
-
-// Intervals of an axis within reach of a layer, in multiples of `unit` up to `end`; adjoining intervals are merged.
-Index make_strips(Index n, Index width_begin, Index width_end, Index radius, Index unit, Index end, WaveStrip* strips) {
-  const auto from_begin = [&](Index cells) { return std::min(end, (cells + unit - 1) / unit * unit); };
-  const auto from_end = [&](Index cells) { return std::max<Index>(0, (n - cells) / unit * unit); };
-  Index count = 0;
-  if (width_begin > 0) {
-    strips[count++] = {0, from_begin(width_begin + 2 * radius), 0, 0, from_begin(width_begin + radius)};
-  }
-  if (width_end > 0) {
-    const Index begin = from_end(width_end + 2 * radius);
-    if (count == 1 && strips[0].end >= begin) {
-      strips[0] = {0, end, 0, 0, end};
-    } else {
-      strips[count++] = {begin, end, 0, from_end(width_end + radius), end};
-    }
-  }
-  return count;
-}
 
 WaveLayout make_layout(const Grid2& grid, const WaveOptions& o) {
   WaveLayout g;
@@ -56,7 +19,7 @@ WaveLayout make_layout(const Grid2& grid, const WaveOptions& o) {
   g.radius = o.order / 2;
   g.nz = grid.nz + o.pml[0] + o.pml[1];
   g.nx = grid.nx + o.pml[2] + o.pml[3];
-  g.pitch = round_up(g.nx + g.radius);
+  g.pitch = round_up_to_lanes(g.nx + g.radius);
   g.origin = wave_lanes + g.radius * g.pitch;
   g.field = g.origin + (g.nz + g.radius) * g.pitch + wave_lanes;
   g.cells = g.nz * g.pitch;
@@ -99,23 +62,6 @@ ModelFrame make_frame(const Grid2& grid, const WaveOptions& o, const WaveLayout&
   return f;
 }
 
-Index choose_substeps(const Grid2& grid, const WaveOptions& o, double dt_s) {
-  if (o.substeps == 0) {
-    return std::max<Index>(1, static_cast<Index>(std::ceil(dt_s * o.vmax_mps * inverse_length(grid) / courant_factor)));
-  }
-  const double limit = wave_stable_dt_s(grid, o.order, o.vmax_mps);
-  if (dt_s / o.substeps >= limit) {
-    char text[256];
-    std::snprintf(
-        text, sizeof text,
-        "the time step %.4g ms (dt_s / substeps) is unstable: the limit is %.4g ms for order %d and vmax %g m/s; "
-        "use \"substeps\": %d or 0",
-        1e3 * dt_s / o.substeps, 1e3 * limit, o.order, o.vmax_mps, static_cast<int>(std::floor(dt_s / limit)) + 1);
-    throw Error(ErrorCode::config, text, "wave");
-  }
-  return o.substeps;
-}
-
 }  // namespace
 
 WaveRingLayout make_ring_layout(const WaveLayout& g) {
@@ -152,13 +98,13 @@ WaveRingLayout make_ring_layout(const WaveLayout& g) {
 }
 
 double wave_stable_dt_s(const Grid2& grid, int order, double vmax_mps) {
-  return 2 / (vmax_mps * std::sqrt(fd_spectral_radius(order)) * inverse_length(grid));
+  return stable_dt_s(inverse_length(grid), order, vmax_mps);
 }
 
 WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
                         Index scalar_bytes) {
   grid.check();
-  check_options(options);
+  check_wave_options(options);
   survey.check(grid);
   WavePlan plan;
   plan.grid = grid;
@@ -171,7 +117,7 @@ WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptio
   plan.receivers = survey.max_receivers();
   plan.nt = survey.nt;
   plan.dt_s = survey.dt_s;
-  plan.substeps = choose_substeps(grid, o, survey.dt_s);
+  plan.substeps = choose_substeps(inverse_length(grid), o, survey.dt_s);
   plan.inner_dt_s = survey.dt_s / static_cast<double>(plan.substeps);
   plan.inner_nt = plan.substeps == 1 ? plan.nt : (plan.nt - 1 + resample_half_width) * plan.substeps;
   plan.layout = make_layout(grid, o);
@@ -213,39 +159,11 @@ std::string WavePlan::describe() const {
 CpmlTables wave_cpml(const WavePlan& plan, bool vertical) {
   const WaveOptions& o = plan.options;
   const Grid2& grid = plan.grid;
-  const int before = o.pml[vertical ? 0 : 2], after = o.pml[vertical ? 1 : 3];
-  const Index cells = vertical ? plan.layout.nz : plan.layout.nx, r = plan.layout.radius;
-  const Index size = vertical ? cells : plan.layout.pitch;
-  const double h = vertical ? grid.dz_m : grid.dx_m;
+  const WaveLayout& g = plan.layout;
   const double thickest = std::max(std::max(o.pml[0], o.pml[1]) * grid.dz_m, std::max(o.pml[2], o.pml[3]) * grid.dx_m);
-  const auto n = static_cast<std::size_t>(size);
-  CpmlTables tables{std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
-  if (before + after == 0) return tables;
-  const double sigma0 = -3 * o.vmax_mps * std::log(o.pml_reflection) / (2 * thickest);
-  std::vector<double> b_around(static_cast<std::size_t>(cells + 2 * r));  // b continued by r cells on each side
-  for (Index i = -r; i < cells + r; ++i) {
-    double f = 0;  // fraction of the layer that is passed
-    if (before > 0) f = std::max(f, static_cast<double>(before - i) / before);
-    if (after > 0) f = std::max(f, static_cast<double>(i - (cells - 1 - after)) / after);
-    f = std::min(f, 1.0);
-    if (f <= 0) continue;
-    const double sigma = sigma0 * f * f, alpha = std::numbers::pi * o.pml_frequency_hz * (1 - f);
-    const double a = std::exp(-(sigma + alpha) * plan.inner_dt_s), b = sigma / (sigma + alpha) * (a - 1);
-    b_around[static_cast<std::size_t>(i + r)] = b;
-    if (i < 0 || i >= cells) continue;
-    tables.a[static_cast<std::size_t>(i)] = a;
-    tables.b[static_cast<std::size_t>(i)] = b;
-  }
-  const FdAxis<double> axis = fd_axis<double>(o.order, h);
-  for (Index i = 0; i < cells; ++i) {
-    double sum = 0;
-    for (Index k = 1; k <= r; ++k) {
-      sum += axis.first[k - 1] *
-             (b_around[static_cast<std::size_t>(i + r + k)] - b_around[static_cast<std::size_t>(i + r - k)]);
-    }
-    tables.db[static_cast<std::size_t>(i)] = sum;
-  }
-  return tables;
+  const CpmlAxis axis = vertical ? CpmlAxis{g.nz, g.nz, o.pml[0], o.pml[1], grid.dz_m}
+                                 : CpmlAxis{g.nx, g.pitch, o.pml[2], o.pml[3], grid.dx_m};
+  return cpml_tables(axis, o.order, o.vmax_mps, o.pml_reflection, o.pml_frequency_hz, thickest, plan.inner_dt_s);
 }
 
 WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {

@@ -15,6 +15,7 @@
 #include "physics/grid.hpp"
 #include "physics/snapshots.hpp"
 #include "physics/survey.hpp"
+#include "physics/wave/plan_common.hpp"
 
 namespace terrane {
 
@@ -32,11 +33,6 @@ struct WaveOptions {
   Index backward_shots = 0;       // ring: shots that run backwards at a time; 0: all in flight (GPU) or one a thread
   bool shared_wavelet = true;     // one wavelet (nt) for all; else (survey shots, sources, nt)
   Index memory_budget_bytes = 0;  // of snapshots and saved states; 0: default_storage_budget decides between policies
-};
-
-// Profiles of one axis, one value a cell.
-struct CpmlTables {
-  std::vector<double> a, b, db;
 };
 
 struct WavePlan {

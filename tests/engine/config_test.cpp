@@ -122,10 +122,6 @@ INSTANTIATE_TEST_SUITE_P(
               "\"misfit\": {\"type\": \"l2\", ...}"},
         Wrong{"no_task", "\"task\": \"invert\", ", "",
               "a.json:1:1: \"task\" is missing: write \"task\": \"invert\" or \"task\": \"forward\""},
-        Wrong{"later_task", "\"invert\"", "\"train-generator\"",
-              "a.json:2:11: /task: \"train-generator\" arrives in a later version; this one has invert, forward, "
-              "reproduce, "
-              "analyze, compress, generate"},
         Wrong{"trailing_comma", "\"type\": \"l2\"}", "\"type\": \"l2\",}",
               "a.json:12:26: trailing comma before '}': delete it"},
         Wrong{"duplicate_key", "\"nz\": 70, ", "\"nz\": 70, \"nz\": 71, ",
@@ -435,7 +431,7 @@ TEST(Config, TemplatesAndDemosParse) {
     EXPECT_EQ(Config::parse(annotated(config, "headline"), name).json().dump(2), config.json().dump(2));
   }
   for (const std::string& name : demo_names()) expect_stable(Config::parse(demo_config(name).dump(), name));
-  EXPECT_THROW(template_config("train-generator"), Error);
+  EXPECT_THROW(template_config("nothing"), Error);
   EXPECT_THROW(demo_config("nothing"), Error);
 }
 

@@ -84,7 +84,8 @@ std::string home_of(std::string_view slot) {
                                                                          {"models", "models"},
                                                                          {"codec", "codec"},
                                                                          {"source", "source"},
-                                                                         {"pairs", "pairs"}};
+                                                                         {"pairs", "pairs"},
+                                                                         {"generator", "generator"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }
@@ -118,6 +119,10 @@ Config with(const Component& row, std::string object) {
   }
   if (row.slot == "source" || row.slot == "pairs") {
     for (const char* set : {"task=generate", "source=procedural", "count=3"}) sets.push_back(set);
+  }
+  if (row.slot == "generator") {
+    for (const char* set : {"task=train-generator", "models={\"type\": \"generated\", \"count\": 8}"})
+      sets.push_back(set);
   }
   if (row.slot == "models" || row.slot == "codec") {
     for (const char* set :

@@ -17,6 +17,7 @@
 #include "tests/support/resistivity_cases.hpp"
 #include "tests/support/sponge_cases.hpp"
 #include "tests/support/travel_cases.hpp"
+#include "tests/support/wave3_cases.hpp"
 
 namespace terrane {
 
@@ -319,6 +320,7 @@ std::vector<OpCase> make_cases() {
   add_field_cases(cases);
   add_conv_cases(cases);
   for (OpCase& c : sponge_cases()) cases.push_back(std::move(c));
+  for (OpCase& c : wave3_cases()) cases.push_back(std::move(c));
   for (OpCase& c : travel_cases()) cases.push_back(std::move(c));
   for (OpCase& c : resistivity_cases()) cases.push_back(std::move(c));
   return cases;

@@ -158,9 +158,9 @@ void add_field_cases(std::vector<OpCase>& cases) {
       small_steps(row<GaborCase>("gabor", {}, {"one point, width 1", "2-9x3-1", "3-21x2-2"}), 1e-3, "short waves"));
   cases.push_back(row<ConcatCase>("concat-scale", {}, {"one point", "5 + 9 columns", "three branches with factors"}));
   cases.push_back(row<OuterCase>("outer-product", {}, {"1x1", "7x11, 37 features", "3x5x4, 19 features"}));
-  cases.push_back(small_steps(
-      row<ModulatedMlpCase>("modulated-mlp", {}, {"one point", "three models, all layers", "3-D, first layer only"}),
-      1e-3, "short waves"));
+  cases.push_back(small_steps(row<ModulatedMlpCase>("modulated-mlp", {"field/decoder"},
+                                                    {"one point", "three models, all layers", "3-D, first layer only"}),
+                              1e-3, "short waves"));
   cases.push_back(row<TuckerCase>("tucker", {}, {"1x1", "13x29, ranks 5 and 7", "3x7x5, ranks 2, 4, 3"}));
 }
 

@@ -167,7 +167,7 @@ TEST_F(Cli, UsageErrors) {
       {{"run", "a.json", "--threads", "none"}, "--threads"},
       {{"check", "a.json", "b.json"}, "terrane check -h"},
       {{"init", "fwy"}, "did you mean \"fwi\"?"},
-      {{"init", "train-generator"}, "arrives in a later version"},
+      {{"init", "train-generatr"}, "did you mean \"train-generator\"?"},
       {{"demo", "spectum"}, "did you mean \"spectrum\"?"},
       {{"schema", "/optimiser"}, "did you mean \"optimizer\"?"},
       {{"completions", "ksh"}, "bash, zsh, fish"},

@@ -223,5 +223,67 @@ TEST_F(Compress, ModelsOfProceduralGeology) {
   EXPECT_NE(wrong.err.find("did you mean \"style-a\"?"), std::string::npos) << wrong.err;
 }
 
+// A generator of codes: trained, stopped in the middle, continued to the same bits; its samples; a generator of pixels.
+TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
+  write_file_atomic(path("c.json"), R"({"task": "compress", "threads": 1,
+    "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 24, "hold_out": 20, "size": 14},
+    "codec": {"type": "auto-decoder", "code": 4, "width": 16, "layers": 2, "steps": 40, "batch_models": 4,
+              "points": 100, "search_steps": 2, "baselines": false}})");
+  ASSERT_EQ(terrane("run c.json --out codec").code, 0);
+  write_file_atomic(path("t.json"), R"({"task": "train-generator", "threads": 1,
+    "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 24, "hold_out": 20, "size": 14},
+    "generator": {"type": "latent-flow", "decoder": "codec", "width": 16, "blocks": 1, "steps": 30, "batch_models": 8,
+                  "score_samples": 10, "sampler_steps": 4},
+    "checkpoint": {"every_iterations": 10}})");
+  EXPECT_EQ(terrane("check t.json").code, 0);
+  const Result r = terrane("run t.json --out a");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json a = Json::parse(read_file(path("a/result.json")));
+  EXPECT_EQ(a.at("steps"), 30);
+  EXPECT_TRUE(a.at("scores").at("curve-vel-a").contains("c2st_auc"));
+  for (const char* name : {"report.html", "contact.png", "decoder.safetensors"}) {
+    EXPECT_TRUE(fs::exists(path(std::string("a/") + name))) << name;
+  }
+  ASSERT_EQ(std::system(("cp -r " + path("a") + " " + path("b")).c_str()), 0);
+  for (const char* name : {"b/result.json", "b/generator.safetensors"}) fs::remove(path(name));
+  fs::remove_all(path("b/checkpoint/000030"));
+  const Result resumed = terrane("resume b");
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_NE(resumed.err.find("resumed at step 20"), std::string::npos) << resumed.err;
+  EXPECT_EQ(read_file(path("a/generator.safetensors")), read_file(path("b/generator.safetensors")));
+  // Samples: codes decode to any size; a sample does not depend on how many are asked for.
+  write_file_atomic(path("g.json"), R"({"task": "generate", "count": 5, "seed": 2,
+    "source": {"type": "generator", "path": "a", "size": 20}})");
+  EXPECT_EQ(terrane("check g.json").code, 0);
+  ASSERT_EQ(terrane("run g.json --out many").code, 0);
+  ASSERT_EQ(terrane("run g.json --out few --set count=2 --set source.families=curve-vel-a").code, 0);
+  const auto many = read_npy<float>(path("many/CurveVel_A/model/model1.npy"));
+  EXPECT_EQ(many.shape, (std::vector<Index>{5, 1, 20, 20}));
+  for (const float v : many.values) EXPECT_TRUE(v >= 1500 && v <= 4500);
+  EXPECT_EQ(Json::parse(read_file(path("many/manifest.json"))).at("families").size(), 2U);
+  const auto few = read_npy<float>(path("few/CurveVel_A/model/model1.npy"));
+  ASSERT_EQ(few.values.size(), 800U);
+  EXPECT_TRUE(std::equal(few.values.begin(), few.values.end(), many.values.begin()));
+  EXPECT_EQ(terrane("run g.json --out x --set source.families=style-a").code, 2);
+  EXPECT_EQ(terrane("run g.json --out y --set 'pairs={}'").code, 2);
+  EXPECT_EQ(terrane("run t.json --out z --set models.count=11").code, 3);  // not the models of the decoder
+  std::string damaged = read_file(path("a/generator.safetensors"));
+  damaged[damaged.size() - 5] = static_cast<char>(damaged[damaged.size() - 5] ^ 8);
+  write_file_atomic(path("a/generator.safetensors"), damaged);
+  EXPECT_EQ(terrane("run g.json --out w").code, 3);
+  // On pixels, padded from 14 to 16.
+  write_file_atomic(path("p.json"), R"({"task": "train-generator", "threads": 1,
+    "models": {"type": "generated", "families": ["flat-vel-a"], "count": 12, "hold_out": 10, "size": 14},
+    "generator": {"type": "ddpm", "channels": [8, 8, 16], "blocks": 1, "groups": 4, "attention": [2], "head_channels": 4,
+                  "steps": 4, "batch_models": 2, "accumulate": 1, "score_samples": 10, "sampler": "ddim",
+                  "sampler_steps": 3}})");
+  const Result pixels = terrane("run p.json --out p");
+  ASSERT_EQ(pixels.code, 0) << pixels.err;
+  ASSERT_EQ(terrane("run g.json --out q --set 'source={\"type\":\"generator\",\"path\":\"p\"}'").code, 0);
+  EXPECT_EQ(npy_info(path("q/FlatVel_A/model/model1.npy")).shape, (std::vector<Index>{5, 1, 14, 14}));
+  EXPECT_EQ(terrane("run g.json --out v --set source.path=p").code, 2);  // pixels of another size
+  EXPECT_EQ(terrane("check p.json --set generator.attention=[3]").code, 2);
+}
+
 }  // namespace
 }  // namespace terrane

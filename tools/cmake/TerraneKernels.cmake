@@ -14,7 +14,8 @@ list(FILTER TERRANE_KERNELS_CUDA INCLUDE REGEX "\\.cuda\\.cu$")
 
 # Vectors wider than a register of the baseline are inlined everywhere; their calling convention does not matter.
 set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/wave.cpu.cpp"
-  "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp" PROPERTIES COMPILE_OPTIONS -Wno-psabi)
+  "${PROJECT_SOURCE_DIR}/kernels/stencil/wave3.cpu.cpp" "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp"
+  PROPERTIES COMPILE_OPTIONS -Wno-psabi)
 
 function(terrane_backend_options target backend)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// All figures of a set of samples in one object; what they mean stands in two_sample.hpp and map_statistics.hpp.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "engine/evaluation/map_statistics.hpp"
+
+namespace terrane {
+
+// Samples against real maps that were not trained on; training: for how close the samples come to it. Features are the
+// scores on `components`, or on 64 principal components (fewer for few maps) of the training maps.
+nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& components, const ModelSet& training,
+                                     const ModelSet& real, const ModelSet& sample);
+nlohmann::ordered_json score_samples(Stream& s, const ModelSet& training, const ModelSet& real, const ModelSet& sample);
+
+}  // namespace terrane
