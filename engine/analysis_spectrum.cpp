@@ -148,8 +148,8 @@ void analyze_spectrum(AnalysisSession<T>& a) {
     const std::vector<double> v(pairs.vectors.begin() + k * a.nodes(), pairs.vectors.begin() + (k + 1) * a.nodes());
     a.page.wavenumbers.push_back(radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m).mean);
     char title[80];
-    std::snprintf(title, sizeof title, "%lld: %s = %.4g", static_cast<long long>(k), svd ? "σ" : "λ",
-                  shown[static_cast<std::size_t>(k)]);
+    // The letters of the drawings' font are ASCII.
+    std::snprintf(title, sizeof title, "%lld: %.4g", static_cast<long long>(k), shown[static_cast<std::size_t>(k)]);
     a.add_image(title, v);
   }
   a.result["mean_wavenumbers_per_m"] = a.page.wavenumbers;

@@ -49,7 +49,7 @@ endif()
 
 # Sources that run once and compute little: -O1 in a release build saves a third of their compile time.
 function(terrane_cold_sources)
-  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1>")
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-O1>;$<$<CONFIG:Debug>:-O0>")
 endfunction()
 
 # Programs and tests only call the library: -O1 as well.
