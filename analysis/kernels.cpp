@@ -12,13 +12,13 @@ namespace terrane {
 
 namespace {
 
-constexpr const char* where = "inversion kernels";
+constexpr const char* kernels_where = "inversion kernels";
 // Counter of the random numbers of purpose `probe`; other uses of that purpose have counters of their own.
 constexpr std::uint32_t draw_data_probe = 1u << 21;
 
 template <class T>
 std::vector<T> unit(Index n, Index i) {
-  require(i >= 0 && i < n, ErrorCode::config, "the datum lies outside the data", where);
+  require(i >= 0 && i < n, ErrorCode::config, "the datum lies outside the data", kernels_where);
   std::vector<T> e(static_cast<std::size_t>(n), T(0));
   e[static_cast<std::size_t>(i)] = T(1);
   return e;
@@ -33,7 +33,7 @@ InversionMaps<T> inversion_maps(const Tape<T>& tape, Var theta, Var m, Var d) {
 
 template <class T>
 LinearMap<T> compose(Stream& s, const LinearMap<T>& outer, const LinearMap<T>& inner) {
-  require(outer.columns == inner.rows, ErrorCode::failed, "the maps do not fit together", where);
+  require(outer.columns == inner.rows, ErrorCode::failed, "the maps do not fit together", kernels_where);
   const auto between = std::make_shared<Buffer<T>>(s, inner.rows);
   LinearMap<T> map;
   map.rows = outer.rows;
@@ -52,7 +52,7 @@ LinearMap<T> compose(Stream& s, const LinearMap<T>& outer, const LinearMap<T>& i
 template <class T>
 LinearMap<T> weighted_rows(Stream& s, const LinearMap<T>& j, const std::vector<double>& weights) {
   require(static_cast<Index>(weights.size()) == j.rows, ErrorCode::config, "the weights need one value for each datum",
-          where);
+          kernels_where);
   const auto w = std::make_shared<Buffer<T>>(to_device(s, std::vector<T>(weights.begin(), weights.end())));
   const auto scaled = std::make_shared<Buffer<T>>(s, j.rows);
   const auto scale = [w](Stream& on, const T* from, T* to) {
@@ -74,7 +74,8 @@ LinearMap<T> weighted_rows(Stream& s, const LinearMap<T>& j, const std::vector<d
 
 template <class T>
 std::vector<T> apply(Stream& s, const LinearMap<T>& j, const std::vector<T>& v) {
-  require(static_cast<Index>(v.size()) == j.columns, ErrorCode::failed, "the vector does not fit the map", where);
+  require(static_cast<Index>(v.size()) == j.columns, ErrorCode::failed, "the vector does not fit the map",
+          kernels_where);
   const Buffer<T> from = to_device(s, v), to(s, j.rows);
   j.apply(s, from.data(), to.data());
   return to_host(s, to);
@@ -82,7 +83,7 @@ std::vector<T> apply(Stream& s, const LinearMap<T>& j, const std::vector<T>& v) 
 
 template <class T>
 std::vector<T> adjoint(Stream& s, const LinearMap<T>& j, const std::vector<T>& w) {
-  require(static_cast<Index>(w.size()) == j.rows, ErrorCode::failed, "the vector does not fit the map", where);
+  require(static_cast<Index>(w.size()) == j.rows, ErrorCode::failed, "the vector does not fit the map", kernels_where);
   const Buffer<T> from = to_device(s, w), to(s, j.columns);
   j.adjoint(s, from.data(), to.data());
   return to_host(s, to);

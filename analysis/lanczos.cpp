@@ -18,7 +18,7 @@ namespace terrane {
 
 namespace {
 
-constexpr const char* where = "Lanczos";
+constexpr const char* lanczos_where = "Lanczos";
 
 template <class T>
 class LanczosBasis {
@@ -125,7 +125,7 @@ void ritz_vectors(Stream& s, const LanczosBasis<T>& basis, const std::vector<dou
 
 template <class T>
 Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const LanczosOptions& o) {
-  require(b.n > 0 && o.count > 0 && o.steps > 0, ErrorCode::config, "Lanczos needs a count and steps", where);
+  require(b.n > 0 && o.count > 0 && o.steps > 0, ErrorCode::config, "Lanczos needs a count and steps", lanczos_where);
   const Index count = std::min(o.count, b.n), steps = std::min(std::max(o.steps, count), b.n);
   const double tolerance = o.tolerance > 0 ? o.tolerance : std::is_same_v<T, double> ? 1e-10 : 1e-5;
   LanczosBasis<T> basis(s, b, steps);
@@ -156,7 +156,7 @@ Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const Lanczos
     throw Error(ErrorCode::failed,
                 "the residual is " + std::to_string(worst / std::abs(values.back())) + " of the largest value after " +
                     std::to_string(steps) + " steps; allow more steps or a larger tolerance",
-                where);
+                lanczos_where);
   }
   Eigenpairs result;
   result.iterations = static_cast<int>(basis.rows());
@@ -178,7 +178,7 @@ Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const Lanczos
 
 template <class T>
 SpectralDensity lanczos_density(Stream& s, const SymmetricMap<T>& b, Index steps, Index probes, std::uint64_t seed) {
-  require(b.n > 0 && steps > 0 && probes > 0, ErrorCode::config, "the density needs steps and probes", where);
+  require(b.n > 0 && steps > 0 && probes > 0, ErrorCode::config, "the density needs steps and probes", lanczos_where);
   steps = std::min(steps, b.n);
   const Random random(seed, RandomPurpose::probe);
   std::vector<std::pair<double, double>> points;

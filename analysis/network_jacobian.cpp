@@ -13,11 +13,11 @@ namespace terrane {
 
 namespace {
 
-constexpr const char* where = "network Jacobian";
+constexpr const char* network_where = "network Jacobian";
 
 void require_scalar(const MlpShape& shape) {
   require(shape.layers > 0 && shape.n_out() == 1, ErrorCode::config,
-          "the Jacobian is that of one output a point; choose a network with one output", where);
+          "the Jacobian is that of one output a point; choose a network with one output", network_where);
 }
 
 // Part of theta that one variable holds.
@@ -224,7 +224,8 @@ std::optional<Factors<T>> field_factors(const Tape<T>& tape, Var theta, Var m) {
 
 template <class T>
 void jacobian_rows(Stream& s, const LinearMap<T>& j, Index first, Index count, T* rows) {
-  require(first >= 0 && count >= 0 && first + count <= j.rows, ErrorCode::failed, "rows outside the Jacobian", where);
+  require(first >= 0 && count >= 0 && first + count <= j.rows, ErrorCode::failed, "rows outside the Jacobian",
+          network_where);
   const Buffer<T> unit(s, j.rows);
   fill(s, Fill<T>{unit.data(), T(0), j.rows});
   for (Index i = 0; i < count; ++i) {
@@ -239,7 +240,7 @@ void gram_by_rows(Stream& s, const LinearMap<T>& j, T* k, Index budget_bytes) {
   const Index n = j.rows, p = j.columns, row_bytes = std::max<Index>(1, p) * static_cast<Index>(sizeof(T));
   const bool whole = n * row_bytes <= budget_bytes;
   const Index block = whole ? n : budget_bytes / (2 * row_bytes);
-  require(block > 0, ErrorCode::budget, "two rows of the Jacobian do not fit the memory budget", where);
+  require(block > 0, ErrorCode::budget, "two rows of the Jacobian do not fit the memory budget", network_where);
   const Buffer<T> left(s, block * p), right(s, whole ? 0 : block * p);
   for (Index i = 0; i < n; i += block) {
     const Index rows = std::min(block, n - i);

@@ -10,8 +10,6 @@ namespace terrane {
 
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 template <class T>
 std::vector<T> row_of(const Eigenpairs& pairs, std::size_t i, Index n) {
   const auto from = pairs.vectors.begin() + static_cast<std::ptrdiff_t>(i) * n;

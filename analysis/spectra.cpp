@@ -16,7 +16,7 @@ namespace terrane {
 
 namespace {
 
-constexpr const char* where = "spectra";
+constexpr const char* spectra_where = "spectra";
 
 template <class T>
 double default_tolerance(double given) {
@@ -122,7 +122,7 @@ class SubspaceIteration {
                     "subspace iteration: the residual is " + std::to_string(worst / result.values[0]) +
                         " of the largest value after " + std::to_string(o_.iterations) +
                         " iterations; allow more iterations, more oversampling, or a larger tolerance",
-                    where);
+                    spectra_where);
       }
       std::swap(x_, y_);
       orthonormalize_(x_.data());
@@ -136,7 +136,7 @@ class SubspaceIteration {
  private:
   static Index block_of(Index n, const SubspaceOptions& o) {
     require(n > 0 && o.count > 0 && o.oversampling >= 0 && o.iterations > 0, ErrorCode::config,
-            "subspace iteration needs a count, iterations and an oversampling that is not negative", where);
+            "subspace iteration needs a count, iterations and an oversampling that is not negative", spectra_where);
     const Index more = o.oversampling > 0 ? o.oversampling : std::max<Index>(10, o.count / 2);
     return std::min(n, o.count + more);
   }
@@ -191,7 +191,7 @@ SymmetricMap<T> right_gram_map(Stream& s, const LinearMap<T>& j) {
 
 template <class T>
 Eigenpairs dense_eigenpairs(Stream& s, const T* k, Index n, Index top, bool vectors) {
-  require(n > 0 && top >= 0 && top <= n, ErrorCode::config, "the number of eigenpairs must be 0 to n", where);
+  require(n > 0 && top >= 0 && top <= n, ErrorCode::config, "the number of eigenpairs must be 0 to n", spectra_where);
   const Index count = top > 0 ? top : n;
   const Buffer<T> w(s, count), v(s, vectors ? count * n : 0);
   eigh(s, Eigh<T>{n, k, w.data(), vectors ? v.data() : nullptr, top});

@@ -11,15 +11,15 @@ namespace terrane {
 
 namespace {
 
-constexpr const char* where = "spectra";
+constexpr const char* numbers_where = "spectra";
 
 double checked_sum(const std::vector<double>& values) {
   double sum = 0;
   for (const double v : values) {
-    require(v >= 0, ErrorCode::data, "the values of a spectrum must not be negative", where);
+    require(v >= 0, ErrorCode::data, "the values of a spectrum must not be negative", numbers_where);
     sum += v;
   }
-  require(sum > 0, ErrorCode::data, "the spectrum is empty or zero", where);
+  require(sum > 0, ErrorCode::data, "the spectrum is empty or zero", numbers_where);
   return sum;
 }
 
@@ -80,11 +80,11 @@ double entropy_rank(const std::vector<double>& values) {
 
 double decay_exponent(const std::vector<double>& values, Index first, Index last) {
   require(first >= 1 && last > first && last <= static_cast<Index>(values.size()), ErrorCode::config,
-          "the range of the decay exponent must lie within the spectrum and hold two values", where);
+          "the range of the decay exponent must lie within the spectrum and hold two values", numbers_where);
   double n = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
   for (Index k = first; k <= last; ++k) {
     const double v = values[static_cast<std::size_t>(k - 1)];
-    require(v > 0, ErrorCode::data, "the decay exponent needs positive values in its range", where);
+    require(v > 0, ErrorCode::data, "the decay exponent needs positive values in its range", numbers_where);
     const double x = std::log(static_cast<double>(k)), y = std::log(v);
     n += 1;
     sx += x;
@@ -96,7 +96,7 @@ double decay_exponent(const std::vector<double>& values, Index first, Index last
 }
 
 Index values_holding(const std::vector<double>& values, double fraction, bool squared) {
-  require(fraction >= 0 && fraction <= 1, ErrorCode::config, "the fraction must lie between 0 and 1", where);
+  require(fraction >= 0 && fraction <= 1, ErrorCode::config, "the fraction must lie between 0 and 1", numbers_where);
   checked_sum(values);
   double total = 0, sum = 0;
   for (const double v : values) total += squared ? v * v : v;
@@ -118,8 +118,8 @@ Index values_above(const std::vector<double>& values, double part) {
 RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& image, Index rows, Index columns, double d_rows,
                                double d_columns, Index rings) {
   require(rows > 0 && columns > 0 && static_cast<Index>(image.size()) == rows * columns, ErrorCode::data,
-          "the size of the image is not rows x columns", where);
-  require(d_rows > 0 && d_columns > 0 && rings >= 0, ErrorCode::config, "the spacings must be positive", where);
+          "the size of the image is not rows x columns", numbers_where);
+  require(d_rows > 0 && d_columns > 0 && rings >= 0, ErrorCode::config, "the spacings must be positive", numbers_where);
   const std::vector<double> power = power_of(s, image, rows, columns);
   const double length_z = d_rows * static_cast<double>(rows), length_x = d_columns * static_cast<double>(columns);
   const double nyquist = 0.5 / std::min(d_rows, d_columns), step = 1 / std::max(length_z, length_x);

@@ -16,8 +16,6 @@ namespace terrane::study {
 
 using Vector = std::vector<double>;
 
-inline std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 // c (m, n) = op(a) op(b), all row-major; k is the inner length.
 inline Vector product(Stream& s, const Vector& a, bool ta, const Vector& b, bool tb, Index m, Index k, Index n) {
   const Buffer<double> da = to_device(s, a), db = to_device(s, b), dc(s, m * n);

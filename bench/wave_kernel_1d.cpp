@@ -26,7 +26,6 @@ namespace {
 
 using namespace terrane;
 using Json = nlohmann::ordered_json;
-using study::at;
 using study::dot_of;
 using study::middle;
 using study::product;

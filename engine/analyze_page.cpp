@@ -14,7 +14,6 @@
 namespace terrane {
 namespace {
 
-constexpr double page_width = 1120;
 const Color paints[] = {{211, 73, 40},  {42, 120, 178}, {96, 140, 60},  {140, 90, 170},
                         {190, 150, 30}, {60, 160, 160}, {120, 120, 120}};
 constexpr std::size_t paint_count = sizeof paints / sizeof paints[0];

@@ -17,7 +17,7 @@ namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
 constexpr const char* state_name = "state.safetensors";
 constexpr const char* meta_name = "meta.json";
@@ -61,13 +61,13 @@ void publish(const std::string& aside, const std::string& target) {
 void write_content(const std::string& path, const CheckpointState& state) {
   const std::string file = path + "/" + state_name;
   const std::string hash = write_safetensors(file, state.tensors);
-  const Json content = {{"iteration", state.iteration},
-                        {"files", {{state_name, {{"bytes", file_bytes(file)}, {"sha256", hash}}}}},
-                        {"meta", state.meta}};
-  const Json meta = {{"format", "terrane-checkpoint"},
-                     {"version", 1},
-                     {"content", content},
-                     {"content_sha256", sha256_hex(content.dump())}};
+  const SortedJson content = {{"iteration", state.iteration},
+                              {"files", {{state_name, {{"bytes", file_bytes(file)}, {"sha256", hash}}}}},
+                              {"meta", state.meta}};
+  const SortedJson meta = {{"format", "terrane-checkpoint"},
+                           {"version", 1},
+                           {"content", content},
+                           {"content_sha256", sha256_hex(content.dump())}};
   write_file_atomic(path + "/" + meta_name, meta.dump(1) + "\n");
 }
 
@@ -133,18 +133,18 @@ CheckpointState load_checkpoint(const std::string& directory, Index iteration) {
   CheckpointState state;
   std::string hash;
   try {
-    const Json meta = Json::parse(read_file(meta_path));
+    const SortedJson meta = SortedJson::parse(read_file(meta_path));
     if (meta.at("format") != "terrane-checkpoint" || meta.at("version") != 1) {
       throw Error(ErrorCode::data, "this checkpoint was written by another version", meta_path);
     }
-    const Json& content = meta.at("content");
+    const SortedJson& content = meta.at("content");
     if (sha256_hex(content.dump()) != meta.at("content_sha256").get<std::string>()) {
       throw Error(ErrorCode::data, "its checksum does not match", meta_path);
     }
     state.iteration = content.at("iteration").get<Index>();
     state.meta = content.at("meta");
     hash = content.at("files").at(state_name).at("sha256").get<std::string>();
-  } catch (const Json::exception& e) {
+  } catch (const SortedJson::exception& e) {
     throw Error(ErrorCode::data, std::string("it is damaged (") + e.what() + ")", meta_path);
   }
   if (state.iteration != iteration) throw Error(ErrorCode::data, "it belongs to another iteration", meta_path);

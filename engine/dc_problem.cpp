@@ -256,8 +256,9 @@ Json grid_for_electrodes(const Json& config) {
       }
     }
   }
-  const double h = quoted(std::max(median_spacing(survey.electrodes, path) / 4, (x1 - x0) / 400));
-  const double left = quoted(std::floor((x0 - 4 * h) / h) * h, 10), z0 = quoted(std::floor(top / h + 1e-9) * h, 10);
+  const double h = in_quotes(std::max(median_spacing(survey.electrodes, path) / 4, (x1 - x0) / 400));
+  const double left = in_quotes(std::floor((x0 - 4 * h) / h) * h, 10),
+               z0 = in_quotes(std::floor(top / h + 1e-9) * h, 10);
   const double bottom = std::max(low + 8 * h, top + 0.35 * std::max(longest, 12 * h) + (low - top));
   return {{"nz", static_cast<Index>(std::ceil((bottom - z0) / h))},
           {"nx", static_cast<Index>(std::ceil((x1 + 4 * h - left) / h - 1e-9))},

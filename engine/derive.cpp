@@ -6,6 +6,7 @@
 
 #include "engine/geology_set.hpp"
 #include "engine/io/text.hpp"
+#include "engine/json_value.hpp"
 #include "engine/problem.hpp"
 #include "engine/property.hpp"
 #include "engine/recipes.hpp"
@@ -14,18 +15,14 @@
 namespace terrane {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 bool is_null(const Json& config, const std::string& key) { return !config.contains(key) || config.at(key).is_null(); }
-
-std::string text_of(const Json& number) { return number.dump(); }
 
 void order_limits(const Json& object, const std::string& low, const std::string& high, const std::string& pointer,
                   Resolver& resolver) {
   if (is_null(object, low) || is_null(object, high)) return;
   if (object.at(low).get<double>() < object.at(high).get<double>()) return;
-  resolver.issue_at(pointer + "/" + high, high + " (" + text_of(object.at(high)) + ") must be greater than " + low +
-                                              " (" + text_of(object.at(low)) + ")");
+  resolver.issue_at(pointer + "/" + high, high + " (" + object.at(high).dump() + ") must be greater than " + low +
+                                              " (" + object.at(low).dump() + ")");
 }
 
 void derive_boundary(Json& config, Resolver& resolver) {
@@ -130,8 +127,8 @@ void derive_survey(Json& config, Resolver& resolver) {
     if (wavelet.at("delay_s").is_null()) wavelet["delay_s"] = 1.5 / frequency;
     if (frequency * dt_s > 0.5) {
       resolver.issue_at("/survey/wavelet/frequency_hz",
-                        text_of(wavelet.at("frequency_hz")) + " Hz is above the Nyquist frequency of dt_s, " +
-                            text_of(Json(0.5 / dt_s)) + " Hz: lower it or take a smaller dt_s");
+                        wavelet.at("frequency_hz").dump() + " Hz is above the Nyquist frequency of dt_s, " +
+                            Json(0.5 / dt_s).dump() + " Hz: lower it or take a smaller dt_s");
     }
   }
 }

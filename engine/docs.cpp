@@ -4,13 +4,12 @@
 
 #include "engine/config.hpp"
 #include "engine/io/text.hpp"
+#include "engine/json_value.hpp"
 #include "engine/registry.hpp"
 #include "engine/schema.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string trimmed_number(double value) {
   std::string text = Json(value).dump();

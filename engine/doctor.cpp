@@ -7,6 +7,7 @@
 #include "analysis/metrics.hpp"
 #include "autodiff/check.hpp"
 #include "engine/field.hpp"
+#include "engine/json_value.hpp"
 #include "engine/run.hpp"
 #include "engine/version.hpp"
 #include "kernels/runtime/error.hpp"
@@ -16,8 +17,6 @@
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Check {
   std::string name;

@@ -8,14 +8,13 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/picks.hpp"
 #include "engine/io/text.hpp"
+#include "engine/json_value.hpp"
 #include "engine/measured.hpp"
 #include "engine/registry.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kFwi = R"({
   "task": "invert", "name": "fwi", "seed": 0,
@@ -188,7 +187,7 @@ Json dc_config(const TemplateInputs& inputs) {
   const bool level = std::all_of(obs.survey.electrodes.begin(), obs.survey.electrodes.end(),
                                  [&](const Point3& e) { return e.z_m == obs.survey.electrodes[0].z_m; });
   if (!level) config["physics"]["surface"] = "sensors";
-  config["start_model"] = {{"type", "constant"}, {"value_ohm_m", quoted(median_apparent_resistivity(obs), 3)}};
+  config["start_model"] = {{"type", "constant"}, {"value_ohm_m", in_quotes(median_apparent_resistivity(obs), 3)}};
   config["regularizers"][0]["weight"] = 5;
   config["stop"] = {{"chi2", 1}};
   return config;

@@ -5,14 +5,13 @@
 #include <cmath>
 
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/encode/multigrid_shape.hpp"
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 [[noreturn]] void fail(const std::string& pointer, const std::string& message) {
   throw Error(ErrorCode::config, message, pointer);

@@ -88,6 +88,8 @@ std::vector<Point> curve(const Series& s, const Axis& x, const Axis& y, const Re
 
 }  // namespace
 
+Paint predicted_paint() { return Paint::of({211, 73, 40}); }
+
 std::vector<double> nice_ticks(double lo, double hi, int count, bool log) {
   std::vector<double> ticks;
   if (!(hi > lo) || !std::isfinite(lo) || !std::isfinite(hi) || (log && lo <= 0)) return ticks;

@@ -3,12 +3,19 @@
 // rectangle of the data area; ticks and labels are drawn outside it (room: 52 left, 18 above, 34 below).
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "engine/drawing.hpp"
 
 namespace terrane {
+
+inline constexpr double page_width = 1120;                                   // of a figure in a report
+inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();  // left out of plots
+
+// Colour of what the model predicts.
+Paint predicted_paint();
 
 struct Axis {
   std::string label;  // with unit: "Distance (km)"

@@ -5,12 +5,13 @@
 #include <filesystem>
 #include <memory>
 
-#include "engine/figure.hpp"
+#include "engine/contact_sheet.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/sha256.hpp"
 #include "engine/io/text.hpp"
+#include "engine/json_value.hpp"
 #include "engine/openfwi_pairs.hpp"
 #include "engine/registry.hpp"
 #include "engine/version.hpp"
@@ -21,8 +22,6 @@
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr Index maps_a_file = 500;
 constexpr int area_samples = 4;
@@ -91,6 +90,15 @@ std::vector<float> section(std::uint64_t seed, std::uint64_t index, Index size) 
   return layered_faulted(p, seed, index, size, 3 * size, cell, cell);
 }
 
+std::vector<float> sections(const GeologySetOptions& o, std::uint64_t first, Index count) {
+  std::vector<float> all;
+  for (Index k = 0; k < count; ++k) {
+    const auto one = section(o.seed, first + static_cast<std::uint64_t>(k), o.size);
+    all.insert(all.end(), one.begin(), one.end());
+  }
+  return all;
+}
+
 class SetWriter {
  public:
   SetWriter(Stream& s, const GeologySetOptions& o) : s_(s), o_(o) {
@@ -104,13 +112,13 @@ class SetWriter {
     for (const SetFile& f : plan_files(name, o_.count)) {
       make_directories(std::filesystem::path(o_.directory + "/" + f.model).parent_path().string());
       const Index nx = known ? o_.size : 3 * o_.size;
-      const std::vector<float> vp = known ? maps(*known, f) : sections(f);
+      const std::vector<float> vp = known ? maps(*known, f) : sections(o_, f.first, f.count);
       write_npy(o_.directory + "/" + f.model, {f.count, 1, o_.size, nx}, vp.data());
       Json row = {{"model", f.model}, {"first_index", f.first}, {"index_step", f.step}, {"count", f.count}};
       if (f.layers > 0) row["layers"] = f.layers;
       row["sha256"] = sha256_file(o_.directory + "/" + f.model);
       if (seismic_ != nullptr) {
-        write_seismic(name, f, vp);
+        seismic_->write_file(s_, vp, o_.directory + "/" + f.data, [&](Index maps) { report(name, maps); });
         row["data"] = f.data;
       } else {
         report(name, f.count);
@@ -129,27 +137,6 @@ class SetWriter {
   std::vector<float> maps(GeologyFamily family, const SetFile& f) {
     return geology_maps(s_, {family, o_.seed, f.first, f.step, f.count}, {o_.size, o_.area ? area_samples : 1, 0});
   }
-  std::vector<float> sections(const SetFile& f) {
-    std::vector<float> all;
-    for (Index k = 0; k < f.count; ++k) {
-      const auto one = section(o_.seed, f.first + static_cast<std::uint64_t>(k), o_.size);
-      all.insert(all.end(), one.begin(), one.end());
-    }
-    return all;
-  }
-  void write_seismic(const std::string& name, const SetFile& f, const std::vector<float>& vp) {
-    const std::string path = o_.directory + "/" + f.data;
-    make_directories(std::filesystem::path(path).parent_path().string());
-    const Buffer<float> models = to_device(s_, vp);
-    AtomicFile file(path);
-    file.write(npy_header<float>(seismic_->shape(f.count)));
-    for (Index begin = 0; begin < f.count; begin += seismic_->slice()) {
-      const Index count = std::min(seismic_->slice(), f.count - begin);
-      seismic_->write(s_, models.data() + begin * o_.size * o_.size, count, file);
-      report(name, count);
-    }
-    file.commit();
-  }
   void report(const std::string& name, Index more) {
     done_ += more;
     if (o_.progress) o_.progress(name, done_, o_.count);
@@ -164,35 +151,20 @@ class SetWriter {
   Index done_ = 0;
 };
 
-// A row of pictures for each family, names on the left.
 void write_contact_sheet(Stream& s, const GeologySetOptions& o, const std::vector<std::string>& families) {
-  constexpr double cell = 112, gap = 6, label = 110;
-  const Index columns = std::min<Index>(10, o.count);
-  Drawing d(label + static_cast<double>(columns) * (cell + gap),
-            static_cast<double>(families.size()) * (cell + gap) + gap);
-  for (std::size_t row = 0; row < families.size(); ++row) {
-    const auto family = find_geology_family(families[row]);
-    const double y = gap + static_cast<double>(row) * (cell + gap);
-    d.text({8, y + cell / 2}, families[row], 12);
-    const Index size = o.size, nx = family ? size : 3 * size;
-    for (Index k = 0; k < columns; ++k) {
-      const auto index = static_cast<std::uint64_t>(k);
-      std::vector<float> vp;
-      double width = cell;
-      if (family) {
-        vp = geology_maps(s, {*family, o.seed, index, 1, 1}, {size, o.area ? area_samples : 1, 0});
-      } else {
-        if (k % 3 != 0 || k + 3 > columns) continue;  // a section takes three places
-        vp = section(o.seed, index / 3, size);
-        width = 3 * cell + 2 * gap;
-      }
-      d.image(
-          {label + static_cast<double>(k) * (cell + gap), y, width, cell},
-          colorize(vp.data(), size, nx, Colormap::viridis, geology_min_mps, family ? geology_max_mps : layered_max_mps),
-          false);
+  std::vector<ContactRow> rows;
+  for (const std::string& name : families) {
+    if (const auto family = find_geology_family(name)) {
+      const Index maps = std::min(contact_columns, o.count);
+      rows.push_back({name, o.size, o.size,
+                      geology_maps(s, {*family, o.seed, 0, 1, maps}, {o.size, o.area ? area_samples : 1, 0}),
+                      geology_min_mps, geology_max_mps});
+    } else {
+      const Index maps = std::min(contact_columns / 3, o.count);
+      rows.push_back({name, o.size, 3 * o.size, sections(o, 0, maps), geology_min_mps, layered_max_mps});
     }
   }
-  write_png(o.contact_sheet, d.raster(1), {{"Software", "terrane " + version_string()}});
+  write_png(o.contact_sheet, contact_sheet(rows).raster(1), {{"Software", "terrane " + version_string()}});
 }
 
 }  // namespace

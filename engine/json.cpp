@@ -8,10 +8,10 @@
 #include <optional>
 #include <set>
 
+#include "engine/json_value.hpp"
+
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 

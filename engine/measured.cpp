@@ -105,7 +105,7 @@ double median_spacing(const std::vector<Point3>& points, const std::string& path
   return median_of(gaps);
 }
 
-double quoted(double value, int digits) {
+double in_quotes(double value, int digits) {
   char text[40];
   std::snprintf(text, sizeof text, "%.*g", digits, value);
   return std::strtod(text, nullptr);

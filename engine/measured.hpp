@@ -35,6 +35,6 @@ double median_spacing(const std::vector<Point3>& points, const std::string& path
 double median_apparent_resistivity(const DcObservations& obs);
 
 // Rounded to so many digits, so that it can be quoted.
-double quoted(double value, int digits = 2);
+double in_quotes(double value, int digits = 2);
 
 }  // namespace terrane

@@ -10,8 +10,6 @@ namespace terrane {
 
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 double max_abs(const std::vector<double>& v) {
   double m = 0;
   for (const double x : v) m = std::max(m, std::abs(x));

@@ -11,11 +11,10 @@
 #include <vector>
 
 #include "engine/config.hpp"
+#include "engine/json_value.hpp"
 #include "physics/grid.hpp"
 
 namespace terrane {
-
-using Json = nlohmann::ordered_json;
 
 // `true_model` may be null; a model "of": "true_model" then is Error{config}. Files: Error{data} for a wrong shape, NaN
 // or values that are not positive. `pointer` is the place of the model in the config, for messages.

@@ -7,12 +7,11 @@
 #include "autodiff/ops/analytic.hpp"
 #include "autodiff/ops/misfit.hpp"
 #include "autodiff/ops/penalty.hpp"
+#include "engine/json_value.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 template <class T>
 Var scaled(Tape<T>& tape, Var x, double factor) {

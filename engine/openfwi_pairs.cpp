@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "engine/openfwi_pairs.hpp"
 
+#include <algorithm>
+#include <filesystem>
+
+#include "engine/io/npy.hpp"
 #include "kernels/kernels.hpp"
 #include "physics/geology/openfwi.hpp"
 
@@ -13,8 +17,19 @@ OpenFwiPairs::OpenFwiPairs(Stream& s) : wave_(s, openfwi_grid(), openfwi_survey(
   data_ = Buffer<float>(s, slice_ * wave_.shots() * wave_.receivers() * wave_.survey().nt);
 }
 
-std::vector<Index> OpenFwiPairs::shape(Index maps) const {
-  return {maps, wave_.shots(), wave_.survey().nt, wave_.receivers()};
+void OpenFwiPairs::write_file(Stream& s, const std::vector<float>& vp, const std::string& path,
+                              const std::function<void(Index)>& done) {
+  const Index points = wave_.grid().nz * wave_.grid().nx, maps = static_cast<Index>(vp.size()) / points;
+  make_directories(std::filesystem::path(path).parent_path().string());
+  const Buffer<float> models = to_device(s, vp);
+  AtomicFile file(path);
+  file.write(npy_header<float>({maps, wave_.shots(), wave_.survey().nt, wave_.receivers()}));
+  for (Index begin = 0; begin < maps; begin += slice_) {
+    const Index some = std::min(slice_, maps - begin);
+    write(s, models.data() + begin * points, some, file);
+    done(some);
+  }
+  file.commit();
 }
 
 void OpenFwiPairs::write(Stream& s, const float* vp, Index models, AtomicFile& file) {

@@ -3,7 +3,9 @@
 // receivers), written slice by slice so that memory stays small.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "engine/io/file.hpp"
@@ -14,19 +16,21 @@ namespace terrane {
 class OpenFwiPairs {
  public:
   explicit OpenFwiPairs(Stream& s);
-  // Maps of one call of write(): one fills a processor, a GPU wants many.
-  Index slice() const { return slice_; }
-  std::vector<Index> shape(Index maps) const;
-  // vp (models, 70, 70), m/s, on the device of the stream; models <= slice().
-  void write(Stream& s, const float* vp, Index models, AtomicFile& file);
+  // An NPY file of the data of vp (maps, 70, 70), m/s; done(maps) after each slice. The folder is made; an exception of
+  // done() leaves no file.
+  void write_file(Stream& s, const std::vector<float>& vp, const std::string& path,
+                  const std::function<void(Index)>& done);
   // What the manifest says about the data.
   static nlohmann::ordered_json description();
 
  private:
+  // vp (models, 70, 70) on the device of the stream; models <= slice_.
+  void write(Stream& s, const float* vp, Index models, AtomicFile& file);
+
   SpongeWave<float> wave_;
   Buffer<float> wavelet_, data_;
   SpongeState<float> state_;
-  Index slice_ = 1;
+  Index slice_ = 1;  // maps of one call: one fills a processor, a GPU wants many
 };
 
 }  // namespace terrane

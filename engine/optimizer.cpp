@@ -5,14 +5,13 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 template <class T>
 double inner(Stream& s, const T* x, const T* y, Index n) {

@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-
-using Json = nlohmann::ordered_json;
 
 const std::vector<PropertyInfo>& properties() {
   static const std::vector<PropertyInfo> rows = {

@@ -5,14 +5,13 @@
 #include <cstdio>
 #include <limits>
 
+#include "engine/json_value.hpp"
 #include "engine/registry.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // --- models ----------------------------------------------------------------------------------------------------------
 struct ModelRow {
@@ -26,7 +25,7 @@ struct ModelRow {
 // Every fourth solver step is kept for the gradient: two samples of the data, far below the Nyquist interval of the
 // waves; the misfit curve agrees with that of full storage to 6 digits. Sources and receivers lie on row 1. "PML width
 // 0" on top is a row of zero pressure just above the grid, as in the code that the authors name.
-const ModelRow model_rows[] = {
+const ModelRow marmousi_like_rows[] = {
     {"cr-fwi", "marmousi", "Marmousi 94 x 288 at 15 m", R"({
   "grid": {"nz": 94, "nx": 288, "dz_m": 15, "dx_m": 15},
   "physics": {"type": "acoustic", "order": 8, "storage": "every-k", "storage_every": 4, "vmax_mps": 6500,
@@ -305,6 +304,17 @@ Json band_stages(const Json& bands, int iterations) {
 
 }  // namespace
 
+Recipe field_recipe(const FieldRow& row) {
+  Recipe r;
+  r.study = "fields";
+  r.model = r.method = row.name;
+  r.title = row.title;
+  r.reference = row.reference;
+  r.limits = row.limits;
+  r.config = Json::parse(row.config);
+  return r;
+}
+
 void name_recipe(const std::string& name, Recipe& r) {
   r.name = name;
   std::string flat = name;
@@ -317,7 +327,7 @@ void name_recipe(const std::string& name, Recipe& r) {
 const std::vector<std::string>& recipe_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
-    for (const ModelRow& model : model_rows) {
+    for (const ModelRow& model : marmousi_like_rows) {
       const bool ring = std::string(model.study) == "ust";
       for (const MethodRow& method : method_rows) {
         if (ring) {
@@ -366,7 +376,7 @@ Recipe make_recipe(const std::string& name) {
     const auto dc = dc_recipe_names();
     return std::find(dc.begin(), dc.end(), name) != dc.end() ? dc_recipe(name) : travel_recipe(name);
   }
-  const ModelRow& model = *find_row(std::begin(model_rows), std::end(model_rows), parts[1]);
+  const ModelRow& model = *find_row(std::begin(marmousi_like_rows), std::end(marmousi_like_rows), parts[1]);
   const MethodRow& method = *find_row(std::begin(method_rows), std::end(method_rows), parts[2]);
   const bool ring = parts[0] == "ust";
   const CaseRow& c = ring ? case_rows[0] : *find_row(std::begin(case_rows), std::end(case_rows), parts[3]);

@@ -47,6 +47,16 @@ std::vector<std::string> match_recipes(const std::string& pattern);
 // Error{config} for an unknown name, with the nearest known one.
 Recipe make_recipe(const std::string& name);
 
+// A row of study "fields".
+struct FieldRow {
+  const char* name;
+  const char* title;
+  const char* config;
+  nlohmann::ordered_json reference, limits;
+};
+// The recipe of a row, config as it is written.
+Recipe field_recipe(const FieldRow& row);
+
 // recipes_travel.cpp
 std::vector<std::string> travel_recipe_names();
 Recipe travel_recipe(const std::string& name);

@@ -9,6 +9,7 @@
 // the study's steps. The study's first coordinate points upwards: the given weights of that input change their sign.
 // Rows "-ours": a network of sines with total variation, the weight chosen on another synthetic section so that chi2
 // ends near 1.
+#include "engine/json_value.hpp"
 #include "engine/recipes.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -16,9 +17,7 @@ namespace terrane {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr double study_weight = 0.5 * 348 / 9000;
+constexpr double dike_weight = 0.5 * 348 / 9000;
 
 const char dike[] = R"({"task": "invert",
   "grid": {"nz": 45, "nx": 200, "dz_m": 5, "dx_m": 5, "x0_m": -500},
@@ -37,7 +36,7 @@ const char dike[] = R"({"task": "invert",
   "checkpoint": {"every_iterations": 200, "keep": 1},
   "stop": {"grow_factor": 1e9}})";
 
-struct StudyRow {
+struct DikeRow {
   const char* name;
   const char* title;
   const char* data;    // number of the case in the names of the files
@@ -45,8 +44,8 @@ struct StudyRow {
   Json reference, limits;
 };
 
-const std::vector<StudyRow>& study_rows() {
-  static const std::vector<StudyRow> rows = {
+const std::vector<DikeRow>& dike_rows() {
+  static const std::vector<DikeRow> rows = {
       {"case-3.1",
        "dike of 45 degrees, network with fading smallness (study)",
        "3_1",
@@ -173,7 +172,7 @@ void set_ours(Json& config) {
                          {"schedule", {{"type", "cosine"}, {"min_ratio", 0.01}}}};
 }
 
-Recipe study_recipe(const StudyRow& row) {
+Recipe dike_recipe(const DikeRow& row) {
   Recipe r;
   r.study = "nfs-inv";
   r.model = "dike";
@@ -203,7 +202,7 @@ Recipe study_recipe(const StudyRow& row) {
     config["precision"] = {{"physics", "fp64"}, {"network", "fp64"}};
   } else {
     set_network(own.contains("frequencies"), config);
-    config["misfit"] = {{"type", "chi2"}, {"weight", study_weight}};
+    config["misfit"] = {{"type", "chi2"}, {"weight", dike_weight}};
     config["optimizer"] = {{"type", "adam"}, {"lr", own.value("lr", 1e-3)}, {"epsilon", 1e-8}, {"iterations", 1999}};
     if (own.contains("smallness")) {
       config["regularizers"] =
@@ -216,14 +215,7 @@ Recipe study_recipe(const StudyRow& row) {
   return r;
 }
 
-struct FieldRow {
-  const char* name;
-  const char* title;
-  const char* config;
-  Json reference, limits;
-};
-
-const std::vector<FieldRow>& field_rows() {
+const std::vector<FieldRow>& dc_field_rows() {
   static const std::vector<FieldRow> rows = {
       {"gallery",
        "gallery under a meadow, 116 dipole-dipole data, errors of 3 %",
@@ -260,28 +252,24 @@ const std::vector<FieldRow>& field_rows() {
 
 std::vector<std::string> dc_recipe_names() {
   std::vector<std::string> names;
-  for (const FieldRow& row : field_rows()) names.push_back("fields/" + std::string(row.name));
-  for (const StudyRow& row : study_rows()) names.push_back("nfs-inv/" + std::string(row.name));
+  for (const FieldRow& row : dc_field_rows()) names.push_back("fields/" + std::string(row.name));
+  for (const DikeRow& row : dike_rows()) names.push_back("nfs-inv/" + std::string(row.name));
   return names;
 }
 
 Recipe dc_recipe(const std::string& name) {
   Recipe r;
-  for (const StudyRow& row : study_rows()) {
-    if (name == "nfs-inv/" + std::string(row.name)) r = study_recipe(row);
+  for (const DikeRow& row : dike_rows()) {
+    if (name == "nfs-inv/" + std::string(row.name)) r = dike_recipe(row);
   }
-  for (const FieldRow& row : field_rows()) {
+  for (const FieldRow& row : dc_field_rows()) {
     if (name != "fields/" + std::string(row.name)) continue;
-    r.study = "fields";
-    r.model = r.method = row.name;
-    r.title = row.title;
+    r = field_recipe(row);
     r.source = "UBC-GIF inversion that comes with the data";
-    r.reference = row.reference;
-    r.limits = row.limits;
     Json own;
     set_ours(own);
     own["regularizers"][0]["weight"] = 5;
-    own.merge_patch(Json::parse(row.config));
+    own.merge_patch(r.config);
     r.config = own;
   }
   name_recipe(name, r);

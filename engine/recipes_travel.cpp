@@ -6,6 +6,7 @@
 // exp(-(z - p)^2 / 2), cut at 0.1; noise of standard deviation 20. One unit of the study's slowness is 1 s/km here and
 // one of its data 1 ms. Its misfit is ||r||^2 / 8192 = 400 * 4225 / 8192 chi2. The reported model is that before the
 // last update, hence one iteration less than the study's steps.
+#include "engine/json_value.hpp"
 #include "engine/recipes.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -13,9 +14,7 @@ namespace terrane {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr double study_weight = 400.0 * 4225 / 8192;
+constexpr double crosshole_weight = 400.0 * 4225 / 8192;
 // Weight of total variation that makes ||r||^2 / 400 + 2 lambda sum |D u| of lambda = 1.
 constexpr double tv_weight = 2.0 * 8192 / 4225;
 
@@ -27,7 +26,7 @@ const char crosshole[] = R"({"task": "invert",
   "start_model": {"type": "constant", "value_s_per_m": 0.001},
   "checkpoint": {"every_iterations": 200, "keep": 1}})";
 
-struct StudyRow {
+struct CrossholeRow {
   const char* name;
   const char* title;
   int study_case;
@@ -36,8 +35,8 @@ struct StudyRow {
 };
 
 // "limits": metric -> [least, most] that the row must keep.
-const std::vector<StudyRow>& study_rows() {
-  static const std::vector<StudyRow> rows = {
+const std::vector<CrossholeRow>& crosshole_rows() {
+  static const std::vector<CrossholeRow> rows = {
       {"case-1",
        "block, network on basic encoding (study)",
        1,
@@ -154,7 +153,7 @@ void set_network(const std::string& encoding, int study_case, Json& config) {
   config["field"] = field;
 }
 
-Recipe study_recipe(const StudyRow& row) {
+Recipe crosshole_recipe(const CrossholeRow& row) {
   Recipe r;
   r.study = "nfs-inv";
   r.model = row.study_case == 1 ? "block" : "ellipse";
@@ -171,7 +170,7 @@ Recipe study_recipe(const StudyRow& row) {
   const Json own = Json::parse(row.config);
   if (own.contains("encoding")) {
     set_network(own.at("encoding"), row.study_case, config);
-    config["misfit"] = {{"type", "chi2"}, {"weight", study_weight}};
+    config["misfit"] = {{"type", "chi2"}, {"weight", crosshole_weight}};
     config["optimizer"] = {{"type", "adam"}, {"lr", 1e-3}, {"epsilon", 1e-8}, {"iterations", own.at("iterations")}};
     if (own.contains("schedule")) config["optimizer"]["schedule"] = own.at("schedule");
     if (own.contains("stop")) config["stop"] = {{"chi2", own.at("stop")}};
@@ -203,7 +202,7 @@ Recipe study_recipe(const StudyRow& row) {
       config["precision"] = {{"physics", "fp64"}, {"network", "fp64"}};
     } else {
       // Step 0.1 in the study's units; then 1e4 / 8192 times the squares of first differences over 5.
-      config["misfit"] = {{"type", "chi2"}, {"weight", study_weight}};
+      config["misfit"] = {{"type", "chi2"}, {"weight", crosshole_weight}};
       config["optimizer"] = {{"type", "sgd"}, {"lr", 1e-7}};
       config["stages"] =
           Json::array({{{"iterations", 100}},
@@ -215,14 +214,7 @@ Recipe study_recipe(const StudyRow& row) {
   return r;
 }
 
-struct FieldRow {
-  const char* name;
-  const char* title;
-  const char* config;
-  Json limits;
-};
-
-const std::vector<FieldRow>& field_rows() {
+const std::vector<FieldRow>& travel_field_rows() {
   static const std::vector<FieldRow> rows = {
       {"koenigsee",
        "refraction along a line, 714 picks, errors of 1 ms",
@@ -233,6 +225,7 @@ const std::vector<FieldRow>& field_rows() {
            "field": {"type": "siren", "width": 64, "layers": 3, "omega_0": 8, "transform": {"type": "exp", "scale": 1}},
            "misfit": {"type": "chi2"}, "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 400},
            "stop": {"chi2": 1.0}})",
+       Json::object(),
        {{"chi2", {0.8, 1.1}}}},
       {"crosshole",
        "between two boreholes, 100 picks with the errors of the file",
@@ -243,6 +236,7 @@ const std::vector<FieldRow>& field_rows() {
            "field": {"type": "siren", "width": 64, "layers": 3, "omega_0": 8, "transform": {"type": "exp", "scale": 1}},
            "misfit": {"type": "chi2"}, "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 2500},
            "stop": {"chi2": 1.0, "grow_factor": 1000}})",
+       Json::object(),
        {{"chi2", {0.8, 1.1}}}},
       {"ust-ring",
        "ring of 256 transducers around a phantom, 17,232 measured differences to water",
@@ -261,6 +255,7 @@ const std::vector<FieldRow>& field_rows() {
            "misfit": {"type": "huber", "delta": 0.5, "normalize": "std"},
            "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 300, "schedule": {"type": "cosine", "min_ratio": 0.01}},
            "score_region": {"type": "disc", "x_m": 0, "z_m": 0, "radius_m": 0.049}})",
+       Json::object(),
        {{"region_correlation", {0.88, 1}}}},
   };
   return rows;
@@ -270,23 +265,18 @@ const std::vector<FieldRow>& field_rows() {
 
 std::vector<std::string> travel_recipe_names() {
   std::vector<std::string> names;
-  for (const StudyRow& row : study_rows()) names.push_back("nfs-inv/" + std::string(row.name));
-  for (const FieldRow& row : field_rows()) names.push_back("fields/" + std::string(row.name));
+  for (const CrossholeRow& row : crosshole_rows()) names.push_back("nfs-inv/" + std::string(row.name));
+  for (const FieldRow& row : travel_field_rows()) names.push_back("fields/" + std::string(row.name));
   return names;
 }
 
 Recipe travel_recipe(const std::string& name) {
   Recipe r;
-  for (const StudyRow& row : study_rows()) {
-    if (name == "nfs-inv/" + std::string(row.name)) r = study_recipe(row);
+  for (const CrossholeRow& row : crosshole_rows()) {
+    if (name == "nfs-inv/" + std::string(row.name)) r = crosshole_recipe(row);
   }
-  for (const FieldRow& row : field_rows()) {
-    if (name != "fields/" + std::string(row.name)) continue;
-    r.study = "fields";
-    r.model = r.method = row.name;
-    r.title = row.title;
-    r.limits = row.limits;
-    r.config = Json::parse(row.config);
+  for (const FieldRow& row : travel_field_rows()) {
+    if (name == "fields/" + std::string(row.name)) r = field_recipe(row);
   }
   name_recipe(name, r);
   return r;

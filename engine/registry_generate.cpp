@@ -33,11 +33,11 @@ const Key sampling{.name = "sampling",
                    .words = "point area"};
 
 // Training and sampling with the defaults of a type.
-struct Defaults {
+struct GeneratorDefaults {
   std::string_view steps, batch, accumulate, lr, warmup, average, sampler, sampler_steps;
 };
 
-std::vector<Key> generator_keys(std::vector<Key> own, const Defaults& d) {
+std::vector<Key> generator_keys(std::vector<Key> own, const GeneratorDefaults& d) {
   const std::vector<Key> training = {
       {.name = "steps", .kind = K::integer, .fallback = d.steps, .help = "updates of the weights", .min = 1},
       {.name = "batch_models", .kind = K::integer, .fallback = d.batch, .help = "samples of one evaluation", .min = 1},

@@ -11,12 +11,11 @@
 #include "engine/io/file.hpp"
 #include "engine/io/text.hpp"
 #include "engine/json.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* style = R"(
 :root{color-scheme:light dark;--bg:#fff;--ink:#22262c;--soft:#5d6570;--line:#d9dde3;--card:#f5f7f9;--accent:#b5451f;--good:#23754a}
@@ -66,7 +65,7 @@ std::string bytes_text(double b) {
   return format("%.0f kB", b / 1e3);
 }
 
-std::string text_of(const Json& v) {
+std::string cell_text(const Json& v) {
   if (v.is_null()) return "–";
   if (v.is_string()) return v.get<std::string>();
   if (v.is_number_float()) return format("%.6g", v.get<double>());
@@ -188,12 +187,12 @@ std::string tiles(const ReportInput& in) {
   if (residual.is_number()) out += tile(format("%.3g ms", 1e3 * residual.get<double>()), "RMS residual");
   const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {
-    out +=
-        tile(std::to_string(iterations(in)), "iterations" + (stop.is_string() ? ", " + text_of(stop) : std::string()));
+    out += tile(std::to_string(iterations(in)),
+                "iterations" + (stop.is_string() ? ", " + cell_text(stop) : std::string()));
   }
   if (std::isfinite(wall_time(in))) {
     const Json device = value_at(in.result, {"device", "type"});
-    out += tile(duration(wall_time(in)), "wall time" + (device.is_string() ? ", " + text_of(device) : std::string()));
+    out += tile(duration(wall_time(in)), "wall time" + (device.is_string() ? ", " + cell_text(device) : std::string()));
   }
   const Json host = value_at(in.result, {"memory", "host_peak_bytes"}),
              gpu = value_at(in.result, {"memory", "device_peak_bytes"});
@@ -214,7 +213,7 @@ void flatten(const Json& v, const std::string& prefix, std::string& rows) {
   } else if (list_of_objects) {
     for (std::size_t i = 0; i < v.size(); ++i) flatten(v[i], prefix + "[" + std::to_string(i) + "]", rows);
   } else if (!v.is_null() && !(v.is_array() && v.empty())) {
-    std::string text = text_of(v);
+    std::string text = cell_text(v);
     if (v.is_array() && text.size() > 70) text = text.substr(0, 60) + " … (" + std::to_string(v.size()) + " values)";
     rows += row(prefix, text);
   }
@@ -269,7 +268,7 @@ std::string timings(const ReportInput& in) {
     if (b.is_number() && b.get<double>() > 0) out += row(label, bytes_text(b.get<double>()));
   }
   const Json storage = value_at(in.result, {"memory", "storage"});
-  if (storage.is_string()) out += row("wavefield storage", text_of(storage));
+  if (storage.is_string()) out += row("wavefield storage", cell_text(storage));
   return out + "</table>\n";
 }
 
@@ -287,7 +286,7 @@ std::string warnings(const ReportInput& in) {
   const Json list = value_at(in.result, {"warnings"});
   if (!list.is_array() || list.empty()) return "<h2>Warnings</h2>\n<p>None.</p>\n";
   std::string out = "<h2>Warnings</h2>\n<ul class=\"warn\">\n";
-  for (const Json& w : list) out += "<li>" + html_escape(text_of(w)) + "</li>\n";
+  for (const Json& w : list) out += "<li>" + html_escape(cell_text(w)) + "</li>\n";
   return out + "</ul>\n";
 }
 
@@ -298,7 +297,7 @@ std::string provenance(const ReportInput& in) {
     if (v.is_object() || (v.is_array() && !v.empty() && v[0].is_object())) {
       flatten(v, key, rows);
     } else if (!v.is_null() && !v.empty()) {
-      rows += row(key, text_of(v));
+      rows += row(key, cell_text(v));
     }
   }
   const std::string dir = std::filesystem::path(in.directory).lexically_normal().filename().string();
@@ -322,7 +321,7 @@ std::string page(const std::string& title, const std::string& body) {
 std::string status_badge(const ReportInput& in) {
   const Json status = value_at(in.result, {"status"});
   if (!status.is_string()) return "<span class=\"status bad\">not ended</span>";
-  return "<span class=\"status" + std::string(status == "ok" ? "" : " bad") + "\">" + html_escape(text_of(status)) +
+  return "<span class=\"status" + std::string(status == "ok" ? "" : " bad") + "\">" + html_escape(cell_text(status)) +
          "</span>";
 }
 
@@ -335,7 +334,7 @@ std::string cell(double v, const char* pattern) {
 std::string make_report(const ReportInput& in) {
   std::string body = "<h1>" + html_escape(in.name) + status_badge(in) + "</h1>\n";
   const Json description = value_at(in.resolved, {"description"});
-  if (description.is_string()) body += "<p class=\"soft\">" + html_escape(text_of(description)) + "</p>\n";
+  if (description.is_string()) body += "<p class=\"soft\">" + html_escape(cell_text(description)) + "</p>\n";
   body += "<p class=\"lead\">" + html_escape(lead(in)) + "</p>\n" + tiles(in);
   for (const Figure& f : make_figures(in)) body += figure_html(f);
   body += scores(in) + timings(in) + warnings(in) + settings(in) + provenance(in);
@@ -351,7 +350,7 @@ std::string make_comparison(const std::vector<ReportInput>& inputs) {
   for (const ReportInput& in : inputs) {
     const ModelScore s = score(in);
     const Misfit m = misfit_of(in);
-    body += "<tr><td>" + html_escape(in.name) + "</td><td>" + html_escape(text_of(value_at(in.result, {"status"}))) +
+    body += "<tr><td>" + html_escape(in.name) + "</td><td>" + html_escape(cell_text(value_at(in.result, {"status"}))) +
             "</td><td class=\"n\">" + std::to_string(iterations(in)) + "</td>" +
             cell(100 * m.final / m.initial, "%.3g %%") + cell(s.known ? s.rmse : std::nan(""), "%.4g") +
             cell(s.known ? s.start_rmse : std::nan(""), "%.4g") + cell(s.known ? s.ssim : std::nan(""), "%.4f") +
@@ -402,8 +401,8 @@ void write_report(const std::string& directory, const ReportInput& input) {
   make_directories(directory + "/figures");
   const Json version = value_at(input.result, {"version", "terrane"}), hash = value_at(input.result, {"config_sha256"});
   const PngText text = {
-      {"Software", "terrane " + (version.is_string() ? text_of(version) : std::string("(version unknown)"))},
-      {"terrane:config_sha256", hash.is_string() ? text_of(hash) : std::string("unknown")},
+      {"Software", "terrane " + (version.is_string() ? cell_text(version) : std::string("(version unknown)"))},
+      {"terrane:config_sha256", hash.is_string() ? cell_text(hash) : std::string("unknown")},
       {"terrane:run", input.name}};
   for (const Figure& f : make_figures(input)) {
     PngText with_title = text;

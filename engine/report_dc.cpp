@@ -14,10 +14,6 @@
 namespace terrane {
 namespace {
 
-constexpr double page_width = 1120;
-constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-const Paint predicted_paint = Paint::of({211, 73, 40});
-
 // Columns of the geometry: x, z of A, B, M, N; NaN at infinity.
 DcSurvey survey_of(const NdArray<float>& g) {
   DcSurvey survey;
@@ -190,7 +186,7 @@ void add_fit(const ReportInput& in, std::vector<Figure>& figures) {
   const double width = (page_width - left - 20 - gap) / 2;
   Drawing d(page_width, height + 76);
   LinePlot by_datum;
-  Series points{"", {}, {}, predicted_paint, 1.2, 0};
+  Series points{"", {}, {}, predicted_paint(), 1.2, 0};
   for (std::size_t i = 0; i < n; ++i) {
     const double r = std::clamp(residual[i], -limit, limit);
     for (const double y : {0.0, r, unknown}) points.x.push_back(static_cast<double>(i) + 1), points.y.push_back(y);
@@ -207,7 +203,7 @@ void add_fit(const ReportInput& in, std::vector<Figure>& figures) {
     if (!std::isfinite(r)) continue;
     counts[static_cast<std::size_t>(std::clamp(static_cast<int>((r + limit) / (2 * limit) * bins), 0, bins - 1))] += 1;
   }
-  Series found{"residuals", {}, {}, predicted_paint, 1.6, 0}, normal{"normal", {}, {}, Paint::page_ink(), 1.3, 4};
+  Series found{"residuals", {}, {}, predicted_paint(), 1.6, 0}, normal{"normal", {}, {}, Paint::page_ink(), 1.3, 4};
   double top = 0;
   for (int b = 0; b < bins; ++b) {
     for (const int edge : {b, b + 1}) {

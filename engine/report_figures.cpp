@@ -11,7 +11,6 @@
 namespace terrane {
 namespace {
 
-constexpr double page_width = 1120;
 const Paint true_paint = Paint::page_ink();
 const Paint start_paint = Paint::of({128, 132, 140});
 const Paint recovered_paint = Paint::of({211, 73, 40});

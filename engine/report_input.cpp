@@ -6,7 +6,9 @@
 #include <fstream>
 #include <limits>
 
+#include "engine/figure.hpp"
 #include "engine/io/file.hpp"
+#include "engine/json_value.hpp"
 #include "engine/report.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -14,9 +16,7 @@ namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 constexpr Index shown_gathers = 3;
 
 class Loader {

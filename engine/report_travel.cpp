@@ -12,9 +12,7 @@
 namespace terrane {
 namespace {
 
-constexpr double page_width = 1120;
 const Paint observed_paint = Paint::page_ink();
-const Paint predicted_paint = Paint::of({211, 73, 40});
 
 // Rows of data by source, in the order of first appearance; column 0..3 of the geometry: source x, z, receiver x, z.
 struct SourceGroup {
@@ -103,7 +101,7 @@ void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
       return s;
     };
     if (observed) plot.series.push_back(curve(in.data_observed, "observed", observed_paint, 1.5, 4));
-    if (predicted) plot.series.push_back(curve(in.data_predicted, "predicted", predicted_paint, 1.5, 0));
+    if (predicted) plot.series.push_back(curve(in.data_predicted, "predicted", predicted_paint(), 1.5, 0));
   }
   if (plot.series.empty()) return;
   plot.title = std::to_string(count) + " of " + std::to_string(groups.size()) + " sources";
@@ -162,7 +160,7 @@ void add_residuals(const ReportInput& in, std::vector<Figure>& figures) {
     const double t = (static_cast<double>(r) * unit.factor + limit) / (2 * limit);
     counts[static_cast<std::size_t>(std::clamp(static_cast<int>(t * bins), 0, bins - 1))] += 1;
   }
-  Series s{"", {}, {}, predicted_paint, 1.6, 0};
+  Series s{"", {}, {}, predicted_paint(), 1.6, 0};
   for (int b = 0; b < bins; ++b) {
     for (const int edge : {b, b + 1}) {
       s.x.push_back(-limit + 2 * limit * edge / bins);

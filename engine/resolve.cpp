@@ -7,11 +7,10 @@
 #include <filesystem>
 
 #include "engine/io/text.hpp"
+#include "engine/json_value.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string quote(std::string_view text) { return "\"" + std::string(text) + "\""; }
 

@@ -11,6 +11,7 @@
 
 #include "engine/config.hpp"
 #include "engine/json.hpp"
+#include "engine/json_value.hpp"
 #include "engine/registry.hpp"
 
 namespace terrane {
@@ -33,7 +34,6 @@ class Resolver {
   const std::vector<ConfigInput>& inputs() const { return inputs_; }
 
  private:
-  using Json = nlohmann::ordered_json;
   // A member that sets a key, and the unit conversion of its value.
   struct Found {
     const JsonMember* member = nullptr;

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 
+#include "engine/json_value.hpp"
 #include "engine/registry.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string definition(const Component& row) {
   return std::string(row.slot) + (row.type.empty() ? "" : "." + std::string(row.type));

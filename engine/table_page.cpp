@@ -8,14 +8,13 @@
 #include "engine/figure.hpp"
 #include "engine/io/text.hpp"
 #include "engine/json.hpp"
+#include "engine/json_value.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string digits(const Json& v, const char* pattern = "%.4f") {
   if (!v.is_number()) return "–";

@@ -169,13 +169,13 @@ Json grid_for_picks(const Json& config) {
     z0 = std::min(z0, p.z_m), z1 = std::max(z1, p.z_m);
   }
   const double length = x1 - x0, height = z1 - z0, widest = std::max(length, height);
-  const double h = quoted(std::max(median_spacing(all, data.at("path")) / 3, widest / 300));
+  const double h = in_quotes(std::max(median_spacing(all, data.at("path")) / 3, widest / 300));
   // Sensors along a line look down to about a third of its length; between boreholes or around a ring the margin is
   // one tenth.
   const bool line = height < 0.2 * length;
   const double margin = line ? 4 * h : 0.05 * widest;
-  const double left = quoted(std::floor((x0 - margin) / h) * h, 10);
-  const double top = quoted(std::floor((z0 - (line ? 2 * h : margin)) / h) * h, 10);
+  const double left = in_quotes(std::floor((x0 - margin) / h) * h, 10);
+  const double top = in_quotes(std::floor((z0 - (line ? 2 * h : margin)) / h) * h, 10);
   const double right = x1 + margin, bottom = line ? z1 + length / 3 : z1 + margin;
   return {{"nz", static_cast<Index>(std::ceil((bottom - top) / h)) + 1},
           {"nx", static_cast<Index>(std::ceil((right - left) / h)) + 1},

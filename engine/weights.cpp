@@ -7,13 +7,12 @@
 
 #include "engine/io/npz.hpp"
 #include "engine/io/safetensors.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::vector<double> values_of(const Tensor& t) {
   return std::visit([](const auto& v) { return std::vector<double>(v.begin(), v.end()); }, t.values);

@@ -90,12 +90,12 @@ native_preset() {
   if have_gpu && have_nvcc; then echo release; else echo cpu; fi
 }
 
-# configure PRESET BUILD_DIR [cmake options]: the generator of an existing build tree is kept.
+# configure PRESET BUILD_DIR [cmake options]: the generator of an existing build tree is kept; sources in batches.
 configure() {
   local preset=$1 build=$2 generator=()
   shift 2
   if [ ! -f "$build/CMakeCache.txt" ] && [ -z "${CMAKE_GENERATOR:-}" ] && have ninja; then generator=(-G Ninja); fi
-  (cd "$TERRANE_ROOT" && cmake --preset "$preset" -B "$build" "${generator[@]}" "$@")
+  (cd "$TERRANE_ROOT" && cmake --preset "$preset" -B "$build" "${generator[@]}" -DTERRANE_UNITY=ON "$@")
 }
 
 # build BUILD_DIR [targets]

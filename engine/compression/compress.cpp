@@ -9,12 +9,11 @@
 #include "engine/compression/code_file.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string decoder_path(const std::string& given) {
   return std::filesystem::is_directory(given) ? given + "/decoder.safetensors" : given;

@@ -13,21 +13,7 @@
 namespace terrane {
 namespace {
 
-constexpr double page_width = 1120, left = 74;
-
-Figure loss_figure(const CompressPage& page) {
-  LinePlot plot;
-  double lo = page.loss[0], hi = page.loss[0];
-  for (const double v : page.loss) lo = std::min(lo, v), hi = std::max(hi, v);
-  plot.title = "Loss";
-  plot.series = {{"", page.step, page.loss, Paint::of({42, 120, 178}), 1.6, 0}};
-  plot.x = {"Step", 0, std::max(1.0, page.step.back())};
-  plot.y = {"Mean squared error and penalty", std::max(lo, 1e-12) / 1.5, hi * 1.5, true};
-  plot.legend = false;
-  Drawing d(860, 376);
-  draw_line_plot(d, {left, 26, 760, 300}, plot);
-  return {"loss.png", "Training", "Mean over every pass through the models.", d};
-}
+constexpr double left = 74;
 
 // Three rows: models, recovered, difference.
 Figure models_figure(const CompressPage::Set& set, const std::array<double, 2>& range) {
@@ -65,12 +51,11 @@ Figure models_figure(const CompressPage::Set& set, const std::array<double, 2>& 
 
 void write_compress_page(const std::string& directory, const CompressPage& page) {
   std::vector<Figure> figures;
-  if (page.loss.size() > 1) figures.push_back(loss_figure(page));
   for (const CompressPage::Set& set : page.sets) {
     if (set.models.extent[1] == 1 && set.models.count() > 0) figures.push_back(models_figure(set, page.range_mps));
   }
   make_directories(directory + "/figures");
-  std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";
+  std::string body = "<h1>" + html_escape(page.title) + "</h1>\n" + page.loss_html;
   for (const Figure& f : figures) {
     write_png(directory + "/figures/" + f.file, f.drawing.raster(1.5));
     body += figure_html(f);

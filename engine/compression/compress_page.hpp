@@ -12,7 +12,7 @@ namespace terrane {
 
 struct CompressPage {
   std::string title;
-  std::vector<double> step, loss;
+  std::string loss_html;  // of the figure of the loss, may be empty
   struct Set {
     std::string name;  // "training", "held out"
     ModelSet models;   // those that are shown

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 
-#include "engine/checkpoint.hpp"
 #include "engine/compression/code_encoder.hpp"
 #include "engine/compression/code_file.hpp"
 #include "engine/compression/components.hpp"
@@ -14,8 +12,7 @@
 #include "engine/compression/model_set.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
-#include "engine/output.hpp"
-#include "engine/provenance.hpp"
+#include "engine/training_task.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -47,96 +44,26 @@ AutoDecoderPreset preset_of(const Json& codec, std::uint64_t seed, Index dims) {
   return p;
 }
 
-class CompressRun {
+class CompressRun : public TrainingTask {
  public:
   CompressRun(const Config& config, const RunOptions& options, bool continuing)
-      : config_(config),
-        c_(config.json()),
-        options_(options),
-        continuing_(continuing),
-        start_s_(now_s()),
-        out_(options.out_dir, options.overwrite, continuing),
-        log_(Log::open(options.console, out_.file("log.txt"), options.sink)) {}
-
-  Json execute() {
-    out_.remove("result.json");
-    out_.write_json("resolved.json", c_);
-    try {
-      return work();
-    } catch (const Error& e) {
-      finish("failed", static_cast<int>(e.code()), e.message());
-      throw;
-    }
-  }
+      : TrainingTask(config, options, continuing) {}
 
  private:
-  Json work() {
-    StreamOptions stream;
-    stream.threads = options_.threads;
-    Stream s(options_.device, stream);
+  bool work() override {
+    Stream s(options_.device, stream_options(options_));
     const ModelSets models = read_models(s, c_.at("models"));
     const auto range = c_.at("models").at("range_mps").get<std::vector<double>>();
     page_.range_mps = {range.at(0), range.at(1)};
-    const AutoDecoderPreset preset =
-        preset_of(c_.at("codec"), c_.at("seed").get<std::uint64_t>(), models.train.extent[1] > 1 ? 3 : 2);
+    const AutoDecoderPreset preset = preset_of(c_.at("codec"), seed(), models.train.extent[1] > 1 ? 3 : 2);
     AutoDecoderTrainer trainer(s, preset, models.train, std::array<double, 2>{range.at(0), range.at(1)});
     log_.info("auto-decoder of " + std::to_string(preset.shape.parameters()) + " parameters, " +
               std::to_string(models.train.count()) + " models, codes of " + std::to_string(preset.shape.code));
-    if (continuing_) {
-      if (const auto checkpoint = load_latest(out_.path(), log_)) {
-        trainer.restore(checkpoint->tensors);
-        log_.info("resumed at step " + std::to_string(trainer.steps_done()));
-      }
-    }
-    const bool complete = train(trainer, preset, models.train.count());
+    const Index epoch = std::max<Index>(1, models.train.count() / std::min(models.train.count(), preset.train.batch));
+    const bool complete = train(trainer, preset.train.steps, epoch, [](AutoDecoderTrainer& t) { return t.step(); });
     write_results(s, trainer.decoder(), models);
     result_["steps"] = trainer.steps_done();
-    if (complete) return finish("ok", 0, "");
-    return finish("stopped", options_.stop_signal->load() == 2 ? 130 : 75, "");
-  }
-
-  // False: stopped by a signal, checkpoint written.
-  bool train(AutoDecoderTrainer& trainer, const AutoDecoderPreset& preset, Index models) {
-    const Json& checkpoint = c_.at("checkpoint");
-    const auto every = checkpoint.at("every_iterations").get<Index>();
-    const Index epoch = std::max<Index>(1, models / std::min(models, preset.train.batch));
-    ProgressFile progress(out_.file("progress.jsonl"), trainer.steps_done());
-    double sum = 0;
-    while (trainer.steps_done() < preset.train.steps) {
-      if (options_.stop_signal != nullptr && options_.stop_signal->load() != 0) {
-        save(trainer);
-        log_.info("stopped by a signal; terrane resume " + out_.path() + " continues");
-        return false;
-      }
-      const double loss = trainer.step();
-      sum += loss;
-      const Index done = trainer.steps_done();
-      if (done % epoch == 0) {
-        progress.append(
-            {{"iteration", done}, {"loss", sum / static_cast<double>(epoch)}, {"time_s", now_s() - start_s_}});
-        sum = 0;
-      }
-      if (options_.progress) {
-        ProgressEvent event;
-        event.iteration = done;
-        event.iterations = preset.train.steps;
-        event.misfit = loss;
-        event.elapsed_s = now_s() - start_s_;
-        event.peak_bytes = peak_resident_bytes();
-        options_.progress(event);
-      }
-      if (every > 0 && done % every == 0 && done < preset.train.steps) save(trainer);
-    }
-    if (every > 0) save(trainer);
-    return true;
-  }
-
-  void save(const AutoDecoderTrainer& trainer) const {
-    CheckpointState state;
-    state.iteration = trainer.steps_done();
-    state.tensors = trainer.state();
-    state.meta = {{"task", "compress"}, {"config_sha256", config_.sha256()}};
-    save_checkpoint(out_.path(), state, c_.at("checkpoint").at("keep").get<Index>());
+    return complete;
   }
 
   // Codes to a file, read back and decoded: what is scored is what the file holds.
@@ -173,7 +100,7 @@ class CompressRun {
     if (held) {
       CodeSearch search;
       search.steps = c_.at("codec").at("search_steps");
-      search.seed = c_.at("seed").get<std::uint64_t>();
+      search.seed = seed();
       const double start = now_s();
       const std::vector<float> codes = search_codes(s, d, models.held_out, search);
       const double per_model = (now_s() - start) / static_cast<double>(models.held_out.count());
@@ -196,34 +123,14 @@ class CompressRun {
         {"bytes_per_model", static_cast<double>(exact.bytes()) / static_cast<double>(models.train.count())}};
   }
 
-  Json finish(const char* status, int code, const std::string& error) {
-    Json r{{"schema_version", 1}, {"status", status},      {"exit_code", code},
-           {"task", "compress"},  {"name", c_.at("name")}, {"error", error.empty() ? Json(nullptr) : Json(error)}};
-    r.update(result_);
-    add_provenance(r, config_, log_, start_s_);
-    if (error.empty() && c_.at("report").at("enabled").get<bool>()) {
-      page_.title = "Compression: " + c_.at("name").get<std::string>();
-      page_.result = r;
-      std::ifstream progress(out_.file("progress.jsonl"));  // with the part before a resume
-      for (std::string line; std::getline(progress, line);) {
-        const Json row = Json::parse(line);
-        page_.step.push_back(row.at("iteration"));
-        page_.loss.push_back(row.at("loss"));
-      }
-      write_compress_page(out_.path(), page_);
-    }
-    out_.write_json("result.json", r);
-    return r;
+  void write_page(const Json& result) override {
+    page_.title = "Compression: " + c_.at("name").get<std::string>();
+    page_.result = result;
+    page_.loss_html =
+        loss_figure_html("Mean squared error and penalty", "Mean over every pass through the models.", true);
+    write_compress_page(out_.path(), page_);
   }
 
-  Config config_;
-  const Json& c_;
-  const RunOptions& options_;
-  bool continuing_;
-  double start_s_;
-  OutputDirectory out_;
-  Log log_;
-  Json result_ = Json::object();
   CompressPage page_;
   const ModelSet* held_out_ = nullptr;
 };

@@ -6,14 +6,13 @@
 
 #include "analysis/metrics.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/geology/openfwi.hpp"
 
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 ModelSets from_file(const Json& section) {
   const std::string path = section.at("path");

@@ -8,16 +8,15 @@
 #include "autodiff/ops/conv_op.hpp"
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/fusion_op.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::uint32_t purpose_start = 56;  // beyond those of RandomPurpose and of the codecs
 
-struct Image {
+struct FeatureMap {
   Var v;
   Index height = 1, width = 1, channels = 1;
 };
@@ -30,7 +29,7 @@ class Builder {
   std::vector<DenoiserWeight> weights;
   Index parameters = 0;
 
-  Image conv(const std::string& name, const Image& x, Index out, Index kernel, Index stride = 1) {
+  FeatureMap conv(const std::string& name, const FeatureMap& x, Index out, Index kernel, Index stride = 1) {
     const ConvShape f{batch_, x.height, x.width, x.channels, out, kernel, stride, kernel / 2};
     const Index fan = kernel * kernel * x.channels;
     const Index offset = add(name + ".weight", {kernel, kernel, x.channels, out}, fan);
@@ -38,40 +37,42 @@ class Builder {
     return {apply<Conv2dOp<T>>({x.v, theta_}, f, offset), f.out_height(), f.out_width(), out};
   }
   // On every pixel.
-  Image linear(const std::string& name, const Image& x, Index out, bool bias = true) {
+  FeatureMap linear(const std::string& name, const FeatureMap& x, Index out, bool bias = true) {
     const Index rows = batch_ * x.height * x.width;
     const Index offset = add(name + ".weight", {x.channels, out}, bias ? x.channels : -2);
     if (bias) add(name + ".bias", {out}, x.channels);
     const ConvShape f{rows, 1, 1, x.channels, out, 1, 1, 0};
     return {apply<Conv2dOp<T>>({x.v, theta_}, f, offset, bias), x.height, x.width, out};
   }
-  Image norm(const std::string& name, const Image& x, Index groups, bool silu) {
+  FeatureMap norm(const std::string& name, const FeatureMap& x, Index groups, bool silu) {
     const Index offset = add(name + ".weight", {x.channels}, 0);
     add(name + ".bias", {x.channels}, -1);
     const NormShape f{batch_, x.height * x.width, x.channels, groups, 1e-5, silu};
     return {apply<GroupNormOp<T>>({x.v, theta_}, f, offset), x.height, x.width, x.channels};
   }
-  Image silu(const Image& x) { return with(x, apply<UnaryOp<T>>({x.v}, UnaryKind::silu)); }
-  Image add(const Image& x, const Image& y) { return with(x, apply<BinaryOp<T>>({x.v, y.v}, BinaryKind::add)); }
-  Image add_rows(const Image& x, const Image& e) {
+  FeatureMap silu(const FeatureMap& x) { return with(x, apply<UnaryOp<T>>({x.v}, UnaryKind::silu)); }
+  FeatureMap add(const FeatureMap& x, const FeatureMap& y) {
+    return with(x, apply<BinaryOp<T>>({x.v, y.v}, BinaryKind::add));
+  }
+  FeatureMap add_rows(const FeatureMap& x, const FeatureMap& e) {
     return with(x, apply<AddRowsOp<T>>({x.v, e.v}, batch_, x.height * x.width, x.channels));
   }
-  Image join(const Image& x, const Image& y) {
+  FeatureMap join(const FeatureMap& x, const FeatureMap& y) {
     const Var v = apply<ConcatScaleOp<T>>({x.v, y.v}, batch_ * x.height * x.width,
                                           std::vector<Index>{x.channels, y.channels}, std::vector<double>{1, 1});
     return {v, x.height, x.width, x.channels + y.channels};
   }
-  Image doubled(const Image& x) {
+  FeatureMap doubled(const FeatureMap& x) {
     const UpsampleShape f{batch_, x.height, x.width, x.channels, false};
     return {apply<UpsampleOp<T>>({x.v}, f), 2 * x.height, 2 * x.width, x.channels};
   }
-  Image attend(const Image& q, const Image& k, const Image& v, Index head_channels) {
+  FeatureMap attend(const FeatureMap& q, const FeatureMap& k, const FeatureMap& v, Index head_channels) {
     const AttentionShape f{batch_, q.height * q.width, q.channels / head_channels, head_channels};
     return with(q, apply<AttentionOp<T>>({q.v, k.v, v.v}, f));
   }
   // Embedding of the times and of the family, (batch, out).
-  Image embedding(const DenoiserInputs& in, Index base, Index out, Index families) {
-    Image t{{}, 1, 1, base};
+  FeatureMap embedding(const DenoiserInputs& in, Index base, Index out, Index families) {
+    FeatureMap t{{}, 1, 1, base};
     if (tape_ != nullptr) {
       const Var b = tape_->input({base / 2, 1}, "frequencies", false);
       std::vector<T> w;
@@ -82,8 +83,8 @@ class Builder {
       tape_->set(b, w);
       t.v = tape_->apply(std::make_shared<FourierOp<T>>(batch_, 1, base / 2), {in.time, b});
     }
-    Image e = linear("time_embedding.linear_2", silu(linear("time_embedding.linear_1", t, out)), out);
-    if (families > 0) e = add(e, linear("class_embedding", Image{in.family, 1, 1, families + 1}, out, false));
+    FeatureMap e = linear("time_embedding.linear_2", silu(linear("time_embedding.linear_1", t, out)), out);
+    if (families > 0) e = add(e, linear("class_embedding", FeatureMap{in.family, 1, 1, families + 1}, out, false));
     return e;
   }
 
@@ -94,7 +95,7 @@ class Builder {
     weights.push_back({name, std::move(shape), offset, fan_in});
     return offset;
   }
-  static Image with(const Image& x, Var v) { return {v, x.height, x.width, x.channels}; }
+  static FeatureMap with(const FeatureMap& x, Var v) { return {v, x.height, x.width, x.channels}; }
   template <class Op, class... Args>
   Var apply(const std::vector<Var>& in, Args&&... args) {
     if (tape_ == nullptr) return {};
@@ -113,8 +114,8 @@ class UnetBuilder {
   Var build(const DenoiserInputs& in) {
     const auto levels = f_.channels.size();
     time_ = b_.silu(b_.embedding(in, f_.channels[0], 4 * f_.channels[0], f_.families));
-    Image x{in.x, f_.height, f_.width, f_.channels_data};
-    if (f_.channels_condition > 0) x = b_.join(x, Image{in.condition, f_.height, f_.width, f_.channels_condition});
+    FeatureMap x{in.x, f_.height, f_.width, f_.channels_data};
+    if (f_.channels_condition > 0) x = b_.join(x, FeatureMap{in.condition, f_.height, f_.width, f_.channels_condition});
     x = b_.conv("conv_in", x, f_.channels[0], 3);
     skips_ = {x};
     for (std::size_t l = 0; l < levels; ++l) x = down(l, x);
@@ -126,19 +127,19 @@ class UnetBuilder {
   }
 
  private:
-  Image residual(const std::string& name, const Image& x, Index out) {
-    Image h = b_.conv(name + ".conv1", b_.norm(name + ".norm1", x, f_.groups, true), out, 3);
+  FeatureMap residual(const std::string& name, const FeatureMap& x, Index out) {
+    FeatureMap h = b_.conv(name + ".conv1", b_.norm(name + ".norm1", x, f_.groups, true), out, 3);
     h = b_.add_rows(h, b_.linear(name + ".time_emb_proj", time_, out));
     h = b_.conv(name + ".conv2", b_.norm(name + ".norm2", h, f_.groups, true), out, 3);
     return b_.add(h, x.channels == out ? x : b_.conv(name + ".conv_shortcut", x, out, 1));
   }
-  Image attention(const std::string& name, const Image& x) {
-    const Image n = b_.norm(name + ".group_norm", x, f_.groups, false);
-    const Image q = b_.linear(name + ".to_q", n, x.channels), k = b_.linear(name + ".to_k", n, x.channels);
-    const Image v = b_.linear(name + ".to_v", n, x.channels);
+  FeatureMap attention(const std::string& name, const FeatureMap& x) {
+    const FeatureMap n = b_.norm(name + ".group_norm", x, f_.groups, false);
+    const FeatureMap q = b_.linear(name + ".to_q", n, x.channels), k = b_.linear(name + ".to_k", n, x.channels);
+    const FeatureMap v = b_.linear(name + ".to_v", n, x.channels);
     return b_.add(b_.linear(name + ".to_out.0", b_.attend(q, k, v, f_.head_channels), x.channels), x);
   }
-  Image down(std::size_t l, Image x) {
+  FeatureMap down(std::size_t l, FeatureMap x) {
     const std::string name = "down_blocks." + std::to_string(l);
     for (Index k = 0; k < f_.blocks; ++k) {
       x = residual(name + ".resnets." + std::to_string(k), x, f_.channels[l]);
@@ -150,7 +151,7 @@ class UnetBuilder {
     skips_.push_back(x);
     return x;
   }
-  Image up(std::size_t u, Image x) {
+  FeatureMap up(std::size_t u, FeatureMap x) {
     const std::size_t l = f_.channels.size() - 1 - u;
     const std::string name = "up_blocks." + std::to_string(u);
     for (Index k = 0; k <= f_.blocks; ++k) {
@@ -162,8 +163,8 @@ class UnetBuilder {
   }
   Builder<T>& b_;
   const UnetShape& f_;
-  Image time_;
-  std::vector<Image> skips_;
+  FeatureMap time_;
+  std::vector<FeatureMap> skips_;
 };
 
 template <class T>
@@ -173,11 +174,11 @@ Var build(Builder<T>& b, const UnetShape& f, const DenoiserInputs& in) {
 
 template <class T>
 Var build(Builder<T>& b, const ResidualMlpShape& f, const DenoiserInputs& in) {
-  const Image e = b.silu(b.embedding(in, 64, f.width, f.families));
-  Image h = b.linear("in", Image{in.x, 1, 1, f.values}, f.width);
+  const FeatureMap e = b.silu(b.embedding(in, 64, f.width, f.families));
+  FeatureMap h = b.linear("in", FeatureMap{in.x, 1, 1, f.values}, f.width);
   for (Index k = 0; k < f.blocks; ++k) {
     const std::string name = "blocks." + std::to_string(k);
-    Image g = b.linear(name + ".linear1", b.norm(name + ".norm1", h, 1, true), f.width);
+    FeatureMap g = b.linear(name + ".linear1", b.norm(name + ".norm1", h, 1, true), f.width);
     g = b.add(g, b.linear(name + ".time", e, f.width));
     h = b.add(h, b.linear(name + ".linear2", b.norm(name + ".norm2", g, 1, true), f.width));
   }

@@ -6,13 +6,12 @@
 
 #include "engine/io/safetensors.hpp"
 #include "engine/io/sha256.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::uint32_t purpose_sample = 57;  // beyond those of RandomPurpose and of the codecs
 

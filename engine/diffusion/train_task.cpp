@@ -4,41 +4,27 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 
-#include "engine/checkpoint.hpp"
 #include "engine/compression/model_set.hpp"
+#include "engine/contact_sheet.hpp"
+#include "engine/diffusion/trained_generator.hpp"
 #include "engine/evaluation/sample_scores.hpp"
 #include "engine/figure.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/text.hpp"
-#include "engine/output.hpp"
-#include "engine/provenance.hpp"
 #include "engine/report.hpp"
+#include "engine/training_task.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
-
-constexpr double lowest_mps = 1500, highest_mps = 4500;
 
 ProcessOptions process_of(const Json& section) {
   ProcessOptions p;
   p.process = section.at("type") == "ddpm" ? Process::ddpm : Process::flow;
   if (p.process == Process::ddpm) p.schedule = section.at("noise_schedule");
   return p;
-}
-
-SamplerOptions sampler_of_section(const Json& section) {
-  SamplerOptions o;
-  o.kind = sampler_of(section.at("sampler").get<std::string>());
-  o.steps = section.at("sampler_steps");
-  o.guidance = section.at("guidance");
-  // Noise prediction needs a limit: almost nothing of the data is left at the late times.
-  if (o.kind == SamplerKind::ancestral || o.kind == SamplerKind::ddim) o.clip = 1;
-  return o;
 }
 
 DiffusionTrainOptions training_of(const Json& section, std::uint64_t seed) {
@@ -80,40 +66,17 @@ Denoiser pixel_network(const Json& section, Index size, Index families) {
   return Denoiser(f);
 }
 
-class TrainRun {
+class TrainRun : public TrainingTask {
  public:
   TrainRun(const Config& config, const RunOptions& options, bool continuing)
-      : config_(config),
-        c_(config.json()),
+      : TrainingTask(config, options, continuing),
         section_(c_.at("generator")),
-        options_(options),
-        continuing_(continuing),
-        start_s_(now_s()),
-        out_(options.out_dir, options.overwrite, continuing),
-        log_(Log::open(options.console, out_.file("log.txt"), options.sink)),
         s_(options.device, stream_options(options)) {}
 
-  Json execute() {
-    out_.remove("result.json");
-    out_.write_json("resolved.json", c_);
-    try {
-      return work();
-    } catch (const Error& e) {
-      finish("failed", static_cast<int>(e.code()), e.message());
-      throw;
-    }
-  }
-
  private:
-  static StreamOptions stream_options(const RunOptions& options) {
-    StreamOptions s;
-    s.threads = options.threads;
-    return s;
-  }
   bool latent() const { return section_.at("type") == "latent-flow"; }
-  std::uint64_t seed() const { return c_.at("seed").get<std::uint64_t>(); }
 
-  Json work() {
+  bool work() override {
     models_ = read_models(s_, c_.at("models"));
     if (models_.train.extent[1] != 1 || models_.train.extent[0] != models_.train.extent[2]) {
       throw Error(ErrorCode::data, "a generator learns square maps, (n, size, size)");
@@ -129,17 +92,12 @@ class TrainRun {
     log_.info("network of " + std::to_string(prototype.network.parameters()) + " weights, " +
               std::to_string(models_.train.count()) + " models" +
               (latent() ? ", codes of " + std::to_string(decoder_->shape.code) : ""));
-    if (continuing_) {
-      if (const auto checkpoint = load_latest(out_.path(), log_)) {
-        trainer.restore(checkpoint->tensors);
-        log_.info("resumed at step " + std::to_string(trainer.steps_done()));
-      }
-    }
-    const bool complete = train(trainer);
+    const Index steps = section_.at("steps");
+    const bool complete =
+        train(trainer, steps, std::max<Index>(1, steps / 400), [](DiffusionTrainer& t) { return t.step().loss; });
     write_results(trainer.generator());
     result_["steps"] = trainer.steps_done();
-    if (complete) return finish("ok", 0, "");
-    return finish("stopped", options_.stop_signal->load() == 2 ? 130 : 75, "");
+    return complete;
   }
 
   Generator latent_prototype_of() {
@@ -186,51 +144,6 @@ class TrainRun {
     return map_source(maps, map_options(prototype.network));
   }
 
-  // False: stopped by a signal, checkpoint written.
-  bool train(DiffusionTrainer& trainer) {
-    const auto every = c_.at("checkpoint").at("every_iterations").get<Index>();
-    const Index steps = section_.at("steps"), line = std::max<Index>(1, steps / 400);
-    ProgressFile progress(out_.file("progress.jsonl"), trainer.steps_done());
-    double sum = 0;
-    Index summed = 0;
-    while (trainer.steps_done() < steps) {
-      if (options_.stop_signal != nullptr && options_.stop_signal->load() != 0) {
-        save(trainer);
-        log_.info("stopped by a signal; terrane resume " + out_.path() + " continues");
-        return false;
-      }
-      const double loss = trainer.step().loss;
-      sum += loss;
-      ++summed;
-      const Index done = trainer.steps_done();
-      if (done % line == 0) {
-        progress.append(
-            {{"iteration", done}, {"loss", sum / static_cast<double>(summed)}, {"time_s", now_s() - start_s_}});
-        sum = 0, summed = 0;
-      }
-      if (options_.progress) {
-        ProgressEvent event;
-        event.iteration = done;
-        event.iterations = steps;
-        event.misfit = loss;
-        event.elapsed_s = now_s() - start_s_;
-        event.peak_bytes = peak_resident_bytes();
-        options_.progress(event);
-      }
-      if (every > 0 && done % every == 0 && done < steps) save(trainer);
-    }
-    if (every > 0) save(trainer);
-    return true;
-  }
-
-  void save(const DiffusionTrainer& trainer) const {
-    CheckpointState state;
-    state.iteration = trainer.steps_done();
-    state.tensors = trainer.state();
-    state.meta = {{"task", "train-generator"}, {"config_sha256", config_.sha256()}};
-    save_checkpoint(out_.path(), state, c_.at("checkpoint").at("keep").get<Index>());
-  }
-
   void write_results(Generator generator) {
     log_.info("writing the generator");
     write_generator(out_.file("generator.safetensors"), generator);
@@ -258,7 +171,8 @@ class TrainRun {
       const ModelSet own = part(models_.train, models_.family, row),
                      held = part(models_.held_out, models_.held_out_family, row);
       if (held.count() > 8 && own.count() > 8) result_["scores"][name].update(score_samples(s_, own, held, drawn));
-      rows_.push_back({name, std::move(drawn)});
+      drawn.values.resize(static_cast<std::size_t>(std::min(count, contact_columns) * drawn.points()));
+      rows_.push_back({name, size_, size_, std::move(drawn.values)});
     }
   }
 
@@ -273,74 +187,30 @@ class TrainRun {
     return out;
   }
 
-  void write_contact_sheet() const {
-    constexpr double cell = 112, gap = 6, label = 110;
-    const Index n = size_ * size_;
-    Drawing d(label + 10 * (cell + gap), static_cast<double>(rows_.size()) * (cell + gap) + gap);
-    for (std::size_t r = 0; r < rows_.size(); ++r) {
-      const double y = gap + static_cast<double>(r) * (cell + gap);
-      d.text({8, y + cell / 2}, rows_[r].first, 12);
-      for (Index k = 0; k < std::min<Index>(10, rows_[r].second.count()); ++k) {
-        d.image(
-            {label + static_cast<double>(k) * (cell + gap), y, cell, cell},
-            colorize(rows_[r].second.values.data() + k * n, size_, size_, Colormap::viridis, lowest_mps, highest_mps),
-            false);
-      }
-    }
-    const Figure f{"samples.png", "Samples", "The first samples of each family; 1,500 (dark) to 4,500 m/s.", d};
-    write_png(out_.file("contact.png"), d.raster(1));
-    std::string body = "<h1>" + html_escape("Generator: " + c_.at("name").get<std::string>()) + "</h1>\n" +
-                       figure_html(f) + loss_html() + "<h2>Numbers</h2>\n<table>" + result_rows(result_) + "</table>\n";
-    write_file_atomic(out_.file("report.html"), html_page(c_.at("name").get<std::string>(), body));
-  }
-  std::string loss_html() const {
-    Series loss{"", {}, {}, Paint::of({42, 120, 178}), 1.6, 0};
-    std::ifstream progress(out_.file("progress.jsonl"));
-    for (std::string line; std::getline(progress, line);) {
-      const Json row = Json::parse(line);
-      loss.x.push_back(row.at("iteration"));
-      loss.y.push_back(row.at("loss"));
-    }
-    if (loss.x.size() < 2) return "";
-    LinePlot plot;
-    plot.title = "Loss";
-    plot.x = {"Step", 0, loss.x.back()};
-    plot.y = {"Mean squared error", 0, 1.05 * *std::max_element(loss.y.begin(), loss.y.end())};
-    plot.legend = false;
-    plot.series = {loss};
-    Drawing d(860, 376);
-    draw_line_plot(d, {74, 26, 760, 300}, plot);
-    return figure_html(
-        {"loss.png", "Training", "Of the predicted noise or velocity, whose variance is of order one.", d});
+  void write_page(const Json& result) override {
+    if (rows_.empty()) return;
+    const Drawing sheet = contact_sheet(rows_);
+    write_png(out_.file("contact.png"), sheet.raster(1));
+    const std::string name = c_.at("name").get<std::string>();
+    write_file_atomic(
+        out_.file("report.html"),
+        html_page(name,
+                  "<h1>" + html_escape("Generator: " + name) + "</h1>\n" +
+                      figure_html({"samples.png", "Samples",
+                                   "The first samples of each family; 1,500 (dark) to 4,500 m/s.", sheet}) +
+                      loss_figure_html("Mean squared error",
+                                       "Of the predicted noise or velocity, whose variance is of order one.", false) +
+                      "<h2>Numbers</h2>\n<table>" + result_rows(result) + "</table>\n"));
   }
 
-  Json finish(const char* status, int code, const std::string& error) {
-    Json r{{"schema_version", 1},   {"status", status},
-           {"exit_code", code},     {"task", "train-generator"},
-           {"name", c_.at("name")}, {"error", error.empty() ? Json(nullptr) : Json(error)}};
-    r.update(result_);
-    add_provenance(r, config_, log_, start_s_);
-    if (error.empty() && !rows_.empty() && c_.at("report").at("enabled").get<bool>()) write_contact_sheet();
-    out_.write_json("result.json", r);
-    return r;
-  }
-
-  Config config_;
-  const Json& c_;
   const Json& section_;
-  const RunOptions& options_;
-  bool continuing_;
-  double start_s_;
-  OutputDirectory out_;
-  Log log_;
   Stream s_;
   ModelSets models_;
   Index size_ = 70;
   std::vector<std::string> families_;
   std::optional<AutoDecoder> decoder_;
   SamplerOptions sampler_;
-  std::vector<std::pair<std::string, ModelSet>> rows_;
-  Json result_ = Json::object();
+  std::vector<ContactRow> rows_;
 };
 
 }  // namespace
@@ -383,53 +253,6 @@ Forecast forecast_train_generator(const Config& config) {
             {"lines", f.lines},
             {"fits", true}};
   return f;
-}
-
-int TrainedGenerator::family(const std::string& name) const {
-  if (name.empty()) return -1;
-  const auto& names = generator.families;
-  const auto at = std::find(names.begin(), names.end(), name);
-  if (at != names.end()) return static_cast<int>(at - names.begin());
-  throw Error(ErrorCode::config, names.empty() ? "this generator was trained without families"
-                                               : "\"" + name + "\" is not one of the families " + join_words(names));
-}
-
-std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& options, std::uint64_t seed,
-                                            std::uint64_t first, Index count, int row, Index pixels) const {
-  SampleConditions conditions;
-  if (row >= 0) conditions.family.assign(static_cast<std::size_t>(count), row);
-  std::vector<float> values;
-  if (decoder) {
-    DecoderWindow window;
-    window.extent = {pixels, 1, pixels};
-    values = sample_maps(s, {generator, *decoder}, options, seed, first, count, window, conditions);
-  } else {
-    if (pixels != size) {
-      throw Error(ErrorCode::config, "this generator makes maps of " + std::to_string(size) + " x " +
-                                         std::to_string(size) + " pixels alone");
-    }
-    MapOptions map;
-    const UnetShape& f = std::get<UnetShape>(generator.network.kind());
-    map.height = f.height;
-    map.width = f.width;
-    values = cropped_maps(sample(s, generator, options, seed, first, count, conditions), size, size, map);
-  }
-  for (float& v : values) v = std::clamp(v, static_cast<float>(lowest_mps), static_cast<float>(highest_mps));
-  return values;
-}
-
-TrainedGenerator read_trained_generator(const std::string& directory) {
-  const std::string file = directory + "/generator.json";
-  TrainedGenerator t{read_generator(directory + "/generator.safetensors"), std::nullopt, 70, {}};
-  try {
-    const Json j = Json::parse(read_file(file));
-    t.size = j.at("size");
-    t.sampler = sampler_of_section(j);
-    if (j.at("type") == "latent-flow") t.decoder = read_decoder(directory + "/decoder.safetensors");
-  } catch (const Json::exception& e) {
-    throw Error(ErrorCode::data, e.what(), file);
-  }
-  return t;
 }
 
 }  // namespace terrane

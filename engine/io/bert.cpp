@@ -145,7 +145,7 @@ class Parser {
       const Count topography = count("topography points");
       if (topography.n > 0) table_.topography = points(topography, "topography point");
       rows_before_ = "the end";
-      if (next_row()) fail(row_->number, "text after " + rows_before_ + " of the file: " + quoted(row_->text));
+      if (next_row()) fail(row_->number, "text after " + rows_before_ + " of the file: " + in_quotes(row_->text));
     }
     return std::move(table_);
   }
@@ -185,7 +185,8 @@ class Parser {
     const std::string_view t = tokens_[0];
     const auto [end, problem] = std::from_chars(t.data(), t.data() + t.size(), n);
     if (tokens_.size() > 1 || problem != std::errc{} || end != t.data() + t.size() || n < 0) {
-      const std::string found = tokens_.size() > 1 ? counted(static_cast<Index>(tokens_.size()), "value") : quoted(t);
+      const std::string found =
+          tokens_.size() > 1 ? counted(static_cast<Index>(tokens_.size()), "value") : in_quotes(t);
       fail(line.number,
            "expected the number of " + what + " alone on its line, found " + found +
                (rows_before_.empty() ? "; is this a file of sensors and data?"
@@ -226,12 +227,12 @@ class Parser {
     const auto [end, problem] = std::from_chars(t.data(), t.data() + t.size(), value);
     if (problem == std::errc{} && end == t.data() + t.size()) return value;
     if (problem == std::errc::result_out_of_range && end == t.data() + t.size()) {
-      fail(line, quoted(token) + " is beyond the range of numbers");
+      fail(line, in_quotes(token) + " is beyond the range of numbers");
     }
     if (t.find(',') != std::string_view::npos) {
-      fail(line, quoted(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
+      fail(line, in_quotes(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
     }
-    fail(line, quoted(token) + " is not a number; correct it, or begin comments with #");
+    fail(line, in_quotes(token) + " is not a number; correct it, or begin comments with #");
   }
 
   PointList points(const Count& of, const std::string& what) {
@@ -279,7 +280,7 @@ class Parser {
   Token token(std::string_view text, Index line, bool position) const {
     Token t = split_token(text, position);
     if (position && t.name != "x" && t.name != "y" && t.name != "z") {
-      fail(line, "the axis " + quoted(t.name) + " is not one of x, y, z");
+      fail(line, "the axis " + in_quotes(t.name) + " is not one of x, y, z");
     }
     if (t.unit.empty()) return t;
     const Quantity quantity = quantity_of(t.name);
@@ -289,7 +290,7 @@ class Parser {
       t.factor = u.factor;
       return t;
     }
-    fail(line, "the unit of " + quoted(text) + " is not known for this column (" + units_for(quantity) + " are)");
+    fail(line, "the unit of " + in_quotes(text) + " is not known for this column (" + units_for(quantity) + " are)");
   }
 
   void read_data(const Count& of) {

@@ -25,7 +25,7 @@ void check_options(const DcReadOptions& o, const std::string& path) {
     if (known.count(value) > 0) return;
     std::string list;
     for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-    throw Error(ErrorCode::config, std::string(key) + " is " + quoted(value) + "; known are " + list, path);
+    throw Error(ErrorCode::config, std::string(key) + " is " + in_quotes(value) + "; known are " + list, path);
   };
   one_of("format", o.format, {"auto", "ubc", "bert", "r2", "xyz", "table"});
   one_of("z_axis", o.z_axis, {"up", "down"});
@@ -33,9 +33,9 @@ void check_options(const DcReadOptions& o, const std::string& path) {
   std::string order = o.electrode_order;
   std::sort(order.begin(), order.end());
   if (order != "abmn") {
-    throw Error(ErrorCode::config,
-                "electrode_order is " + quoted(o.electrode_order) + "; it must hold a, b, m and n, like abmn or mnab",
-                path);
+    throw Error(
+        ErrorCode::config,
+        "electrode_order is " + in_quotes(o.electrode_order) + "; it must hold a, b, m and n, like abmn or mnab", path);
   }
   if (!(o.electrode_spacing_m >= 0 && std::isfinite(o.electrode_spacing_m))) {
     throw Error(ErrorCode::config, "electrode_spacing_m must be above 0", path);

@@ -10,6 +10,7 @@
 #include "engine/io/dc_data.hpp"
 #include "engine/io/text_rows.hpp"
 #include "engine/io/ubc_model.hpp"
+#include "engine/json_value.hpp"
 #include "engine/median.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/resistivity/dc_geometry.hpp"
@@ -17,18 +18,9 @@
 namespace terrane {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 std::vector<double> finite(std::vector<double> values) {
   std::erase_if(values, [](double v) { return !std::isfinite(v); });
   return values;
-}
-
-Json range(const std::vector<double>& all) {
-  const std::vector<double> values = finite(all);
-  if (values.empty()) return nullptr;
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  return {*low, *high};
 }
 
 Json median(const std::vector<double>& all) {
@@ -69,33 +61,34 @@ void survey_facts(const DcObservations& obs, Json& out) {
   for (const Point3& p : obs.survey.electrodes) x.push_back(p.x_m), z.push_back(p.z_m);
   out["electrodes"] = obs.survey.electrodes.size();
   out["data"] = obs.survey.size();
-  out["x_m"] = range(x);
-  out["z_m"] = range(z);
-  out["electrode_spacing_m"] = range(spacings(obs.survey.electrodes));
-  out["array_length_m"] = range(lengths(obs.survey));
+  out["x_m"] = finite_range(x);
+  out["z_m"] = finite_range(z);
+  out["electrode_spacing_m"] = finite_range(spacings(obs.survey.electrodes));
+  out["array_length_m"] = finite_range(lengths(obs.survey));
   const std::vector<double> depth = electrode_depths_m(obs.survey.electrodes, obs.topography);
   std::map<std::string, Index> arrays;
   for (const DcArray a : dc_arrays(obs.survey, depth)) ++arrays[to_string(a)];
   out["arrays"] = arrays;
   std::vector<double> below;
   for (const DcDatum& d : obs.survey.data) below.push_back(median_depth_m(obs.survey, d));
-  if (std::all_of(depth.begin(), depth.end(), [](double d) { return d == 0; })) out["pseudo_depth_m"] = range(below);
+  if (std::all_of(depth.begin(), depth.end(), [](double d) { return d == 0; }))
+    out["pseudo_depth_m"] = finite_range(below);
   if (!obs.topography.empty()) out["topography_points"] = obs.topography.size();
 }
 
 void value_facts(const DcObservations& obs, Json& out, Json& suspicious) {
   if (!obs.ip.empty()) {
-    out["chargeability"] = range(obs.ip);
+    out["chargeability"] = finite_range(obs.ip);
     out["chargeability_unit"] = obs.ip_unit.empty() ? Json(nullptr) : Json(obs.ip_unit);
   }
   if (obs.volt.empty()) return;
   const std::vector<double> rhoa = apparent_resistivity(obs);
-  out["volt_per_ampere"] = range(obs.volt);
-  out["apparent_resistivity_ohm_m"] = range(rhoa);
+  out["volt_per_ampere"] = finite_range(obs.volt);
+  out["apparent_resistivity_ohm_m"] = finite_range(rhoa);
   out["median_apparent_resistivity_ohm_m"] = median(rhoa);
   std::vector<double> relative;
   for (std::size_t i = 0; i < obs.std.size(); ++i) relative.push_back(obs.std[i] / std::fabs(obs.volt[i]));
-  out["relative_std"] = range(relative);
+  out["relative_std"] = finite_range(relative);
   if (!obs.std.empty()) out["median_relative_std"] = median(relative);
   DcCheckOptions options;
   options.need_std = false;
@@ -134,16 +127,20 @@ Json mesh_info(const TensorMesh& mesh) {
   return {{"format", "ubc-mesh-2d"},
           {"cells", {mesh.nz(), mesh.nx()}},
           {"axes", "zx"},
-          {"x_m", range(mesh.x_m)},
-          {"z_m", range(mesh.z_m)},
-          {"width_m", range(widths(mesh.x_m))},
-          {"height_m", range(widths(mesh.z_m))},
+          {"x_m", finite_range(mesh.x_m)},
+          {"z_m", finite_range(mesh.z_m)},
+          {"width_m", finite_range(widths(mesh.x_m))},
+          {"height_m", finite_range(widths(mesh.z_m))},
           {"suspicious", Json::array()}};
 }
 
 Json model_info(const UbcModel2& model) {
-  return {{"format", "ubc-model-2d"},      {"cells", {model.nz, model.nx}},  {"axes", "zx"},
-          {"values", range(model.values)}, {"median", median(model.values)}, {"suspicious", Json::array()}};
+  return {{"format", "ubc-model-2d"},
+          {"cells", {model.nz, model.nx}},
+          {"axes", "zx"},
+          {"values", finite_range(model.values)},
+          {"median", median(model.values)},
+          {"suspicious", Json::array()}};
 }
 
 // Two columns of numbers, the first increasing.
@@ -155,8 +152,8 @@ Json topography_info(std::string_view bytes, const std::string& path) {
     for (const Point3& p : points) x.push_back(p.x_m), up.push_back(-p.z_m);
     return {{"format", "topography"},
             {"points", points.size()},
-            {"x_m", range(x)},
-            {"elevation_m", range(up)},
+            {"x_m", finite_range(x)},
+            {"elevation_m", finite_range(up)},
             {"suspicious", Json::array()}};
   } catch (const Error&) {
     return nullptr;
@@ -164,6 +161,13 @@ Json topography_info(std::string_view bytes, const std::string& path) {
 }
 
 }  // namespace
+
+Json finite_range(const std::vector<double>& all) {
+  const std::vector<double> values = finite(all);
+  if (values.empty()) return nullptr;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {*low, *high};
+}
 
 void dc_facts(std::string_view bytes, const std::string& path, Json& out, Json& suspicious) {
   try {
@@ -174,8 +178,8 @@ void dc_facts(std::string_view bytes, const std::string& path, Json& out, Json& 
     if (format == "r2") {  // only what does not need the places
       out["electrodes"] = obs.survey.electrodes.size();
       out["data"] = obs.survey.size();
-      out["volt_per_ampere"] = range(obs.volt);
-      if (!obs.ip.empty()) out["phase_mrad"] = range(obs.ip);
+      out["volt_per_ampere"] = finite_range(obs.volt);
+      if (!obs.ip.empty()) out["phase_mrad"] = finite_range(obs.ip);
       out["notes"] = {"the places of the electrodes are not in this file; give electrode_file or electrode_spacing_m"};
       return;
     }

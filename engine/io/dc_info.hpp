@@ -5,8 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace terrane {
+
+// [least, largest] of the finite values; null without any.
+nlohmann::ordered_json finite_range(const std::vector<double>& values);
 
 // Adds electrodes, spacings, arrays, apparent resistivities, errors, reciprocals and what the check of the data finds.
 // An error in reading them becomes a suspicion.

@@ -200,7 +200,7 @@ std::vector<R2Row> r2_rows(const TextRows& text) {
   if (text.rows.empty()) text.fail(text.lines, "the file has no data; the first number is how many there are");
   const Index count = text.whole(text.rows[0], 0, "the number of data");
   if (text.rows[0].tokens.size() != 1 || count < 1) {
-    text.fail(text.rows[0], "expected the number of data alone on its line, found " + quoted(text.rows[0].text));
+    text.fail(text.rows[0], "expected the number of data alone on its line, found " + in_quotes(text.rows[0].text));
   }
   const auto following = static_cast<Index>(text.rows.size()) - 1;
   if (count != following) {

@@ -20,13 +20,13 @@
 #include "engine/io/picks.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/safetensors.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 constexpr Index scan_limit_bytes = Index{2} << 30;
 constexpr Index text_limit_bytes = Index{1} << 30;
@@ -247,17 +247,12 @@ Json latent(const std::string& path, bool verbose) {
   return out;
 }
 
-Json range(const std::vector<double>& values) {
-  const Statistics s = statistics(std::span<const double>(values));
-  return s.finite == 0 ? Json(nullptr) : Json({s.min, s.max});
-}
-
 Json axis_ranges(const PointList& list) {
   Json ranges = Json::object();
   for (const std::string& axis : list.axes) {
     std::vector<double> values;
     for (const auto& p : list.position_m) values.push_back(p[static_cast<std::size_t>(axis[0] - 'x')]);
-    ranges[axis] = range(values);
+    ranges[axis] = finite_range(values);
   }
   return ranges;
 }
@@ -268,8 +263,8 @@ void pick_facts(const SensorTable& table, const std::string& path, Json& out, Js
     out["sources"] = picks.survey.sources.size();
     out["receivers"] = picks.survey.receivers.size();
     out["picks"] = picks.time_s.size();
-    out["time_s"] = range(picks.time_s);
-    out["std_s"] = range(picks.std_s);
+    out["time_s"] = finite_range(picks.time_s);
+    out["std_s"] = finite_range(picks.std_s);
     const double velocity = median_velocity_mps(picks);
     out["median_velocity_mps"] = finite_or_null(velocity);
     out["notes"] = picks.notes;

@@ -18,7 +18,7 @@ namespace terrane {
 namespace {
 
 constexpr char magic[] = "\x93NUMPY";
-constexpr Index largest_header = 1 << 20;
+constexpr Index largest_npy_header = 1 << 20;
 constexpr std::size_t start_bytes = 12;  // magic, version, length of the header
 
 // Parser of the header's Python literal: a dictionary of strings, booleans and one tuple of integers.
@@ -168,7 +168,7 @@ Index header_end(std::string_view start, Index size, const std::string& path) {
     length = length * 256 + static_cast<unsigned char>(start[i]);
   }
   const Index end = 8 + static_cast<Index>(length_bytes) + length;
-  if (length > largest_header || end > size) {
+  if (length > largest_npy_header || end > size) {
     throw Error(ErrorCode::data,
                 "the header needs " + std::to_string(end) + " bytes, file ends at byte " + std::to_string(size) +
                     "; it is damaged, copy it again",

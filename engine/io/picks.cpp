@@ -7,6 +7,7 @@
 
 #include "engine/io/file.hpp"
 #include "engine/io/positions.hpp"
+#include "engine/io/text.hpp"
 #include "engine/io/text_rows.hpp"
 #include "engine/median.hpp"
 #include "kernels/runtime/error.hpp"
@@ -16,10 +17,6 @@ namespace {
 
 constexpr double longest_median_s = 10;  // longer times are rather milliseconds without their unit
 
-[[noreturn]] void fail(const std::string& path, Index line, const std::string& what) {
-  throw Error(ErrorCode::data, what, line > 0 ? path + ":" + std::to_string(line) : path);
-}
-
 // --- picks -----------------------------------------------------------------------------------------------------------
 struct Columns {
   const std::vector<double>*source, *receiver, *time, *error = nullptr, *valid = nullptr;
@@ -27,7 +24,7 @@ struct Columns {
 };
 
 Columns columns_of(const SensorTable& table, const std::string& path) {
-  if (table.data == 0) fail(path, 0, "the file has no picks");
+  if (table.data == 0) fail_at(path, 0, "the file has no picks");
   std::string missing;
   for (const char* name : {"s", "g", "t"}) {
     if (table.find(name) < 0) missing += std::string(missing.empty() ? "" : ", ") + name;
@@ -35,8 +32,8 @@ Columns columns_of(const SensorTable& table, const std::string& path) {
   if (!missing.empty()) {
     std::string found;
     for (const std::string& c : table.columns) found += (found.empty() ? "" : " ") + c;
-    fail(path, table.columns_line,
-         "picks need columns s (source), g (receiver) and t (time), " + missing + " not found among: " + found);
+    fail_at(path, table.columns_line,
+            "picks need columns s (source), g (receiver) and t (time), " + missing + " not found among: " + found);
   }
   Columns c{&table.column("s"), &table.column("g"), &table.column("t")};
   if (table.find("valid") >= 0) c.valid = &table.column("valid");
@@ -47,11 +44,11 @@ Columns columns_of(const SensorTable& table, const std::string& path) {
   const std::string& time_unit = table.units[static_cast<std::size_t>(table.find("t"))];
   c.relative = unit == "%";
   if (!unit.empty() && !c.relative && !unit.ends_with("s")) {
-    fail(path, table.columns_line, "the error of a time cannot be in " + unit + "; write err/ms, err/s or err/%");
+    fail_at(path, table.columns_line, "the error of a time cannot be in " + unit + "; write err/ms, err/s or err/%");
   }
   if (unit.empty() && !time_unit.empty() && time_unit != "s") {
-    fail(path, table.columns_line,
-         "t is in " + time_unit + ", err has no unit; write err/" + time_unit + ", err/s or err/%");
+    fail_at(path, table.columns_line,
+            "t is in " + time_unit + ", err has no unit; write err/" + time_unit + ", err/s or err/%");
   }
   return c;
 }
@@ -61,17 +58,18 @@ bool pick(const SensorTable& table, const Columns& c, const std::vector<Index>& 
           const std::string& path, PickFile& out, TravelPair& sensors) {
   const Index line = i < table.data_line.size() ? table.data_line[i] : 0;
   if (c.valid != nullptr && (*c.valid)[i] != 1) {
-    if ((*c.valid)[i] != 0) fail(path, line, "valid must be 0 or 1");
+    if ((*c.valid)[i] != 0) fail_at(path, line, "valid must be 0 or 1");
     ++out.dropped_invalid;
     return false;
   }
   const double s = (*c.source)[i], g = (*c.receiver)[i], t = (*c.time)[i];
   if (s < 1 || g < 1) {
-    fail(path, line,
-         std::string(s < 1 ? "s" : "g") +
-             " is 0, which is no sensor: the first one is 1; add 1 to all if the file counts from 0");
+    fail_at(path, line,
+            std::string(s < 1 ? "s" : "g") +
+                " is 0, which is no sensor: the first one is 1; add 1 to all if the file counts from 0");
   }
-  if (!std::isfinite(t)) fail(path, line, "the time is not finite; remove the pick, or add a column valid with 0 here");
+  if (!std::isfinite(t))
+    fail_at(path, line, "the time is not finite; remove the pick, or add a column valid with 0 here");
   if (t <= 0) {
     ++out.dropped_time;
     return false;
@@ -84,8 +82,9 @@ bool pick(const SensorTable& table, const Columns& c, const std::vector<Index>& 
   if (c.error == nullptr) return true;
   const double e = (*c.error)[i] * (c.relative ? t : 1);
   if (!(std::isfinite(e) && e > 0)) {
-    fail(path, line,
-         "the error must be above 0, found " + short_number((*c.error)[i]) + "; correct it, or remove the column err");
+    fail_at(
+        path, line,
+        "the error must be above 0, found " + short_number((*c.error)[i]) + "; correct it, or remove the column err");
   }
   out.std_s.push_back(e);
   return true;
@@ -94,14 +93,14 @@ bool pick(const SensorTable& table, const Columns& c, const std::vector<Index>& 
 void check_units(const SensorTable& table, const Columns& c, const PickFile& out, const std::string& path) {
   const double t = median_of(out.time_s);
   if (table.units[static_cast<std::size_t>(table.find("t"))].empty() && t > longest_median_s) {
-    fail(path, table.columns_line,
-         "half of the times are above " + short_number(t) +
-             " s; write t/ms or t/us if that is their unit, t/s if they are seconds");
+    fail_at(path, table.columns_line,
+            "half of the times are above " + short_number(t) +
+                " s; write t/ms or t/us if that is their unit, t/s if they are seconds");
   }
   if (c.error != nullptr && median_of(out.std_s) >= t) {
-    fail(path, table.columns_line,
-         "the errors (median " + short_number(median_of(out.std_s)) + " s) are above the times (median " +
-             short_number(t) + " s); write their unit: err/ms, err/us or err/%");
+    fail_at(path, table.columns_line,
+            "the errors (median " + short_number(median_of(out.std_s)) + " s) are above the times (median " +
+                short_number(t) + " s); write their unit: err/ms, err/us or err/%");
   }
 }
 
@@ -167,10 +166,10 @@ PickFile picks_of(const SensorTable& table, const std::string& path, const std::
     out.time_s.push_back((*columns.time)[i]);
   }
   if (pairs.empty()) {
-    fail(path, table.columns_line,
-         "no pick is left: " + std::to_string(out.dropped_invalid) + " with valid = 0, " +
-             std::to_string(out.dropped_time) + " with t <= 0, " + std::to_string(out.dropped_coincident) +
-             " with source and receiver at one place");
+    fail_at(path, table.columns_line,
+            "no pick is left: " + std::to_string(out.dropped_invalid) + " with valid = 0, " +
+                std::to_string(out.dropped_time) + " with t <= 0, " + std::to_string(out.dropped_coincident) +
+                " with source and receiver at one place");
   }
   check_units(table, columns, out, path);
   number_survey(pairs, out);

@@ -4,16 +4,11 @@
 #include <map>
 #include <tuple>
 
+#include "engine/io/text.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
-
-[[noreturn]] void fail(const std::string& path, Index line, const std::string& what) {
-  throw Error(ErrorCode::data, what, line > 0 ? path + ":" + std::to_string(line) : path);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 void check_second_axis(const std::string& choice, const std::string& path) {
   if (choice == "auto" || choice == "elevation" || choice == "depth" || choice == "horizontal") return;
@@ -24,15 +19,15 @@ void check_second_axis(const std::string& choice, const std::string& path) {
 VerticalAxis vertical_axis(const PointList& list, const std::string& choice, const std::string& path) {
   const bool y = list.has("y"), z = list.has("z"), down = choice == "depth";
   if (choice == "horizontal") {
-    if (!y) fail(path, list.header_line, "\"second_axis\": \"horizontal\" needs a column y; leave it out");
+    if (!y) fail_at(path, list.header_line, "\"second_axis\": \"horizontal\" needs a column y; leave it out");
     return {z ? 2 : -1, false};
   }
   if (!z) return {y ? 1 : -1, down};
   const bool flat = y && list.constant(2) && !list.constant(1);
   if (flat && choice == "auto") {
-    fail(path, list.header_line,
-         "z is the same everywhere, so y may be vertical or horizontal; set \"second_axis\" to \"elevation\" or "
-         "\"depth\" for a vertical section, \"horizontal\" for a plan view");
+    fail_at(path, list.header_line,
+            "z is the same everywhere, so y may be vertical or horizontal; set \"second_axis\" to \"elevation\" or "
+            "\"depth\" for a vertical section, \"horizontal\" for a plan view");
   }
   return {flat ? 1 : 2, down};
 }
@@ -57,7 +52,7 @@ std::string axis_note(const VerticalAxis& v) {
 VerticalAxis topography_axis(const PointList& list, const VerticalAxis& sensors, const std::string& path) {
   if (sensors.axis > 0 && list.has(sensors.axis == 1 ? "y" : "z")) return sensors;
   if (list.has("y") != list.has("z")) return {list.has("y") ? 1 : 2, sensors.down};
-  fail(path, list.header_line, "the topography points have no axis like the vertical one of the sensors; name it");
+  fail_at(path, list.header_line, "the topography points have no axis like the vertical one of the sensors; name it");
 }
 
 std::vector<Index> merge(const std::vector<Point3>& points, std::vector<Point3>& distinct) {

@@ -17,8 +17,8 @@
 namespace terrane {
 namespace {
 
-using Json = nlohmann::json;
-constexpr Index largest_header = 100'000'000;
+using SortedJson = nlohmann::json;
+constexpr Index largest_json_header = 100'000'000;
 
 struct TypeName {
   const char* name;
@@ -37,19 +37,19 @@ const char* type_of(const Tensor& t) {
 }
 
 // Parses the header; duplicate names are refused because a JSON parser would silently keep one of them.
-Json parse_header(const std::string& text, const std::string& path) {
+SortedJson parse_header(const std::string& text, const std::string& path) {
   std::set<std::string> seen;
   std::string duplicate;
-  const auto on_event = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second) {
+  const auto on_event = [&](int depth, SortedJson::parse_event_t event, SortedJson& parsed) {
+    if (event == SortedJson::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second) {
       duplicate = parsed.get<std::string>();
     }
     return true;
   };
-  Json header;
+  SortedJson header;
   try {
-    header = Json::parse(text, on_event);
-  } catch (const Json::exception& e) {
+    header = SortedJson::parse(text, on_event);
+  } catch (const SortedJson::exception& e) {
     refuse(path, std::string("the header is not JSON (") + e.what() + ")");
   }
   if (!header.is_object()) refuse(path, "the header is not a JSON object");
@@ -57,14 +57,14 @@ Json parse_header(const std::string& text, const std::string& path) {
   return header;
 }
 
-Index integer(const Json& value, const std::string& path, const std::string& name) {
+Index integer(const SortedJson& value, const std::string& path, const std::string& name) {
   if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::uint64_t{1} << 62) {
     refuse(path, "tensor '" + name + "' has an extent or offset that is no non-negative integer");
   }
   return value.get<Index>();
 }
 
-SafetensorsEntry parse_entry(const std::string& name, const Json& value, const std::string& path) {
+SafetensorsEntry parse_entry(const std::string& name, const SortedJson& value, const std::string& path) {
   SafetensorsEntry e;
   e.name = name;
   if (!value.is_object() || value.size() != 3 || !value.contains("dtype") || !value.contains("shape") ||
@@ -77,7 +77,7 @@ SafetensorsEntry parse_entry(const std::string& name, const Json& value, const s
       std::find_if(std::begin(type_names), std::end(type_names), [&](const TypeName& t) { return e.dtype == t.name; });
   if (type == std::end(type_names)) refuse(path, "tensor '" + name + "' has unknown dtype '" + e.dtype + "'");
   Index count = 1;
-  for (const Json& extent : value["shape"]) {
+  for (const SortedJson& extent : value["shape"]) {
     const Index n = integer(extent, path, name);
     if (n > 0 && count > std::numeric_limits<Index>::max() / 16 / n) refuse(path, "tensor '" + name + "' is too large");
     count *= n;
@@ -217,7 +217,7 @@ SafetensorsInfo safetensors_info(const std::string& path) {
   std::uint64_t length = 0;
   file.read(reinterpret_cast<char*>(&length), sizeof length);
   if (file.gcount() != sizeof length) refuse(path, "expected 8 bytes, file ends at byte " + std::to_string(size));
-  if (length > static_cast<std::uint64_t>(largest_header)) {
+  if (length > static_cast<std::uint64_t>(largest_json_header)) {
     refuse(path, "the header length " + std::to_string(length) + " at byte 0 is above 100 MB");
   }
   SafetensorsInfo info;
@@ -229,7 +229,7 @@ SafetensorsInfo safetensors_info(const std::string& path) {
   std::string text(length, '\0');
   file.read(text.data(), static_cast<std::streamsize>(length));
   if (text.empty() || text[0] != '{') refuse(path, "byte 8 is not the '{' of a JSON header");
-  const Json header = parse_header(text, path);
+  const SortedJson header = parse_header(text, path);
   for (const auto& [name, value] : header.items()) {
     if (name != "__metadata__") {
       info.entries.push_back(parse_entry(name, value, path));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "kernels/runtime/error.hpp"
+
 namespace terrane {
 
 std::string lower(std::string_view text) {
@@ -22,7 +24,7 @@ Tokens split(std::string_view text) {
   return tokens;
 }
 
-std::string quoted(std::string_view token) {
+std::string in_quotes(std::string_view token) {
   std::string text = "'" + std::string(token.substr(0, 40)) + (token.size() > 40 ? "..." : "") + "'";
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, '?');
@@ -56,6 +58,10 @@ std::string join_words(const std::vector<std::string>& parts, std::string_view s
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : std::string(separator)) + part;
   return text;
+}
+
+void fail_at(const std::string& path, std::ptrdiff_t line, const std::string& what) {
+  throw Error(ErrorCode::data, what, line > 0 ? path + ":" + std::to_string(line) : path);
 }
 
 }  // namespace terrane

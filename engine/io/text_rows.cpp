@@ -72,18 +72,19 @@ double TextRows::number(const TextRow& row, std::size_t column) const {
   double value = 0;
   if (!number_of(token, value)) {
     if (token.find(',') != std::string_view::npos) {
-      fail(row.line, quoted(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
+      fail(row.line,
+           in_quotes(token) + " has a comma; write decimals with a point (0.5) and separate values with blanks");
     }
-    fail(row.line, quoted(token) + " is not a number; correct it, or make it a comment");
+    fail(row.line, in_quotes(token) + " is not a number; correct it, or make it a comment");
   }
-  if (!std::isfinite(value)) fail(row.line, quoted(token) + " is not finite; remove the record or correct it");
+  if (!std::isfinite(value)) fail(row.line, in_quotes(token) + " is not finite; remove the record or correct it");
   return value;
 }
 
 Index TextRows::whole(const TextRow& row, std::size_t column, const std::string& what) const {
   Index value = 0;
   if (!whole_number(row.tokens[column], value)) {
-    fail(row.line, "expected " + what + ", found " + quoted(row.tokens[column]));
+    fail(row.line, "expected " + what + ", found " + in_quotes(row.tokens[column]));
   }
   return value;
 }

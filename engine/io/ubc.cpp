@@ -19,9 +19,9 @@ namespace {
 
 using Place = std::pair<double, double>;  // x, z as in the file
 
-class Parser {
+class ObservationParser {
  public:
-  Parser(std::string_view text, const std::string& path, bool z_up)
+  ObservationParser(std::string_view text, const std::string& path, bool z_up)
       : text_(text, path, "!"), rows_(text_.rows), lines_(text_.lines), z_up_(z_up) {}
 
   UbcObservations parse() {
@@ -37,7 +37,7 @@ class Parser {
       for (Index s = 0; s < sources; ++s) source(s, sources, count.line);
       if (at_ < rows_.size()) {
         fail(rows_[at_].line, "text after the " + counted(sources, "source") + " that line " +
-                                  std::to_string(count.line) + " announces: " + quoted(rows_[at_].text) +
+                                  std::to_string(count.line) + " announces: " + in_quotes(rows_[at_].text) +
                                   "; correct that number or remove the line");
       }
     } else {
@@ -79,10 +79,10 @@ class Parser {
       } else if (at_ == 0 && std::none_of(row.tokens.begin(), row.tokens.end(),
                                           [&](std::string_view t) { return number_of(t, value); })) {
         out_.title = std::string(row.text.substr(0, row.text.find_last_not_of(" \t") + 1));
-        out_.notes.push_back("the first line, " + quoted(out_.title) + ", is taken for a title");
+        out_.notes.push_back("the first line, " + in_quotes(out_.title) + ", is taken for a title");
       } else {
         fail(row.line,
-             "expected COMMON_CURRENT, IPTYPE=n or a number, found " + quoted(row.text) + "; begin comments with !");
+             "expected COMMON_CURRENT, IPTYPE=n or a number, found " + in_quotes(row.text) + "; begin comments with !");
       }
     }
     fail(lines_, "the file has no data; a DCIP2D file holds a number of sources, or lines A B M N V std");
@@ -95,7 +95,7 @@ class Parser {
     Index type = 0;
     if (equal == std::string::npos || lower(text.substr(0, equal)) != "iptype" ||
         !whole_number(std::string_view(text).substr(equal + 1), type)) {
-      fail(row.line, "expected IPTYPE=1 or IPTYPE=2, found " + quoted(row.text));
+      fail(row.line, "expected IPTYPE=1 or IPTYPE=2, found " + in_quotes(row.text));
     }
     out_.ip_type = static_cast<int>(type);
   }
@@ -179,7 +179,7 @@ class Parser {
     Index data = 0;
     if (!whole_number(head.tokens[n - 1], data) || data < 1) {
       fail(head.line,
-           "expected the number of data of " + of + " at the end of this line, found " + quoted(head.tokens[n - 1]));
+           "expected the number of data of " + of + " at the end of this line, found " + in_quotes(head.tokens[n - 1]));
     }
     const std::size_t step = z ? 2 : 1;
     const Place a = place(head, 0, z), b = place(head, step, z);
@@ -216,20 +216,20 @@ class Parser {
   UbcObservations out_;
 };
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::data, what, "UBC-GIF writer"); }
+[[noreturn]] void refuse_ubc(const std::string& what) { throw Error(ErrorCode::data, what, "UBC-GIF writer"); }
 
 void check_writable(const UbcObservations& obs) {
   obs.survey.check();
   if (obs.value.size() != obs.survey.data.size() || (!obs.std.empty() && obs.std.size() != obs.value.size())) {
-    refuse("the values or standard deviations are not as many as the data of the survey");
+    refuse_ubc("the values or standard deviations are not as many as the data of the survey");
   }
   for (std::size_t i = 0; i < obs.value.size(); ++i) {
     const bool ok = std::isfinite(obs.value[i]) && (obs.std.empty() || (std::isfinite(obs.std[i]) && obs.std[i] >= 0));
-    if (!ok) refuse("datum " + std::to_string(i) + " is not finite or has no standard deviation; drop it first");
+    if (!ok) refuse_ubc("datum " + std::to_string(i) + " is not finite or has no standard deviation; drop it first");
   }
   if (obs.has_z) return;
   for (const Point3& p : obs.survey.electrodes) {
-    if (p.z_m != 0) refuse("a file without z cannot hold an electrode at " + to_string(p) + "; set has_z");
+    if (p.z_m != 0) refuse_ubc("a file without z cannot hold an electrode at " + to_string(p) + "; set has_z");
   }
 }
 
@@ -243,10 +243,10 @@ Index UbcObservations::sources() const {
 
 UbcObservations parse_ubc_observations(std::string_view text, const std::string& path, const std::string& z_axis) {
   if (z_axis != "up" && z_axis != "down") {
-    throw Error(ErrorCode::config, "z_axis is " + quoted(z_axis) + "; it must be up (elevations) or down (depths)",
+    throw Error(ErrorCode::config, "z_axis is " + in_quotes(z_axis) + "; it must be up (elevations) or down (depths)",
                 path);
   }
-  return Parser(text, path, z_axis == "up").parse();
+  return ObservationParser(text, path, z_axis == "up").parse();
 }
 
 UbcObservations read_ubc_observations(const std::string& path, const std::string& z_axis) {

@@ -45,13 +45,13 @@ class Words {
     if (star == std::string_view::npos) {
       value = text_.number(row(), column_);
     } else if (!whole_number(token.substr(0, star), times) || times < 1 || !number_of(token.substr(star + 1), value)) {
-      text_.fail(row(), quoted(token) + " is not a width; write 5.0, or 20*5.0 for twenty of them");
+      text_.fail(row(), in_quotes(token) + " is not a width; write 5.0, or 20*5.0 for twenty of them");
     }
     next();
     return value;
   }
   void end(const std::string& after) const {
-    if (more()) text_.fail(row(), "text after " + after + ": " + quoted(row().text) + "; correct the counts");
+    if (more()) text_.fail(row(), "text after " + after + ": " + in_quotes(row().text) + "; correct the counts");
   }
 
  private:
@@ -169,7 +169,8 @@ TensorMesh parse_ubc_mesh_2d(std::string_view bytes, const std::string& path) {
   mesh.x_m = axis_nodes(text, at, "x");
   mesh.z_m = axis_nodes(text, at, "z");
   if (at < text.rows.size()) {
-    text.fail(text.rows[at], "text after the mesh: " + quoted(text.rows[at].text) + "; correct the number of segments");
+    text.fail(text.rows[at],
+              "text after the mesh: " + in_quotes(text.rows[at].text) + "; correct the number of segments");
   }
   return mesh;
 }
@@ -254,7 +255,7 @@ std::vector<double> parse_ubc_model_3d(std::string_view bytes, const std::string
 
 std::vector<Point3> parse_topography(std::string_view bytes, const std::string& path, const std::string& z_axis) {
   if (z_axis != "up" && z_axis != "down") {
-    throw Error(ErrorCode::config, "z_axis is " + quoted(z_axis) + "; it must be up (elevations) or down (depths)",
+    throw Error(ErrorCode::config, "z_axis is " + in_quotes(z_axis) + "; it must be up (elevations) or down (depths)",
                 path);
   }
   const TextRows text(bytes, path, "!#");
@@ -266,7 +267,7 @@ std::vector<Point3> parse_topography(std::string_view bytes, const std::string& 
   const auto following = static_cast<Index>(text.rows.size()) - 1;
   const bool whole = whole_number(head.tokens[0], announced);
   if (head.tokens.size() == 1 || (whole && head.tokens.size() == 2 && announced == following && following > 0)) {
-    if (!whole) text.fail(head, "expected a number of points or a line x z, found " + quoted(head.text));
+    if (!whole) text.fail(head, "expected a number of points or a line x z, found " + in_quotes(head.text));
     at = 1;
     if (announced != following) {
       text.fail(head, "this line announces " + counted(announced, "point") + ", " + counted(following, "line") +

@@ -17,11 +17,11 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the files are written in the byte order of the machine");
 
-[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::data, what, "VTK writer"); }
+[[noreturn]] void refuse_vtk(const std::string& what) { throw Error(ErrorCode::data, what, "VTK writer"); }
 
 std::string escaped(const std::string& text) {
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 32) refuse("a name or unit holds a control character");
+    if (static_cast<unsigned char>(c) < 32) refuse_vtk("a name or unit holds a control character");
   }
   return html_escape(text);
 }
@@ -53,15 +53,15 @@ using Shape = std::array<Index, 3>;  // z, y, x
 void check_fields(const Shape& shape, const std::vector<VtkField>& fields) {
   Index count = 1;
   for (const Index n : shape) {
-    if (n < 1) refuse("the shape must be at least one along each axis");
+    if (n < 1) refuse_vtk("the shape must be at least one along each axis");
     count *= n;
   }
   std::set<std::string> names;
   for (const VtkField& f : fields) {
-    if (f.name.empty() || !names.insert(f.name).second) refuse("each field needs a name of its own");
+    if (f.name.empty() || !names.insert(f.name).second) refuse_vtk("each field needs a name of its own");
     if (static_cast<Index>(f.values.size()) != count) {
-      refuse("field " + f.name + " has " + std::to_string(f.values.size()) + " values, the grid " +
-             std::to_string(count));
+      refuse_vtk("field " + f.name + " has " + std::to_string(f.values.size()) + " values, the grid " +
+                 std::to_string(count));
     }
   }
 }
@@ -95,10 +95,10 @@ std::string document(const std::string& type, const std::string& attributes, con
 }
 
 void check_nodes(const std::vector<double>& nodes, const char* axis) {
-  if (nodes.empty()) refuse(std::string("there are no nodes along ") + axis);
+  if (nodes.empty()) refuse_vtk(std::string("there are no nodes along ") + axis);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (!std::isfinite(nodes[i]) || (i > 0 && !(nodes[i] > nodes[i - 1]))) {
-      refuse(std::string("the nodes along ") + axis + " must increase");
+      refuse_vtk(std::string("the nodes along ") + axis + " must increase");
     }
   }
 }
@@ -110,11 +110,11 @@ std::string vti_text(const VtkImage& image, const std::vector<VtkField>& fields)
   check_fields(image.shape, fields);
   for (std::size_t a = 0; a < 3; ++a) {
     if (!(image.spacing_m[a] > 0) || !std::isfinite(image.spacing_m[a]) || !std::isfinite(image.origin_m[a])) {
-      refuse("spacings must be above 0 and origins finite");
+      refuse_vtk("spacings must be above 0 and origins finite");
     }
   }
   const bool flat = !image.points && image.two_d;
-  if (flat && ny != 1) refuse("a 2-D image has one cell along y");
+  if (flat && ny != 1) refuse_vtk("a 2-D image has one cell along y");
   const Index less = image.points ? 1 : 0, steps = nz - less;
   const double bottom = image.origin_m[0] + static_cast<double>(steps) * image.spacing_m[0];
   const std::string attributes = " Origin=\"" + number_text(image.origin_m[2]) + " " + number_text(image.origin_m[1]) +

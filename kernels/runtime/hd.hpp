@@ -17,4 +17,7 @@ namespace terrane {
 
 using Index = std::int64_t;  // sizes and offsets are 64-bit everywhere
 
+// Subscript of a std::vector.
+TERRANE_HD constexpr std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
 }  // namespace terrane

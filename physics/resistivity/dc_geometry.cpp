@@ -21,7 +21,7 @@ struct Term {
 
 std::array<Term, 4> terms(const DcDatum& d) { return {{{1, d.a, d.m}, {-1, d.b, d.m}, {-1, d.a, d.n}, {1, d.b, d.n}}}; }
 
-const Point3& at(const DcSurvey& survey, Index e) { return survey.electrodes[static_cast<std::size_t>(e)]; }
+const Point3& electrode(const DcSurvey& survey, Index e) { return survey.electrodes[static_cast<std::size_t>(e)]; }
 
 double distance(const Point3& p, const Point3& q) { return std::hypot(p.x_m - q.x_m, p.z_m - q.z_m, p.y_m - q.y_m); }
 
@@ -29,9 +29,9 @@ bool close(double a, double b) { return std::fabs(a - b) <= 0.01 * std::max(std:
 
 // Mean of the electrodes that are not at infinity.
 Point3 middle(const DcSurvey& survey, Index one, Index two) {
-  if (one < 0) return at(survey, two);
-  if (two < 0) return at(survey, one);
-  const Point3 &p = at(survey, one), &q = at(survey, two);
+  if (one < 0) return electrode(survey, two);
+  if (two < 0) return electrode(survey, one);
+  const Point3 &p = electrode(survey, one), &q = electrode(survey, two);
   return {(p.x_m + q.x_m) / 2, (p.z_m + q.z_m) / 2, (p.y_m + q.y_m) / 2};
 }
 
@@ -116,7 +116,7 @@ std::vector<double> geometric_factors_m(const DcSurvey& survey, const std::vecto
     double sum = 0, size = 0;
     for (const Term& t : terms(d)) {
       if (t.current < 0 || t.potential < 0) continue;
-      const double r = distance(at(survey, t.current), at(survey, t.potential));
+      const double r = distance(electrode(survey, t.current), electrode(survey, t.potential));
       const double image = std::sqrt(r * r + 4 * depth_m[static_cast<std::size_t>(t.current)] *
                                                  depth_m[static_cast<std::size_t>(t.potential)]);
       const double g = 1 / r + 1 / image;
@@ -150,7 +150,7 @@ double median_depth_m(const DcSurvey& survey, const DcDatum& d) {
   double whole = 0, longest = 0;
   for (const Term& t : terms(d)) {
     if (t.current < 0 || t.potential < 0) continue;
-    r[count] = distance(at(survey, t.current), at(survey, t.potential));
+    r[count] = distance(electrode(survey, t.current), electrode(survey, t.potential));
     sign[count] = t.sign;
     whole += t.sign / r[count];
     longest = std::max(longest, r[count++]);

@@ -16,8 +16,6 @@ namespace {
 
 using Vector = std::vector<double>;
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 }  // namespace
 
 template <class T>

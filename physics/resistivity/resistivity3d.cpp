@@ -13,8 +13,6 @@ namespace terrane {
 namespace {
 
 const char* const where = "3-D resistivity";
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 // The top of the mesh in the middle of the electrodes.
 Point3 middle_of(const DcSurvey& survey, double z_m) {
   Point3 low{HUGE_VAL, 0, HUGE_VAL}, high{-HUGE_VAL, 0, -HUGE_VAL};
@@ -85,9 +83,9 @@ void Resistivity3d<T>::check_options() const {
   require(!options_.remove_singularity || flat, ErrorCode::config,
           "the removal of the singularity refers to a half-space with a flat surface; leave it off where there is air",
           where);
-  require(DcArray<double>::size(DcLevel({std::vector<double>(at(mesh_.nz())), std::vector<double>(at(mesh_.ny())),
-                                         std::vector<double>(at(mesh_.nx()))}),
-                                1) < (Index{1} << 31),
+  require(DcLevelArray<double>::size(DcLevel({std::vector<double>(at(mesh_.nz())), std::vector<double>(at(mesh_.ny())),
+                                              std::vector<double>(at(mesh_.nx()))}),
+                                     1) < (Index{1} << 31),
           ErrorCode::config, "the mesh has more nodes than 32-bit numbers", where);
 }
 
@@ -198,7 +196,7 @@ DcPoint Resistivity3d<T>::point(const Point3& p, const std::string& name) const 
 template <class T>
 Index Resistivity3d<T>::memory_bytes() const {
   const DcLevel& l = hierarchy_->levels[0];
-  const Index fields = DcArray<double>::size(l, dc_batch) * batches() + 4 * l.nodes;
+  const Index fields = DcLevelArray<double>::size(l, dc_batch) * batches() + 4 * l.nodes;
   return static_cast<Index>(sizeof(double)) * fields + DcSolver::memory_bytes(*hierarchy_);
 }
 
@@ -296,7 +294,7 @@ std::vector<double> Resistivity3d<T>::solve(Stream& s, bool keep, Resistivity3dS
   for (Index b = 0; b < batches(); ++b) {
     const DcPoint* sources = points_.data() + b * dc_batch;
     const Index count = std::min(dc_batch, poles() - b * dc_batch);
-    const DcArray<double>& u = state.potential[at(b)];
+    const DcLevelArray<double>& u = state.potential[at(b)];
     if (iterate) {
       const Index steps = state.solver->solve(s, sources, count, options_.tolerance, options_.most_steps, u.data());
       state.steps = std::max(state.steps, steps);

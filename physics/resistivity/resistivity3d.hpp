@@ -52,11 +52,11 @@ struct Resistivity3dOptions {
 // What a forward call leaves for the derivatives; reused by the next call on the same device. The derivatives work in
 // its arrays: one call at a time on one state.
 struct Resistivity3dState : Saved {
-  std::vector<double> sigma, slope;        // (cells) of the mesh; d sigma / d m (core cells)
-  std::unique_ptr<DcSolver> solver;        // and its work arrays, which the derivatives use too
-  std::vector<DcArray<double>> potential;  // (batch)(nodes, 16)
-  Buffer<double> products, mixture;        // (4, nodes), (16, 16)
-  Index steps = 0;                         // of the slowest pole
+  std::vector<double> sigma, slope;             // (cells) of the mesh; d sigma / d m (core cells)
+  std::unique_ptr<DcSolver> solver;             // and its work arrays, which the derivatives use too
+  std::vector<DcLevelArray<double>> potential;  // (batch)(nodes, 16)
+  Buffer<double> products, mixture;             // (4, nodes), (16, 16)
+  Index steps = 0;                              // of the slowest pole
   bool kept = false;
 };
 

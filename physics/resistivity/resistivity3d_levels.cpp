@@ -13,8 +13,6 @@ namespace {
 constexpr Index coarsest_nodes = 200;
 constexpr double joint_width = 2.9;  // of the smallest cell, on the finest level
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 std::vector<double> widths_of(const std::vector<double>& nodes) {
   std::vector<double> h;
   for (std::size_t i = 1; i < nodes.size(); ++i) h.push_back(nodes[i] - nodes[i - 1]);

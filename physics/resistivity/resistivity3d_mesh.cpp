@@ -11,8 +11,6 @@ namespace terrane {
 
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 // The interval of increasing `nodes` that holds x, and where in it from 0 to 1, level beyond the ends.
 std::pair<std::size_t, double> interval(const std::vector<double>& nodes, double x) {
   if (nodes.size() < 2 || x <= nodes.front()) return {0, 0.0};

@@ -12,8 +12,6 @@ namespace terrane {
 
 namespace {
 
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
 // Dense inverse of the coarsest mesh: rows and columns of the nodes that conduct.
 struct DenseInverse {
   std::vector<std::int32_t> list;
@@ -49,13 +47,13 @@ DenseInverse invert(const DcLevel& l, const DcCoefficients& c) {
 }  // namespace
 
 template <class T>
-DcArray<T>::DcArray(Stream& s, const DcLevel& l, Index width) : buffer_(s, size(l, width)) {
+DcLevelArray<T>::DcLevelArray(Stream& s, const DcLevel& l, Index width) : buffer_(s, size(l, width)) {
   const std::vector<T> zero(at(buffer_.size()));
   copy(s, std::span<const T>(zero), buffer_.data());
   data_ = buffer_.data() + l.step[0] * width;
 }
-template class DcArray<float>;
-template class DcArray<double>;
+template class DcLevelArray<float>;
+template class DcLevelArray<double>;
 
 template <class T>
 DcOperator<T>::DcOperator(Stream& s, const DcLevel& l)
@@ -87,9 +85,9 @@ DcSolver::DcSolver(Stream& s, std::shared_ptr<const DcHierarchy> hierarchy)
     : hierarchy_(std::move(hierarchy)), op_(s, hierarchy_->levels[0]) {
   const DcLevel& fine = hierarchy_->levels[0];
   for (const DcLevel& l : hierarchy_->levels) levels_.emplace_back(s, l);
-  r_ = DcArray<double>(s, fine, dc_batch);
-  p_ = DcArray<double>(s, fine, dc_batch);
-  y_ = DcArray<double>(s, fine, dc_batch);
+  r_ = DcLevelArray<double>(s, fine, dc_batch);
+  p_ = DcLevelArray<double>(s, fine, dc_batch);
+  y_ = DcLevelArray<double>(s, fine, dc_batch);
   blocks_ = (fine.nodes + poisson_block - 1) / poisson_block;
   partial_ = Buffer<double>(s, dc_batch * blocks_ * dc_batch);
   sums_ = Buffer<double>(s, dc_batch * dc_batch);
@@ -102,9 +100,9 @@ DcSolver::DcSolver(Stream& s, std::shared_ptr<const DcHierarchy> hierarchy)
 Index DcSolver::memory_bytes(const DcHierarchy& hierarchy) {
   const DcLevel &fine = hierarchy.levels[0], &coarse = hierarchy.levels.back();
   const auto f4 = static_cast<Index>(sizeof(float)), f8 = static_cast<Index>(sizeof(double));
-  Index bytes = f8 * (3 * DcArray<double>::size(fine, dc_batch) + 5 * DcArray<double>::size(fine, 1));
+  Index bytes = f8 * (3 * DcLevelArray<double>::size(fine, dc_batch) + 5 * DcLevelArray<double>::size(fine, 1));
   for (const DcLevel& l : hierarchy.levels) {
-    bytes += f4 * (3 * DcArray<float>::size(l, dc_batch) + 6 * DcArray<float>::size(l, 1)) + l.nodes;
+    bytes += f4 * (3 * DcLevelArray<float>::size(l, dc_batch) + 6 * DcLevelArray<float>::size(l, 1)) + l.nodes;
     bytes += 4 * l.nodes;  // lists
   }
   return bytes + f8 * dc_batch * (fine.nodes / poisson_block + 1) * dc_batch + f4 * coarse.nodes * coarse.nodes;

@@ -28,10 +28,10 @@ struct DcPoint {
 
 // An array on the nodes of a level with the zero nodes around it that the kernels read.
 template <class T>
-class DcArray {
+class DcLevelArray {
  public:
-  DcArray() = default;
-  DcArray(Stream& s, const DcLevel& l, Index width);
+  DcLevelArray() = default;
+  DcLevelArray(Stream& s, const DcLevel& l, Index width);
   static Index size(const DcLevel& l, Index width) { return (l.nodes + 2 * l.step[0]) * width; }
   T* data() const { return data_; }
   void set(Stream& s, const std::vector<T>& values) const { copy(s, std::span<const T>(values), data_); }
@@ -44,7 +44,7 @@ class DcArray {
 // Coefficients of one level on the device.
 template <class T>
 struct DcOperator {
-  DcArray<T> x, y, z, diagonal, inverse;
+  DcLevelArray<T> x, y, z, diagonal, inverse;
   PoissonOperator<T> op;
   DcOperator(Stream& s, const DcLevel& l);
   void set(Stream& s, const DcCoefficients& c);
@@ -74,8 +74,8 @@ class DcSolver {
  private:
   struct Level {
     DcOperator<float> a;
-    DcArray<float> weight, f, u, r;
-    DcArray<std::uint8_t> between;
+    DcLevelArray<float> weight, f, u, r;
+    DcLevelArray<std::uint8_t> between;
     std::array<Buffer<std::int32_t>, 4> stage;
     Buffer<std::int32_t> coarse_node;
     Level(Stream& s, const DcLevel& l);
@@ -88,7 +88,7 @@ class DcSolver {
   std::shared_ptr<const DcHierarchy> hierarchy_;
   std::vector<Level> levels_;
   DcOperator<double> op_;
-  DcArray<double> r_, p_, y_;
+  DcLevelArray<double> r_, p_, y_;
   Index blocks_ = 0, coarsest_size_ = 0;
   Buffer<double> partial_, sums_, factor_, point_weight_, sampled_;
   Buffer<std::int32_t> point_node_, coarsest_list_;

@@ -12,13 +12,12 @@
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/mlp_op.hpp"
 #include "engine/field.hpp"
+#include "engine/json_value.hpp"
 #include "tests/support/devices.hpp"
 #include "tests/support/factor_gram.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace gram_test {
 
 constexpr Grid2 small_grid{7, 11, 10, 20, 0, 0};
 
@@ -213,5 +212,5 @@ TEST(FieldGram, RefusesWhatHasNoForm) {
   EXPECT_FALSE(field_factors(tape, p, both).has_value());
 }
 
-}  // namespace
+}  // namespace gram_test
 }  // namespace terrane

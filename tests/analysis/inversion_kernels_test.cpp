@@ -18,14 +18,12 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace inversion_kernels_test {
 
 using Vector = std::vector<double>;
 
 constexpr double pi = 3.14159265358979323846;
 constexpr Grid2 grid{9, 7, 10, 10, 5, 5};  // corners at multiples of 10 m
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // Times between the left and the right side of the grid.
 std::shared_ptr<const StraightRayOp<double>> rays(Stream& s, TravelProperty property) {
@@ -310,5 +308,5 @@ TEST(TangentKernel, WideNetworksApproachTheLimitAsOneOverRootWidth) {
   }
 }
 
-}  // namespace
+}  // namespace inversion_kernels_test
 }  // namespace terrane

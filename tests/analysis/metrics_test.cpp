@@ -10,7 +10,7 @@
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace metrics_test {
 
 constexpr Index rows = 40, columns = 53;
 
@@ -76,5 +76,5 @@ TEST(Metrics, EqualMapsAndEdges) {
   EXPECT_THROW(ssim_openfwi(t, t, rows, columns + 1), Error);
 }
 
-}  // namespace
+}  // namespace metrics_test
 }  // namespace terrane

@@ -11,26 +11,23 @@
 #include "analysis/network_jacobian.hpp"
 #include "autodiff/check.hpp"
 #include "engine/field.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 #include "physics/straight_ray/straight_ray_op.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace modal_decay_test {
 
 using Vector = std::vector<double>;
 
 constexpr Grid2 grid{9, 7, 10, 10, 5, 5};
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 double dot_of(const Vector& a, const double* b) {
   double sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
   return sum;
 }
-
-using Json = nlohmann::ordered_json;
 
 // One sine layer of `width` and a map m = m0 + scale F.
 Json network(Index width, double scale) {
@@ -179,5 +176,5 @@ TEST(ModalDecay, NetworkFollowsThePredictionWhileItsKernelStands) {
   EXPECT_GT(largest_drift, 0.045);  // the limit of 5 % was met
 }
 
-}  // namespace
+}  // namespace modal_decay_test
 }  // namespace terrane

@@ -12,7 +12,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace spectra_test {
 
 constexpr double pi = 3.14159265358979323846;
 
@@ -263,5 +263,5 @@ TEST(RadialSpectrum, PlaneWaves) {
   });
 }
 
-}  // namespace
+}  // namespace spectra_test
 }  // namespace terrane

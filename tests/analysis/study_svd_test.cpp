@@ -15,13 +15,11 @@
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
-namespace {
+namespace study_svd_test {
 
 using Vector = std::vector<double>;
 
 constexpr Grid2 cells{128, 64, 1, 1, 0, 0};
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // m = 10 tanh F on the 64 x 128 cells.
 struct Study {
@@ -117,5 +115,5 @@ TEST(StudySvd, TraceAndReferenceVectorsWithoutTheMatrix) {
   }
 }
 
-}  // namespace
+}  // namespace study_svd_test
 }  // namespace terrane

@@ -12,7 +12,7 @@
 
 #include "engine/api/terrane.h"
 
-namespace {
+namespace run_test {
 
 namespace fs = std::filesystem;
 
@@ -147,4 +147,4 @@ TEST_F(RunTest, ErrorsAreStatusCodes) {
   EXPECT_FALSE(fs::exists(folder_ / "y"));
 }
 
-}  // namespace
+}  // namespace run_test

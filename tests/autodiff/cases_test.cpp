@@ -12,7 +12,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace cases_test {
 
 class OpCases : public testing::TestWithParam<int> {
  protected:
@@ -185,5 +185,5 @@ TEST(OpCasesTable, EveryRegisteredComponentHasARow) {
   }
 }
 
-}  // namespace
+}  // namespace cases_test
 }  // namespace terrane

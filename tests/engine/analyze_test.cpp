@@ -8,13 +8,13 @@
 #include <fstream>
 
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "engine/run.hpp"
 
 namespace terrane {
-namespace {
+namespace analyze_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 const char* const kTravel =
     R"({"task": "invert", "seed": 3, "name": "small", "precision": {"physics": "fp64", "network": "fp64"},
@@ -285,5 +285,5 @@ TEST_F(Analyze, WrongRequestsSayWhatThereIs) {
   refuses(source, svd, "3", "cannot open the file");
 }
 
-}  // namespace
+}  // namespace analyze_test
 }  // namespace terrane

@@ -16,7 +16,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace auto_decoder_test {
 
 namespace fs = std::filesystem;
 
@@ -270,5 +270,5 @@ TEST(AutoDecoder, SaysWhatIsWrong) {
             ErrorCode::diverged);
 }
 
-}  // namespace
+}  // namespace auto_decoder_test
 }  // namespace terrane

@@ -15,7 +15,7 @@
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace checkpoint_test {
 
 namespace fs = std::filesystem;
 
@@ -166,5 +166,5 @@ TEST_F(CheckpointTest, KillDuringWrite) {
   }
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace terrane

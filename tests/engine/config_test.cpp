@@ -9,12 +9,11 @@
 
 #include "engine/examples.hpp"
 #include "engine/json.hpp"
+#include "engine/json_value.hpp"
 #include "engine/schema.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace config_test {
 
 // Line 1 is "{"; every section has its line, so that places are easy to count.
 const char* const kGood = R"({
@@ -443,5 +442,5 @@ TEST(Config, ExampleFilesParse) {
   }
 }
 
-}  // namespace
+}  // namespace config_test
 }  // namespace terrane

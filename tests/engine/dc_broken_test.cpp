@@ -6,7 +6,7 @@
 #include "tests/engine/dc_support.hpp"
 
 namespace terrane {
-namespace {
+namespace dc_broken_test {
 
 const std::string bert =
     "4\n# x z\n0 0\n1 0\n2 0\n3 0\n3\n# a b m n r err\n1 4 2 3 12.5 0.03\n2 1 3 4 7 0.02\n3 0 1 2 -1 0.1\n";
@@ -192,5 +192,5 @@ TEST(DcBroken, FuzzNeverCrashes) {
   }
 }
 
-}  // namespace
+}  // namespace dc_broken_test
 }  // namespace terrane

@@ -10,7 +10,7 @@
 #include "tests/engine/dc_support.hpp"
 
 namespace terrane {
-namespace {
+namespace dc_check_test {
 
 std::set<Index> listed(const DcCheck& check) {
   std::set<Index> data;
@@ -159,5 +159,5 @@ TEST(DcCheck, ErrorModels) {
   expect_error([&] { reciprocal_error_model(check_dc_data(few)); }, "errors", "too few");
 }
 
-}  // namespace
+}  // namespace dc_check_test
 }  // namespace terrane

@@ -12,7 +12,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace dc_data_test {
 
 using Values = std::vector<double>;
 
@@ -399,5 +399,5 @@ TEST(DcMeasured, R2Protocol) {
   EXPECT_EQ(hilly.survey.electrodes[1], (Point3{0.25, -29.504, 0}));
 }
 
-}  // namespace
+}  // namespace dc_data_test
 }  // namespace terrane

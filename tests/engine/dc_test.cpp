@@ -22,7 +22,7 @@
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
-namespace {
+namespace dc_test {
 
 namespace fs = std::filesystem;
 
@@ -376,5 +376,5 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
-}  // namespace
+}  // namespace dc_test
 }  // namespace terrane

@@ -13,7 +13,7 @@
 #include "tests/engine/diffusion_support.hpp"
 
 namespace terrane {
-namespace {
+namespace diffusion_test {
 
 TEST(NoiseSchedule, AbarIsTheProductOfOneMinusBeta) {
   const NoiseSchedule linear = NoiseSchedule::linear(1000);
@@ -428,5 +428,5 @@ TEST(LatentGenerator, DrawsCodesOfTheTrainingDistribution) {
   EXPECT_THROW(latent_prototype(decoder, shape), Error);
 }
 
-}  // namespace
+}  // namespace diffusion_test
 }  // namespace terrane

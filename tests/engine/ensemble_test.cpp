@@ -7,13 +7,13 @@
 #include <fstream>
 
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "engine/run.hpp"
 
 namespace terrane {
-namespace {
+namespace ensemble_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 const char* const kLine = R"({"task": "invert", "seed": 3, "name": "line",
   "grid": {"nz": 8, "nx": 14, "dz_m": 2, "dx_m": 2, "x0_m": -4},
@@ -91,5 +91,5 @@ TEST(Ensemble, WrongConfigs) {
   EXPECT_NE(message({"field={\"type\": \"grid\"}"}).find("no random initial weights"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace ensemble_test
 }  // namespace terrane

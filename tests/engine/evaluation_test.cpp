@@ -10,7 +10,7 @@
 #include "physics/geology/openfwi.hpp"
 
 namespace terrane {
-namespace {
+namespace evaluation_test {
 
 Stream& stream() {
   static StreamOptions options = [] {
@@ -197,5 +197,5 @@ TEST(MapStatistics, OfAHandmadeMap) {
   EXPECT_EQ(m.gamma_x[1], 0);
 }
 
-}  // namespace
+}  // namespace evaluation_test
 }  // namespace terrane

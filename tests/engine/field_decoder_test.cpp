@@ -9,15 +9,15 @@
 #include "autodiff/check.hpp"
 #include "engine/config.hpp"
 #include "engine/field.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace field_decoder_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 class DecoderFieldTest : public testing::Test {
  protected:
@@ -194,5 +194,5 @@ TEST_F(DecoderFieldTest, Errors) {
   EXPECT_NE(refused({{"type", "decoder"}, {"path", file()}}).find("makes volumes"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace field_decoder_test
 }  // namespace terrane

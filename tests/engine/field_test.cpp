@@ -6,13 +6,12 @@
 #include <cmath>
 
 #include "autodiff/check.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/encode/multigrid_shape.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace field_test {
 
 const Grid2 small_grid{12, 17, 10, 20, 0, 0};
 const Grid2 large_grid{94, 288, 15, 15, 0, 0};
@@ -606,5 +605,5 @@ TEST(Field, Errors) {
   EXPECT_NE(message({{"type", "mlp"}, {"activation", "swish"}}).find("/field/activation"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace field_test
 }  // namespace terrane

@@ -13,7 +13,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace gauss_newton_test {
 
 using namespace test;
 
@@ -570,5 +570,5 @@ TEST(GaussNewton, BadInputIsNamed) {
   EXPECT_THROW(gn.restore(state), Error);
 }
 
-}  // namespace
+}  // namespace gauss_newton_test
 }  // namespace terrane

@@ -13,7 +13,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace gauss_newton_travel_test {
 
 using namespace test;
 
@@ -135,5 +135,5 @@ TEST(GaussNewton, CrossHoleQuadraticSmoothing) {
   check_cross_hole("case2", false, 0.7882, 1486216);
 }
 
-}  // namespace
+}  // namespace gauss_newton_travel_test
 }  // namespace terrane

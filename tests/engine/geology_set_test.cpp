@@ -15,7 +15,7 @@
 #include "physics/geology/openfwi.hpp"
 
 namespace terrane {
-namespace {
+namespace geology_set_test {
 
 namespace fs = std::filesystem;
 
@@ -149,5 +149,5 @@ TEST(GeologyModel, ConfigNamesAMap) {
   EXPECT_THROW(model(R"({"nz": 60, "nx": 70, "dz_m": 10, "dx_m": 10})"), Error);
 }
 
-}  // namespace
+}  // namespace geology_set_test
 }  // namespace terrane

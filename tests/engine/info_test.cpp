@@ -14,13 +14,13 @@
 #include "engine/io/npy.hpp"
 #include "engine/io/png.hpp"
 #include "engine/io/safetensors.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace info_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 class InfoTest : public testing::Test {
  protected:
@@ -129,5 +129,5 @@ TEST_F(InfoTest, RunDirectory) {
   EXPECT_TRUE(suspects(file_info(dir_, true), "damaged"));
 }
 
-}  // namespace
+}  // namespace info_test
 }  // namespace terrane

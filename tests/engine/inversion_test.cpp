@@ -12,7 +12,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace inversion_test {
 
 const char* const small_problem = R"({
   "task": "invert", "seed": 3, "grid": {"nz": 20, "nx": 26, "dz_m": 10, "dx_m": 10},
@@ -184,5 +184,5 @@ TEST(GradientMetric, MatchesItsFormula) {
   }
 }
 
-}  // namespace
+}  // namespace inversion_test
 }  // namespace terrane

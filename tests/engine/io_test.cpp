@@ -22,7 +22,7 @@
 #include "kernels/runtime/random.hpp"
 
 namespace terrane {
-namespace {
+namespace io_test {
 
 namespace fs = std::filesystem;
 
@@ -413,5 +413,5 @@ TEST_F(IoTest, SafetensorsPackageAgrees) {
   EXPECT_EQ(b.metadata.at("a"), "b");
 }
 
-}  // namespace
+}  // namespace io_test
 }  // namespace terrane

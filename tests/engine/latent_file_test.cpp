@@ -11,7 +11,7 @@
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace latent_file_test {
 
 namespace fs = std::filesystem;
 
@@ -101,5 +101,5 @@ TEST(LatentFile, LosslessModelsAndInfo) {
   fs::remove_all(pattern);
 }
 
-}  // namespace
+}  // namespace latent_file_test
 }  // namespace terrane

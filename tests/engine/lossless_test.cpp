@@ -16,7 +16,7 @@
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
-namespace {
+namespace lossless_test {
 
 using Maps = std::vector<float>;
 
@@ -237,5 +237,5 @@ TEST(Lossless, SizesOfRealMaps) {
   }
 }
 
-}  // namespace
+}  // namespace lossless_test
 }  // namespace terrane

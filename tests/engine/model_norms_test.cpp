@@ -10,7 +10,7 @@
 #include "tests/engine/least_squares_support.hpp"
 
 namespace terrane {
-namespace {
+namespace model_norms_test {
 
 using namespace test;
 
@@ -103,5 +103,5 @@ TEST(ModelNorms, DerivativesAndProbesAgreeInThreeDimensions) {
   }
 }
 
-}  // namespace
+}  // namespace model_norms_test
 }  // namespace terrane

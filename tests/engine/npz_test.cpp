@@ -16,7 +16,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace npz_test {
 
 namespace fs = std::filesystem;
 
@@ -439,5 +439,5 @@ TEST_F(NpzTest, WeightsOfTheStudy) {
   for (const auto& [name, array] : arrays) EXPECT_EQ(array.values, read_npy<float>(path(name + ".npy")).values) << name;
 }
 
-}  // namespace
+}  // namespace npz_test
 }  // namespace terrane

@@ -7,13 +7,12 @@
 #include <numbers>
 
 #include "engine/filter.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace optimizer_test {
 
 Json section(const std::string& own) {
   Json j = Json::parse(R"({"lr": null, "iterations": null, "batch_shots": 0, "clip_norm": null, "groups": {},
@@ -183,5 +182,5 @@ TEST(Filter, IsAButterworthOfOrderFour) {
   EXPECT_THROW(filter_traces<double>({499, 0}, dt, 1, 10, x.data()), Error);
 }
 
-}  // namespace
+}  // namespace optimizer_test
 }  // namespace terrane

@@ -17,7 +17,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace picks_test {
 
 namespace fs = std::filesystem;
 using Values = std::vector<double>;
@@ -535,5 +535,5 @@ TEST_F(PicksTest, Crosshole) {
   expect_same(read_picks(path("c.sgt")), p);
 }
 
-}  // namespace
+}  // namespace picks_test
 }  // namespace terrane

@@ -8,14 +8,13 @@
 #include <filesystem>
 
 #include "engine/io/file.hpp"
+#include "engine/json_value.hpp"
 #include "engine/reproduce.hpp"
 #include "tests/support/data_files.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace recipes_test {
 
 TEST(Recipes, EveryOneIsAValidConfig) {
   EXPECT_EQ(recipe_names().size(),
@@ -207,5 +206,5 @@ TEST_F(Reproduce, ForecastAddsTheRows) {
   EXPECT_FALSE(std::filesystem::exists(directory_));
 }
 
-}  // namespace
+}  // namespace recipes_test
 }  // namespace terrane

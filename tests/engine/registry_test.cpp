@@ -6,12 +6,11 @@
 #include <set>
 
 #include "engine/config.hpp"
+#include "engine/json_value.hpp"
 #include "engine/schema.hpp"
 
 namespace terrane {
-namespace {
-
-using Json = nlohmann::ordered_json;
+namespace registry_test {
 
 // A value for a key that has no default: its example, else the first type of its slot.
 std::string required_value(const Key& key);
@@ -316,5 +315,5 @@ TEST(Registry, Units) {
   EXPECT_EQ(units_of(Quantity::length), "m, km, cm, mm, ft");
 }
 
-}  // namespace
+}  // namespace registry_test
 }  // namespace terrane

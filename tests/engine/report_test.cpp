@@ -11,13 +11,13 @@
 #include "engine/figure.hpp"
 #include "engine/font.hpp"
 #include "engine/io/file.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace report_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -219,5 +219,5 @@ TEST(Figure, RasterDrawsWhatSvgDraws) {
   EXPECT_TRUE(contains(d.svg(""), "#ff0000"));
 }
 
-}  // namespace
+}  // namespace report_test
 }  // namespace terrane

@@ -20,7 +20,7 @@
 #include "tests/support/data_files.hpp"
 
 namespace terrane {
-namespace {
+namespace travel_test {
 
 namespace fs = std::filesystem;
 
@@ -380,5 +380,5 @@ TEST(CrossholeStudy, DescentRecipe) {
   }
 }
 
-}  // namespace
+}  // namespace travel_test
 }  // namespace terrane

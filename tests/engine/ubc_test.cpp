@@ -14,7 +14,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace ubc_test {
 
 namespace fs = std::filesystem;
 using Values = std::vector<double>;
@@ -309,5 +309,5 @@ TEST(Ubc, Topographic) {
   expect_same(parse(ubc_observations_text(o)), o);
 }
 
-}  // namespace
+}  // namespace ubc_test
 }  // namespace terrane

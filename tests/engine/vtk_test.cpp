@@ -9,7 +9,7 @@
 #include "tests/engine/dc_support.hpp"
 
 namespace terrane {
-namespace {
+namespace vtk_test {
 
 // Values of an array of the file: from the offset in its tag, behind their size in bytes.
 std::vector<double> array_of(const std::string& text, const std::string& name) {
@@ -101,5 +101,5 @@ TEST(UbcModel, RoundTrips) {
   EXPECT_EQ(parse_topography("0 7 5\n1 7 6\n", "f", "down")[1], (Point3{1, 6, 0}));
 }
 
-}  // namespace
+}  // namespace vtk_test
 }  // namespace terrane

@@ -10,7 +10,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace conv_test {
 
 double difference(const std::vector<double>& a, const std::vector<double>& b) {
   double sum = 0, norm = 0;
@@ -159,5 +159,5 @@ TEST(NormalNoise, IsThatOfTheCounter) {
   });
 }
 
-}  // namespace
+}  // namespace conv_test
 }  // namespace terrane

@@ -16,7 +16,7 @@
 #include "tests/support/fake_nv/cuda_runtime.cpp"
 
 namespace terrane {
-namespace {
+namespace emulator_test {
 
 using namespace emulator_test;
 
@@ -310,5 +310,5 @@ TEST(Emulator, Roundings) {
   EXPECT_EQ(emulator::truncate_to_float(-1.0 - 1.1e-7), -1.0f);
 }
 
-}  // namespace
+}  // namespace emulator_test
 }  // namespace terrane

@@ -12,7 +12,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace encode_test {
 
 template <class T>
 void expect_derivatives(Stream& s, Tape<T>& tape, Var x, Var y, double dot_tolerance) {
@@ -242,5 +242,5 @@ TEST(Encode, BoundedPerturbStartsAtTheStartModel) {
   });
 }
 
-}  // namespace
+}  // namespace encode_test
 }  // namespace terrane

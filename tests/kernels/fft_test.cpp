@@ -13,13 +13,11 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace fft_test {
 
 const std::vector<Index> lengths = {1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 31, 100, 101, 256};
 const FftKind kinds[] = {FftKind::complex_forward, FftKind::complex_inverse, FftKind::real_forward,
                          FftKind::real_inverse};
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 template <class T>
 std::vector<T> random_values(Index n, std::uint64_t seed) {
@@ -181,5 +179,5 @@ TEST(FftTest, BitsDoNotDependOnThreads) {
   EXPECT_EQ(results[0], results[2]);
 }
 
-}  // namespace
+}  // namespace fft_test
 }  // namespace terrane

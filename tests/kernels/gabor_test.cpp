@@ -13,7 +13,7 @@
 #include "tests/support/factor_gram.hpp"
 
 namespace terrane {
-namespace {
+namespace gabor_test {
 
 // The network by std::complex, one point.
 std::vector<double> reference(const GaborShape& s, const std::vector<double>& theta, const double* x) {
@@ -128,5 +128,5 @@ TEST(Gabor, WorkspaceIsIndependentOfThePoints) {
   EXPECT_LT(extra[0], Index{100} * 1000 * 1000);
 }
 
-}  // namespace
+}  // namespace gabor_test
 }  // namespace terrane

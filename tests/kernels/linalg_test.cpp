@@ -17,7 +17,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace linalg_test {
 
 template <class T>
 std::vector<T> random_values(Index n, std::uint64_t seed) {
@@ -29,8 +29,6 @@ std::vector<T> random_values(Index n, std::uint64_t seed) {
 
 template <class T>
 constexpr double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // Row-major (m, k) times (k, n) in long double, rounded to double.
 template <class T>
@@ -431,5 +429,5 @@ TEST(CudaProbe, SaysWhyThereIsNoGpu) {
   EXPECT_NE(reason("FAKE_NV_DRIVER", "12040").find("older than the 580 this build needs"), std::string::npos);
 }
 
-}  // namespace
+}  // namespace linalg_test
 }  // namespace terrane

@@ -10,7 +10,7 @@
 #include "kernels/runtime/dual.hpp"
 
 namespace terrane {
-namespace {
+namespace math_test {
 
 using Real = long double;
 
@@ -137,5 +137,5 @@ TEST(Math, Dual) {
       "rational", [](D x) { return (D(1.0) - x * x) / (D(2.0) + x) - x; }, 0.4);
 }
 
-}  // namespace
+}  // namespace math_test
 }  // namespace terrane

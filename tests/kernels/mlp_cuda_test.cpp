@@ -15,7 +15,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace mlp_cuda_test {
 
 // Devices whose kernels are those of this file.
 void for_each_gpu(const std::function<void(Stream&)>& body) {
@@ -248,5 +248,5 @@ TEST(MlpCuda, Accumulates) {
   });
 }
 
-}  // namespace
+}  // namespace mlp_cuda_test
 }  // namespace terrane

@@ -11,7 +11,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace mlp_test {
 
 struct Net {
   const char* name;
@@ -372,5 +372,5 @@ TEST(Mlp, ThreadsDoNotChangeBits) {
   for (std::size_t k = 1; k < results.size(); ++k) EXPECT_TRUE(results[k] == results[0]) << k;
 }
 
-}  // namespace
+}  // namespace mlp_test
 }  // namespace terrane

@@ -15,7 +15,7 @@
 #include "tests/support/factor_gram.hpp"
 
 namespace terrane {
-namespace {
+namespace multigrid_test {
 
 std::vector<Index> resolutions(const MultigridShape& shape) {
   std::vector<Index> r;
@@ -381,5 +381,5 @@ TEST(Multigrid, WorkspaceStaysBelow100MB) {
   EXPECT_NEAR(right / left, 1.0, 1e-5);
 }
 
-}  // namespace
+}  // namespace multigrid_test
 }  // namespace terrane

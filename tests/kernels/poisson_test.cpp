@@ -13,12 +13,10 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace poisson_test {
 
 using Values = std::vector<double>;
 constexpr Index lanes = poisson_lanes;
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 // Nodes 5 x 3 x 5 (z, y, x) with positive conductances; `pad` zero nodes on either side of every array.
 struct Grid {
@@ -193,5 +191,5 @@ TEST(Poisson, SumsOverPoles) {
   });
 }
 
-}  // namespace
+}  // namespace poisson_test
 }  // namespace terrane

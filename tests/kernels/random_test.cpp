@@ -17,7 +17,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace random_test {
 
 using Words = std::array<std::uint32_t, 4>;
 
@@ -130,5 +130,5 @@ TEST(RandomTest, EmulatedThreadsGiveTheSameBitsInAnyOrder) {
   }
 }
 
-}  // namespace
+}  // namespace random_test
 }  // namespace terrane

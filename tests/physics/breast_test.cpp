@@ -9,7 +9,7 @@
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
-namespace {
+namespace breast_test {
 
 TEST(Breast, WaterOutsideTissueInside) {
   const Index n = 161;
@@ -73,5 +73,5 @@ TEST(Breast, RefusesARadiusThatDoesNotFit) {
   EXPECT_THROW(breast_phantom({}, 0, 0, 0, 41, 0.0025, 0.0025), Error);
 }
 
-}  // namespace
+}  // namespace breast_test
 }  // namespace terrane

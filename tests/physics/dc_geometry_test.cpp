@@ -7,7 +7,7 @@
 #include <numbers>
 
 namespace terrane {
-namespace {
+namespace dc_geometry_test {
 
 constexpr double pi = std::numbers::pi;
 
@@ -104,5 +104,5 @@ TEST(DcGeometry, MedianDepths) {
   EXPECT_EQ(buried, (Point3{2, 2, 0}));
 }
 
-}  // namespace
+}  // namespace dc_geometry_test
 }  // namespace terrane

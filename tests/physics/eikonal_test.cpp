@@ -13,7 +13,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace eikonal_test {
 
 // v = v0 + gz z + gx x + gy y.
 struct LinearMedium {
@@ -390,5 +390,5 @@ TEST(Eikonal, MarmousiMatchesTheReferenceMean) {
   EXPECT_LE(most, 0.01);
 }
 
-}  // namespace
+}  // namespace eikonal_test
 }  // namespace terrane

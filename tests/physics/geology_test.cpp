@@ -8,7 +8,7 @@
 #include "physics/geology/layered.hpp"
 
 namespace terrane {
-namespace {
+namespace geology_test {
 
 float at(const std::vector<float>& m, Index nx, Index iz, Index ix) {
   return m[static_cast<std::size_t>(iz * nx + ix)];
@@ -122,5 +122,5 @@ TEST(LayeredFaulted, Refusals) {
   EXPECT_EQ(layered_faulted({}, 0, 0, 1, 1, 10, 10).size(), 1u);
 }
 
-}  // namespace
+}  // namespace geology_test
 }  // namespace terrane

@@ -11,7 +11,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace openfwi_geology_test {
 
 std::vector<GeologyFamily> all_families() {
   std::vector<GeologyFamily> families;
@@ -264,5 +264,5 @@ TEST(OpenFwiGeology, NamesAndErrors) {
   EXPECT_TRUE(geology_maps(cpu(), {GeologyFamily::style_b, 0, 0, 1, 0}, {}).empty());
 }
 
-}  // namespace
+}  // namespace openfwi_geology_test
 }  // namespace terrane

@@ -15,9 +15,7 @@
 #include "tests/physics/resistivity_support.hpp"
 
 namespace terrane {
-namespace {
-
-std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+namespace resistivity3d_test {
 
 struct OneThread : Stream {  // many small loops: threads would wait for each other where the processor is shared
   OneThread() : Stream(Device{}, options()) {}
@@ -442,5 +440,5 @@ TEST(Resistivity3d, ErrorsOfModels) {
   expect_error([&] { voltages(s, two, c.model); }, ErrorCode::diverged, "after 2 steps");
 }
 
-}  // namespace
+}  // namespace resistivity3d_test
 }  // namespace terrane

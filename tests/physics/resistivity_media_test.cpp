@@ -12,7 +12,7 @@
 #include "tests/physics/resistivity_support.hpp"
 
 namespace terrane {
-namespace {
+namespace resistivity_media_test {
 
 // --- the published dike study ----------------------------------------------------------------------------------------
 struct Study {
@@ -353,5 +353,5 @@ TEST(Resistivity, ErrorFallsWithTheSquareOfTheCells) {
   EXPECT_GE(std::log2(error[1] / error[2]), 1.8) << error[0] << " " << error[1] << " " << error[2];
 }
 
-}  // namespace
+}  // namespace resistivity_media_test
 }  // namespace terrane

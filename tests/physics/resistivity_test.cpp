@@ -15,7 +15,7 @@
 #include "tests/physics/resistivity_support.hpp"
 
 namespace terrane {
-namespace {
+namespace resistivity_test {
 
 // --- against an independent implementation ---------------------------------------------------------------------------
 // Kronecker products of one-dimensional differences and averages, a general sparse LU and central differences of fourth
@@ -318,5 +318,5 @@ TEST(Resistivity, ErrorsOfModels) {
   expect_error([&] { gradient(s, dc, c.model, state, Values(5, 1.0)); }, ErrorCode::failed, "keeps its state");
 }
 
-}  // namespace
+}  // namespace resistivity_test
 }  // namespace terrane

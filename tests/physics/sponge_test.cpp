@@ -11,7 +11,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace sponge_test {
 
 template <class T>
 std::vector<T> run(Stream& s, const SpongeWave<T>& wave, const std::vector<double>& vp, const std::vector<double>& w) {
@@ -173,5 +173,5 @@ TEST(SpongeWave, OpenFwiPreset) {
   EXPECT_EQ(openfwi_survey().max_receivers(), 70);
 }
 
-}  // namespace
+}  // namespace sponge_test
 }  // namespace terrane

@@ -15,7 +15,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace straight_ray_test {
 
 std::map<Index, double> lengths(const Grid3& g, const Point3& a, const Point3& b) {
   Stream s{Device{}};
@@ -202,5 +202,5 @@ TEST(StraightRay, SmearedKernelGivesThePublishedData) {
   check_cross_hole<float>("case2", 1e-5, true);
 }
 
-}  // namespace
+}  // namespace straight_ray_test
 }  // namespace terrane

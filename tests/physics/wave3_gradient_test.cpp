@@ -9,7 +9,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace wave3_gradient_test {
 
 // |<J v, w> - <v, J^T w>| / max(||J v|| ||w||, ||v|| ||J^T w||) for vp and for the wavelet.
 template <class T>
@@ -271,5 +271,5 @@ TEST(Wave3Gradient, BatchesOfShots) {
   });
 }
 
-}  // namespace
+}  // namespace wave3_gradient_test
 }  // namespace terrane

@@ -9,7 +9,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace wave3_test {
 
 constexpr double pi = std::numbers::pi;
 
@@ -286,5 +286,5 @@ TEST(Wave3, StableStepOfEveryOrder) {
   EXPECT_NEAR(wave_stable_dt_s(grid, 8, 1.0), 0.4529, 1e-4);
 }
 
-}  // namespace
+}  // namespace wave3_test
 }  // namespace terrane

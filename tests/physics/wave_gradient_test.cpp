@@ -8,7 +8,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace wave_gradient_test {
 
 // |<J v, w> - <v, J^T w>| / max(||J v|| ||w||, ||v|| ||J^T w||) for vp and for the wavelet.
 template <class T>
@@ -321,5 +321,5 @@ TEST(WaveGradient, BatchesOfShots) {
   });
 }
 
-}  // namespace
+}  // namespace wave_gradient_test
 }  // namespace terrane

@@ -9,7 +9,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace wave_storage_test {
 
 // Sources and receivers in the core, in the ring (columns 16 to 19 with the layer), beside the layer and on the edges.
 WaveCase ring_case(int order = 4) {
@@ -266,5 +266,5 @@ TEST(WaveStorage, FramesOfTheLayout) {
   }
 }
 
-}  // namespace
+}  // namespace wave_storage_test
 }  // namespace terrane

@@ -11,7 +11,7 @@
 #include "tests/support/devices.hpp"
 
 namespace terrane {
-namespace {
+namespace wave_test {
 
 constexpr double pi = std::numbers::pi;
 
@@ -363,5 +363,5 @@ TEST(Wave, FreeSurfaceIsAnAntisymmetricImage) {
   });
 }
 
-}  // namespace
+}  // namespace wave_test
 }  // namespace terrane

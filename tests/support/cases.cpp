@@ -10,6 +10,7 @@
 #include "autodiff/ops/mlp_op.hpp"
 #include "autodiff/ops/penalty.hpp"
 #include "engine/field.hpp"
+#include "engine/json_value.hpp"
 #include "engine/objective.hpp"
 #include "physics/wave/wave_op.hpp"
 #include "physics/wave/wavelet.hpp"
@@ -22,8 +23,6 @@
 namespace terrane {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const Shape odd_shapes[] = {{1}, {17}, {5, 33}, {3, 7, 501}};
 

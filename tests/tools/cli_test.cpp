@@ -15,7 +15,9 @@
 #include <set>
 #include <thread>
 
-namespace {
+#include "engine/json_value.hpp"
+
+namespace cli_test {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
@@ -501,4 +503,4 @@ TEST_F(Cli, UnwritableDirectory) {
   EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
 }
 
-}  // namespace
+}  // namespace cli_test

@@ -9,21 +9,20 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/compression/latent_file.hpp"
 #include "engine/compression/model_set.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/runtime/stream.hpp"
 #include "physics/geology/openfwi.hpp"
 
 namespace terrane {
-namespace {
+namespace compress_test {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 struct Result {
   int code = -1;
@@ -285,5 +284,5 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
   EXPECT_EQ(terrane("check p.json --set generator.attention=[3]").code, 2);
 }
 
-}  // namespace
+}  // namespace compress_test
 }  // namespace terrane

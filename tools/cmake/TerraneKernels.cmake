@@ -14,17 +14,28 @@ list(FILTER TERRANE_KERNELS_CUDA INCLUDE REGEX "\\.cuda\\.cu$")
 
 # Vectors wider than a register of the baseline are inlined everywhere; their calling convention does not matter.
 set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/wave.cpu.cpp"
-  "${PROJECT_SOURCE_DIR}/kernels/stencil/wave3.cpu.cpp" "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp"
-  PROPERTIES COMPILE_OPTIONS -Wno-psabi)
+  "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp" PROPERTIES COMPILE_OPTIONS -Wno-psabi)
+# Optimised and sanitized, these two take minutes each.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/wave3.cpu.cpp"
+  "${PROJECT_SOURCE_DIR}/kernels/stencil/eikonal.cpu.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-psabi;$<$<CONFIG:Debug>:-O0>")
+# The library of transforms is vectorized by hand.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/fft/fft.cpu.cpp" PROPERTIES COMPILE_OPTIONS -O1)
+
+# Large sources stay alone.
+foreach(source IN LISTS TERRANE_KERNELS_CPU)
+  set_source_files_properties("${PROJECT_SOURCE_DIR}/${source}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endforeach()
 
 function(terrane_backend_options target backend)
+  terrane_unity(${target})
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   target_compile_definitions(${target} PRIVATE TERRANE_BACKEND=${backend})
   # The sanitized build keeps -O1 for kernels: stencils at -O0 would take the tests past any patience.
   # The emulator's time goes into switching fibers, and its kernels are compiled for the tests only: -O1 as well.
   set(level "$<IF:$<CONFIG:Debug>,-O1,-O3>")
-  if(backend STREQUAL "emulated")
+  # The baseline serves processors without AVX2 where the variants are built, and costs most to compile at -O3.
+  if(backend STREQUAL "emulated" OR (backend STREQUAL "baseline" AND TERRANE_X86 AND TERRANE_CPU_VARIANTS))
     set(level -O1)
   endif()
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${level}>)
@@ -101,6 +112,9 @@ function(terrane_emulated_module)
     set(stub "${CMAKE_BINARY_DIR}/emulated/${name}.cpp")
     file(CONFIGURE OUTPUT "${stub}" CONTENT "// Generated: the emulated copy of ${source}.\n#include \"${source}\"\n")
     list(APPEND sources "${stub}")
+    if(source MATCHES "cuda\\.cu$")
+      set_source_files_properties("${stub}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
   endforeach()
   file(GLOB support CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/cuda_emulator*.cpp"
     "${PROJECT_SOURCE_DIR}/tests/support/fake_nv/*.cpp")

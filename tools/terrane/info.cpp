@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <iostream>
 
+#include "engine/json_value.hpp"
 #include "tools/terrane/verbs.hpp"
 
 namespace terrane::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 bool is_flat(const Json& value) {
   if (!value.is_structured()) return true;

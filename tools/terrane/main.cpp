@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 
+#include "engine/json_value.hpp"
 #include "engine/registry.hpp"
 #include "engine/version.hpp"
 #include "tools/terrane/signals.hpp"
@@ -12,8 +13,6 @@
 
 namespace terrane::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 int call(const Options& options) {
   static const std::map<std::string, int (*)(const Options&)> verbs = {{"run", run_verb},

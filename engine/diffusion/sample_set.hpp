@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// A folder of samples of a trained generator, in the layout of engine/geology_set.hpp.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/diffusion/trained_generator.hpp"
+#include "engine/geology_set.hpp"
+
+namespace terrane {
+
+// Section "source" of task "generate" with type "generator"; null keys mean: as trained.
+struct SampleSource {
+  std::string path;  // generator.safetensors of a finished run
+  TrainedGenerator trained;
+  SamplerOptions sampler;
+  std::string sampler_name;
+  std::vector<std::string> families;  // {""} for a generator without families
+  Index size;                         // pixels a side
+  bool snap;                          // to a few constant layers
+};
+
+// Error{data} naming the file, Error{config} for a family, sampler or size that the generator does not have.
+SampleSource read_sample_source(const nlohmann::ordered_json& source);
+
+// Sample k of family f is number 2^40 f + k of the seed, whatever else is asked for. Of `options`: count, seed,
+// seismic, directory, contact_sheet, stop and progress. Returns the manifest; errors as write_geology_set.
+nlohmann::ordered_json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOptions& options);
+
+}  // namespace terrane
