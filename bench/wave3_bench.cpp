@@ -3,9 +3,9 @@
 //
 //   wave3_bench MODEL NZ NY NX WAVELET NT DT H ORDER PML VMAX PML_FREQ THREADS REPEATS STORAGE OUT
 // MODEL, WAVELET: raw float32. One shot at cell (10, NY / 2, NX / 2), receivers on plane 10 at every eighth cell of
-// both axes from cell 4. Each repeat times forward (no snapshots kept) and gradient (forward and adjoint of 0.5
-// ||d||²). OUT
-// "-": no files, else OUT.data and OUT.gradient are written as raw float32. Prints one JSON object.
+// both axes from cell 4. STORAGE: a policy, or policy:bf16. Each repeat times forward (no snapshots kept) and gradient
+// (forward and adjoint of 0.5 ||d||²). OUT "-": no files, else OUT.data and OUT.gradient are written as raw float32.
+// Prints one JSON object.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "kernels/runtime/kernel.hpp"
-#include "physics/wave/acoustic_wave3.hpp"
+#include "physics/wave/acoustic_wave.hpp"
 
 namespace {
 
@@ -70,11 +70,14 @@ int run(char** a) {
   options.pml = {pml, pml, pml, pml, pml, pml};
   options.vmax_mps = std::atof(a[11]);
   options.pml_frequency_hz = std::atof(a[12]);
-  options.storage = parse_storage(a[15]);
-  const AcousticWave3<float> wave(s, grid, survey_of(grid, nt, dt), options);
-  const WavePlan3& plan = wave.plan();
+  const std::string storage = a[15];
+  const std::size_t colon = storage.find(':');
+  options.storage = parse_storage(storage.substr(0, colon));
+  if (colon != std::string::npos) options.storage_precision = parse_storage_precision(storage.substr(colon + 1));
+  const AcousticWave<float> wave(s, grid, survey_of(grid, nt, dt), options);
+  const WavePlan& plan = wave.plan();
   Buffer<float> data(s, plan.receivers * nt), gradient(s, grid.cells());
-  WaveState3<float> state;
+  WaveState<float> state;
   std::vector<double> forward_s, gradient_s;
   for (int r = 0; r < repeats; ++r) {
     auto start = std::chrono::steady_clock::now();

@@ -28,7 +28,6 @@
 #include "kernels/stencil/resample.hpp"
 #include "kernels/stencil/sponge.hpp"
 #include "kernels/stencil/wave.hpp"
-#include "kernels/stencil/wave3.hpp"
 #include "kernels/stencil/wave_model.hpp"
 
 // clang-format off
@@ -79,11 +78,8 @@
   X(wave_frame_copy,   WaveFrameCopy)         \
   X(wave_model_gradient, WaveModelGradient)   \
   X(count_outside,     CountOutside)          \
-  X(wave3_forward,     WaveForward3)          \
-  X(wave3_adjoint,     WaveAdjoint3)          \
-  X(wave3_coefficient, WaveCoefficient3)      \
-  X(wave3_tangent_model, WaveTangentModel3)   \
-  X(wave3_model_gradient, WaveModelGradient3) \
+  X(wave3_forward,     WaveForward)           \
+  X(wave3_adjoint,     WaveAdjoint)           \
   X(resample_up,       ResampleUp)            \
   X(resample_down,     ResampleDown)          \
   X(sum_rows,          SumRows) \

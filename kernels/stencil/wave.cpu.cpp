@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 // CPU schedule of the wave steps: one shot a task, the time loop inside the task, so that no step waits for another
 // thread. A row is cut at the strips of the absorbing layer; every part is computed once, in vectors, without branches.
-#include "kernels/stencil/wave.hpp"
-
-#include <algorithm>
-
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/wave_adjoint_cpu.hpp"
+#include "kernels/stencil/wave_shots_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
@@ -45,7 +42,7 @@ void forward_step(const Step<T>& step, const RowParts& parts) {
 
 // The same for the cells outside the core; one row at a time, so that no pass leaves a box of the strips.
 template <int R, class T>
-void forward_strips(const Step<T>& step, const RowParts& parts, const WaveRingLayout& ring) {
+void forward_strips(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   for (Index z = 0; z < g.nz; ++z) {
     const Index k = forward_strip(g, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
@@ -57,154 +54,12 @@ void forward_strips(const Step<T>& step, const RowParts& parts, const WaveRingLa
         forward_layer<R, true, false, Keep::streamed>(step, z, z_row, part);
       } else if (part.strip >= 0) {
         forward_layer<R, false, true, Keep::streamed>(step, z, 0, part);
-      } else if (!ring.core_row(z)) {
+      } else if (!step.ring->core_row(z, 0)) {
         interior_rows<R, 1, Keep::streamed, Image::no>(step, z, part);
       }
     }
   }
 }
-
-// Antisymmetric images above row 0.
-template <class T>
-void free_surface_images(const WaveLayout& g, T* u) {
-  if (!g.free_surface) return;
-  for (Index k = 1; k <= g.radius; ++k) {
-    const T* below = u + k * g.pitch;
-    T* above = u - k * g.pitch;
-    for (Index x = 0; x < g.pitch; ++x) above[x] = -below[x];
-  }
-}
-
-template <class T>
-WaveFields<T> fields_of_shot(const WaveFields<T>& f, const WaveLayout& g, Index shot) {
-  WaveFields<T> one = f;
-  for (int p = 0; p < 2; ++p) {
-    one.u[p] += shot * g.field + g.origin;
-    one.phi_z[p] += shot * g.z_field;
-    one.phi_x[p] += shot * g.x_field;
-    one.eta_z[p] += shot * g.z_field;
-    one.eta_x[p] += shot * g.x_field;
-  }
-  return one;
-}
-
-// Adds the tangent's source term m w_0 to the field and to w.
-template <class T>
-void add_background(const Step<T>& step, const T* m, T scale) {
-  const T* c = step.s.c;
-  T* next = step.next;
-  const Index cells = step.s.g.cells;
-  if (const T* background = step.background.full; background != nullptr) {
-#pragma GCC ivdep
-    for (Index i = 0; i < cells; ++i) next[i] = mul_add(c[i] * m[i], scale * background[i], next[i]);
-  } else {
-    for (Index i = 0; i < cells; ++i) next[i] = mul_add(c[i] * m[i], scale * step.background.get(i), next[i]);
-  }
-}
-
-// Touched cells of the sources of one shot: f(cell, value of s at sample n).
-template <class T, class F>
-void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Index task, Index n, const F& f) {
-  if (wavelet == nullptr) return;
-  const WavePoints<T>& p = s.sources;
-  const Index shot = s.shot[task];
-  const T* values = wavelet + (stride > 0 ? shot * p.per_shot * stride : 0) + n;
-  for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-    f(p.touch_cell[k], p.gather(k, values, stride));
-  }
-}
-
-template <class T>
-void inject_source(const WaveForward<T>& a, const Step<T>& step, Index task, Index n) {
-  const Index pitch = a.setup.g.pitch;
-  for_each_source(a.setup, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T s) {
-    const Index place = step.strips != nullptr ? step.strips->place(i / pitch, i % pitch) : i;
-    if (place < 0) return;
-    step.next[i] = mul_add(a.setup.c[i], s, step.next[i]);
-    if (step.w.any()) step.w.put(place, step.w.get(place) + s);
-  });
-}
-
-// Cells of a frame, out of a field and into it.
-template <class T>
-void save_frame(const CellFrame& frame, Index pitch, const T* u, const KeptValues<T>& to) {
-  for (int b = 0; b < frame.count; ++b) {
-    const CellBox& box = frame.box[b];
-    for (Index z = 0; z < box.rows; ++z) {
-      const T* row = u + (box.z + z) * pitch + box.x;
-      const KeptValues<T> values = to.at(box.place + z * box.columns);
-      for (Index x = 0; x < box.columns; ++x) values.put(x, row[x]);
-    }
-  }
-}
-template <class T>
-void load_frame(const CellFrame& frame, Index pitch, const KeptValues<T>& from, T* u) {
-  for (int b = 0; b < frame.count; ++b) {
-    const CellBox& box = frame.box[b];
-    for (Index z = 0; z < box.rows; ++z) {
-      T* row = u + (box.z + z) * pitch + box.x;
-      const KeptValues<T> values = from.at(box.place + z * box.columns);
-      for (Index x = 0; x < box.columns; ++x) row[x] = values.get(x);
-    }
-  }
-}
-
-template <int R, class T>
-struct ForwardShot {
-  WaveForward<T> a;
-
-  void operator()(Index task) const {
-    const WaveSetup<T>& s = a.setup;
-    const WaveLayout& g = s.g;
-    const WaveFields<T> f = fields_of_shot(a.fields, g, task);
-    const RowParts parts = cut_row(g);
-    if (a.strips_only) return strips(task, f, parts);
-    const Index traces = s.receivers.per_shot;
-    T* tile = s.scratch + task * wave_scratch_size(g, traces) + wave_scratch_size(g, 0);
-    Recorder<T> record{s.receivers, tile,         a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
-                       s.nt,        s.shot[task], a.n0};
-    for (Index n = a.n0; n < a.n1; ++n) {
-      const int parity = static_cast<int>(n & 1);
-      record.sample(f.u[parity], n, n + 1 == a.n1);
-      if (a.ring.used()) save_frame(a.ring.layout.ring, g.pitch, f.u[parity], a.ring.ring_at(task, n));
-      if (n + 1 == s.nt) break;
-      Step<T> step{s, f, f.u[parity], f.u[1 - parity], a.store.at(task, n, g.cells)};
-      step.parity = parity;
-      step.background = a.background.at(task, n, g.cells);
-      advance(step, parts);
-      if (step.background.any()) add_background(step, a.tangent, static_cast<T>(a.background.every));
-      inject_source(a, step, task, n);
-      free_surface_images(g, step.next);
-    }
-    finish_streams();
-  }
-
- private:
-  void advance(const Step<T>& step, const RowParts& parts) const {
-    if (step.w.half != nullptr) return forward_step<R, Keep::half>(step, parts);
-    if (step.w.full == nullptr) return forward_step<R, Keep::no>(step, parts);
-    const bool streamed = a.store.slots * a.setup.g.cells * static_cast<Index>(sizeof(T)) > streamed_bytes;
-    streamed ? forward_step<R, Keep::streamed>(step, parts) : forward_step<R, Keep::cached>(step, parts);
-  }
-
-  void strips(Index task, const WaveFields<T>& f, const RowParts& parts) const {
-    const WaveSetup<T>& s = a.setup;
-    const WaveLayout& g = s.g;
-    const WaveRingLayout& ring = a.ring.layout;
-    for (Index n = a.n0; n <= a.n1 && n < s.nt; ++n) {
-      const int parity = static_cast<int>(n & 1);
-      T* u = f.u[parity];
-      load_frame(ring.ring, g.pitch, a.ring.ring_at(task, n), u);
-      free_surface_images(g, u);
-      if (n == a.n1 || n + 1 == s.nt) break;
-      save_frame(ring.skirt, g.pitch, u, KeptValues<T>{a.ring.skirt_at(task, n), nullptr});
-      Step<T> step{s, f, u, f.u[1 - parity], KeptValues<T>{a.ring.w_at(task, n), nullptr}, &ring.strips, parity};
-      forward_strips<R>(step, parts, ring);
-      inject_source(a, step, task, n);
-    }
-    finish_streams();
-  }
-};
 
 template <int R, int Rows, Image I, class T>
 void plain_rows(const Step<T>& step, Index z, const RowPart& part) {
@@ -247,107 +102,56 @@ void adjoint_step(const Step<T>& step, const RowParts& parts) {
   }
 }
 
-template <int R, class T>
-struct AdjointShot {
-  WaveAdjoint<T> a;
+// Steps of a shot (wave_shots_cpu.hpp), on the thread that has the shot.
+template <class T>
+struct RowSteps {
+  RowParts parts;
+  bool streamed;  // snapshots
 
-  void operator()(Index task) const {
-    const WaveSetup<T>& s = a.setup;
-    const WaveLayout& g = s.g;
-    const WaveFields<T> f = fields_of_shot(a.fields, g, task);
-    const Index traces = s.receivers.per_shot, shot = s.shot[task];
-    T* scratch = s.scratch + task * wave_scratch_size(g, traces);
-    T* tile = scratch + wave_scratch_size(g, 0);
-    T* image = a.image != nullptr ? a.image + task * g.cells : nullptr;
-    const RowParts parts = cut_row(g);
-    const bool rebuilds = a.ring.used() && image != nullptr;
-    const WaveFields<T> back = rebuilds ? fields_of_shot(a.background, g, task) : WaveFields<T>{};
-    Index begin = a.n1;  // first sample in the tile
-    for (Index n = a.n1 - 1; n >= a.n0; --n) {
-      const int parity = static_cast<int>(n & 1);
-      Step<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells)};
-      step.image = image;
-      step.scratch = scratch;
-      if (n + 1 < s.nt) {
-        if (rebuilds) {
-          rebuild_and_advance(step, back, parts, task, n);
-        } else if (image == nullptr || !step.w.any()) {
-          step.w = {};
-          adjoint_step<R, Image::no>(step, parts);
-        } else if (step.w.half != nullptr) {
-          adjoint_step<R, Image::half>(step, parts);
-        } else {
-          adjoint_step<R, Image::full>(step, parts);
-        }
-      }
-      if (a.d_wavelet != nullptr) {
-        T* out = a.d_wavelet + task * s.sources.per_shot * s.nt + n;
-        for (Index l = 0; l < s.sources.per_shot; ++l) {
-          const bool used = l < s.sources.count[shot] && n + 1 < s.nt;
-          out[l * s.nt] = used ? s.sources.record(step.u, s.sources.first[shot] + l) : T(0);
-        }
-      }
-      if (n < begin) {
-        begin = std::max(a.n0, n + 1 - wave_tile_steps);
-        read_tile(tile, traces, a.d_data + task * traces * s.nt, s.nt, begin, n + 1);
-      }
-      const WavePoints<T>& p = s.receivers;
-      for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-        const Index i = p.touch_cell[k];
-        step.next[i] = mul_add(s.c[i], p.gather(k, tile + (n - begin) * traces, Index(1)), step.next[i]);
-      }
-      free_surface_images(g, step.next);
-    }
+  void forward(const Step<T>& step) const {
+    with_radius(step.s.g.radius, [&](auto r) { advance<r>(step); });
+    if (step.background.any()) add_background(step, 0, step.s.g.cells);
+  }
+  void strips(const Step<T>& step) const {
+    with_radius(step.s.g.radius, [&](auto r) { forward_strips<r>(step, parts); });
+  }
+  void adjoint(const Step<T>& step) const {
+    with_radius(step.s.g.radius, [&](auto r) { retreat<r>(step); });
+  }
+  Index threads() const { return 1; }
+  template <class F>
+  void run(Index n, const F& f) const {
+    for (Index i = 0; i < n; ++i) f(i);
   }
 
  private:
-  // Samples n and n + 1 of the forward run are there; leaves n - 1 and n.
-  void rebuild_and_advance(Step<T>& step, const WaveFields<T>& back, const RowParts& parts, Index task, Index n) const {
-    const WaveSetup<T>& s = a.setup;
-    const WaveRingLayout& ring = a.ring.layout;
-    T *u = back.u[n & 1], *earlier = back.u[1 - (n & 1)];
-    load_frame(ring.skirt, s.g.pitch, KeptValues<T>{a.ring.skirt_at(task, n), nullptr}, u);
-    step.w = {a.ring.w_at(task, n), nullptr};
-    step.strips = &ring.strips;
-    step.back = u;
-    step.back_next = earlier;
-    adjoint_step<R, Image::full>(step, parts);
-    for_each_source(s, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T value) {
-      if (!ring.core(i / s.g.pitch, i % s.g.pitch)) return;
-      step.image[i] = mul_add(step.u[i], value, step.image[i]);
-      earlier[i] = mul_add(s.c[i], value, earlier[i]);
-    });
-    if (n > 0) load_frame(ring.ring, s.g.pitch, a.ring.ring_at(task, n - 1), earlier);
-    free_surface_images(s.g, earlier);
+  template <int R>
+  void advance(const Step<T>& step) const {
+    if (step.w.half != nullptr) return forward_step<R, Keep::half>(step, parts);
+    if (step.w.full == nullptr) return forward_step<R, Keep::no>(step, parts);
+    streamed ? forward_step<R, Keep::streamed>(step, parts) : forward_step<R, Keep::cached>(step, parts);
+  }
+  template <int R>
+  void retreat(const Step<T>& step) const {
+    if (step.image == nullptr) return adjoint_step<R, Image::no>(step, parts);
+    step.w.half != nullptr ? adjoint_step<R, Image::half>(step, parts) : adjoint_step<R, Image::full>(step, parts);
   }
 };
-
-template <template <int, class> class Shot, class T, class Args>
-void run_shots(Stream& stream, const Args& a) {
-  const Index shots = a.setup.shots;
-  switch (a.setup.g.radius) {
-    case 1:
-      return parallel_for_coarse(stream, shots, Shot<1, T>{a});
-    case 2:
-      return parallel_for_coarse(stream, shots, Shot<2, T>{a});
-    case 3:
-      return parallel_for_coarse(stream, shots, Shot<3, T>{a});
-    default:
-      return parallel_for_coarse(stream, shots, Shot<4, T>{a});
-  }
-}
 
 }  // namespace
 
 template <class T>
 void wave_forward(Stream& stream, const WaveForward<T>& a) {
-  run_shots<ForwardShot, T>(stream, a);
+  const bool streamed = a.store.slots * a.setup.g.cells * static_cast<Index>(sizeof(T)) > streamed_bytes;
+  using Steps = RowSteps<T>;
+  parallel_for_coarse(stream, a.setup.shots, ForwardShot<Steps, T>{a, Steps{cut_row(a.setup.g), streamed}});
 }
 TERRANE_INSTANTIATE(wave_forward, WaveForward)
 
 template <class T>
 void wave_adjoint(Stream& stream, const WaveAdjoint<T>& a) {
-  run_shots<AdjointShot, T>(stream, a);
+  using Steps = RowSteps<T>;
+  parallel_for_coarse(stream, a.setup.shots, AdjointShot<Steps, T>{a, Steps{cut_row(a.setup.g), false}});
 }
 TERRANE_INSTANTIATE(wave_adjoint, WaveAdjoint)
 

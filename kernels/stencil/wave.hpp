@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Time steps of the 2-D acoustic wave equation, p_tt / v² - lap p = s, and of its exact discrete adjoint and tangent.
+// Time steps of the 2-D and 3-D acoustic wave equation, p_tt / v² - lap p = s, and of its exact discrete adjoint and
+// tangent.
 //
 //   forward   w^n = L u^n + S s^n,  u^{n+1} = 2 u^n - u^{n-1} + c w^n,   c = v² dt²,  d^n = P u^n
 //   tangent   w^n as above for (du, ds) plus m w_0^n with m = 2 dv / v and w_0 the stored forward w
 //   adjoint   with q = c lambda (lambda the multiplier of the update):
 //             q^n = 2 q^{n+1} - q^{n+2} + c (L^T q^{n+1} + P^T d_bar^n),  s_bar^n = S^T q^{n+1},
 //             image += q^{n+1} w^n,  v_bar = 2 image / v
-// L is the Laplacian of order 2R with CPML corrections (cpml.hpp). Outside the cells the field is zero, above a free
-// surface it is the antisymmetric image: u(-k) = -u(k), c = 0 on row 0; both keep D2 symmetric.
+// L is the Laplacian of order 2R with CPML corrections (cpml.hpp), a sum over the axes. Outside the cells the field is
+// zero, above a free surface it is the antisymmetric image: u(-k) = -u(k), c = 0 on plane 0; both keep D2 symmetric.
 //
-// Layout. A cell (z, x) of a field lies at origin + z pitch + x, with `radius` rows above and below; a row ends with at
-// least `radius` columns where c = 0, so that they stay zero and whole rows are processed without a tail. Snapshots,
-// images and c have the same pitch and no rows around. phi and eta exist in strips only: (strip rows, pitch) for z,
-// (nz, x_pitch) for x, with `radius` zeros around each strip.
+// Layout. Cell (z, y, x) of a field lies at origin + z plane + y pitch + x; in two dimensions a plane is one row. A row
+// ends with at least `radius` columns where c = 0, so that they stay zero and whole rows are processed without a tail;
+// in three dimensions a plane ends with `radius` such rows. They are also what lies before the next row and plane.
+// `radius` planes lie above and below. Snapshots, images and c have the same plane and pitch and nothing around. phi
+// and eta exist in strips only: (strip planes, ny, pitch) for z, (nz, strip rows, pitch) for y, (nz, ny, x_pitch) for
+// x, with `radius` zeros around each strip.
 #pragma once
+
+#include <type_traits>
 
 #include "kernels/stencil/cpml.hpp"
 #include "kernels/stencil/interpolate.hpp"
@@ -30,25 +35,35 @@ struct WaveStrip {
 };
 
 struct WaveLayout {
-  Index nz = 0, nx = 0;  // cells with the absorbing layers
+  bool flat = true;              // two dimensions: ny = 1, plane = pitch, L has no part along y
+  Index nz = 0, ny = 1, nx = 0;  // cells with the absorbing layers
   Index radius = 0;
-  Index pitch = 0, origin = 0, field = 0, cells = 0;  // field, cells: values of a field, of a snapshot
-  Index z_strips = 0, x_strips = 0;
-  WaveStrip z[2], x[2];
-  Index z_field = 0, x_pitch = 0, x_field = 0;
+  Index pitch = 0, plane = 0, origin = 0, field = 0, cells = 0;  // field, cells: values of a field, of a snapshot
+  Index z_strips = 0, y_strips = 0, x_strips = 0;
+  WaveStrip z[2], y[2], x[2];
+  Index z_plane = 0, z_field = 0;  // values of a plane of the z strips, of all of them
+  Index y_plane = 0, y_field = 0;  // values of all y strips of a plane, of all planes
+  Index x_pitch = 0, x_field = 0;
   bool free_surface = false;
 
-  TERRANE_HD Index z_strip(Index row) const {  // -1: none
-    for (Index k = 0; k < z_strips; ++k) {
-      if (row >= z[k].begin && row < z[k].end) return k;
+  TERRANE_HD static Index strip(const WaveStrip* strips, Index count, Index position) {  // -1: none
+    for (Index k = 0; k < count; ++k) {
+      if (position >= strips[k].begin && position < strips[k].end) return k;
     }
     return -1;
   }
-  TERRANE_HD Index x_strip(Index column) const {
-    for (Index k = 0; k < x_strips; ++k) {
-      if (column >= x[k].begin && column < x[k].end) return k;
-    }
-    return -1;
+  TERRANE_HD Index z_strip(Index i) const { return strip(z, z_strips, i); }
+  TERRANE_HD Index y_strip(Index i) const { return strip(y, y_strips, i); }
+  TERRANE_HD Index x_strip(Index i) const { return strip(x, x_strips, i); }
+  // Places in the strip arrays of a shot.
+  TERRANE_HD Index z_place(Index k, Index iz, Index iy, Index ix) const {
+    return (z[k].offset + iz - z[k].begin) * z_plane + iy * pitch + ix;
+  }
+  TERRANE_HD Index y_place(Index k, Index iz, Index iy, Index ix) const {
+    return iz * y_plane + (y[k].offset + iy - y[k].begin) * pitch + ix;
+  }
+  TERRANE_HD Index x_place(Index k, Index iz, Index iy, Index ix) const {
+    return (iz * ny + iy) * x_pitch + x[k].offset + ix - x[k].begin;
   }
 };
 
@@ -57,8 +72,10 @@ template <class T>
 struct WaveFields {
   T* u[2] = {};      // (shots, field)
   T* phi_z[2] = {};  // (shots, z_field)
+  T* phi_y[2] = {};  // (shots, y_field)
   T* phi_x[2] = {};  // (shots, x_field)
   T* eta_z[2] = {};  // [1] is used by schedules that visit cells in any order
+  T* eta_y[2] = {};
   T* eta_x[2] = {};
 };
 
@@ -78,14 +95,14 @@ struct WaveStore {
 template <class T>
 struct WaveSetup {
   WaveLayout g;
-  FdAxis<T> fz, fx;
-  CpmlProfile<T> pz, px;
+  FdAxis<T> fz, fy, fx;  // y: three dimensions only
+  CpmlProfile<T> pz, py, px;
   const T* c = nullptr;  // (cells), m²
   Index shots = 0;
-  const Index* shot = nullptr;  // (shots): index in the point lists
-  Index nt = 0;                 // samples of the run, inner time step
-  WavePoints<T> sources, receivers;
-  T* scratch = nullptr;  // (shots, wave_scratch_size)
+  const Index* shot = nullptr;       // (shots): index in the point lists
+  Index nt = 0;                      // samples of the run, inner time step
+  WavePoints<T> sources, receivers;  // cells count z plane + y pitch + x
+  T* scratch = nullptr;              // (shots, wave_scratch_size)
 };
 
 // Runs steps n0 .. n1-1 of every shot: records sample n, then advances to n + 1 (not after the last sample). Keeps the
@@ -126,10 +143,26 @@ struct WaveAdjoint {
 
 inline constexpr Index wave_tile_steps = 16;  // traces are read and written in blocks of this many samples
 
-// Elements of CPU scratch a shot: ring of adjoint rows, then the trace tile.
+// Elements of CPU scratch a shot: in two dimensions the rolling rows of the adjoint (in three they are in the stream's
+// scratch), then the trace tile.
 inline Index wave_scratch_size(const WaveLayout& g, Index receivers) {
-  const Index ring = 2 * (2 * g.radius + 1) * g.pitch;
+  const Index ring = g.flat ? 2 * (2 * g.radius + 1) * g.pitch : 0;
   return ring + (wave_tile_steps * receivers + wave_lanes - 1) / wave_lanes * wave_lanes;
+}
+
+// f(integral constant R) for the radius R = 1 .. 4 of a run.
+template <class F>
+void with_radius(Index radius, const F& f) {
+  switch (radius) {
+    case 1:
+      return f(std::integral_constant<int, 1>{});
+    case 2:
+      return f(std::integral_constant<int, 2>{});
+    case 3:
+      return f(std::integral_constant<int, 3>{});
+    default:
+      return f(std::integral_constant<int, 4>{});
+  }
 }
 
 // u^{n+1} from u^n, u^{n-1}.

@@ -12,6 +12,7 @@
 #include "kernels/runtime/parallel.hpp"
 #include "kernels/stencil/denormals_cpu.hpp"
 #include "kernels/stencil/wave3_rows_cpu.hpp"
+#include "kernels/stencil/wave_shots_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
@@ -43,7 +44,7 @@ struct Tiles {
   std::vector<Tile> tiles;
   Index rows = 0;  // of the widest tile
 
-  Tiles(const WaveLayout3& g, Index scalar_bytes) {
+  Tiles(const WaveLayout& g, Index scalar_bytes) {
     const Index in_cache = tile_bytes / ((2 * g.radius + 1) * g.pitch * scalar_bytes) - 2 * g.radius;
     std::vector<Index> z, y;
     cut_axis(g.nz, g.z, g.z_strips, tile_planes, z);
@@ -64,153 +65,80 @@ inline Index forward_strip(const WaveStrip* strips, Index count, Index position)
   return -1;
 }
 
-template <int R, bool Keep, class T>
-void forward_rows(const Step3<T>& step, const Rows3& rows, const RowPart& part) {
-  const bool x = part.strip >= 0;
-  if (rows.kz >= 0 && rows.ky >= 0) {
-    x ? forward_layer3<R, true, true, true, Keep>(step, rows, part)
-      : forward_layer3<R, true, true, false, Keep>(step, rows, part);
-  } else if (rows.kz >= 0) {
-    x ? forward_layer3<R, true, false, true, Keep>(step, rows, part)
-      : forward_layer3<R, true, false, false, Keep>(step, rows, part);
-  } else if (rows.ky >= 0) {
-    x ? forward_layer3<R, false, true, true, Keep>(step, rows, part)
-      : forward_layer3<R, false, true, false, Keep>(step, rows, part);
-  } else {
-    x ? forward_layer3<R, false, false, true, Keep>(step, rows, part)
-      : interior_rows3<R, Keep, false>(step, rows, part);
-  }
-}
-
-// Adds the tangent's source term m w_0 to one row of the field.
-template <class T>
-void add_background(const Step3<T>& step, const T* m, T scale, Index at) {
-  const T *c = step.s.c + at, *background = step.background + at;
-  T* next = step.next + at;
-  m += at;
-#pragma GCC ivdep
-  for (Index i = 0; i < step.s.g.pitch; ++i) next[i] = mul_add(c[i] * m[i], scale * background[i], next[i]);
+template <int R, class T>
+void forward_rows(const Step<T>& step, const Rows3& rows, const RowPart& part) {
+  if (part.strip >= 0) return forward_layer3<R, true>(step, rows, part);
+  if (rows.kz >= 0 || rows.ky >= 0) return forward_layer3<R, false>(step, rows, part);
+  interior_rows3<R>(step, Pass<T>{step.u, step.next, step.w.any() ? Pass<T>::keep : Pass<T>::plain}, rows, part);
 }
 
 template <int R, class T>
 struct ForwardTile {
-  Step3<T> step;
-  const T* tangent;
-  T scale;
+  Step<T> step;
   const Tiles& tiles;
-  const RowParts& parts;
+  const RowParts &parts, &core_parts;  // core_parts: of rows that cross the core, the core left out (step.ring)
 
   void operator()(Index i) const {
     const FlushDenormals flush;
+    const WaveLayout& g = step.s.g;
     const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
-    if (step.w != nullptr) {
-      run<true>(tile);
-    } else {
-      run<false>(tile);
-    }
-    if (step.background == nullptr) return;
-    const WaveLayout3& g = step.s.g;
-    for (Index z = tile.z0; z < tile.z1; ++z) {
-      for (Index y = tile.y0; y < tile.y1; ++y) add_background(step, tangent, scale, z * g.plane + y * g.pitch);
-    }
-  }
-  template <bool Keep>
-  void run(const Tile& tile) const {
-    const WaveLayout3& g = step.s.g;
+    const RowParts& p = step.ring != nullptr && step.ring->core_row(tile.z0, tile.y0) ? core_parts : parts;
     for (Index z = tile.z0; z < tile.z1; ++z) {
       Rows3 rows{z, tile.y0, 0, forward_strip(g.z, g.z_strips, z), -1};
       for (; rows.y0 < tile.y1; rows.y0 = rows.y1) {
         rows.ky = forward_strip(g.y, g.y_strips, rows.y0);
         rows.y1 = rows.y0 + 1;
         while (rows.y1 < tile.y1 && forward_strip(g.y, g.y_strips, rows.y1) == rows.ky) ++rows.y1;
-        for (int p = 0; p < parts.count; ++p) forward_rows<R, Keep>(step, rows, parts.part[p]);
+        for (int k = 0; k < p.count; ++k) forward_rows<R>(step, rows, p.part[k]);
       }
     }
-    if constexpr (Keep) finish_streams();
+    if (step.w.any()) finish_streams();
+    if (!step.background.any()) return;
+    for (Index z = tile.z0; z < tile.z1; ++z) {
+      for (Index y = tile.y0; y < tile.y1; ++y) add_background(step, z * g.plane + y * g.pitch, g.pitch);
+    }
   }
 };
 
-template <int R, bool Image, class T>
-void adjoint_rows(const Step3<T>& step, const LayerWork<T>& work, const Rows3& rows, const RowPart& part) {
-  const bool x = part.strip >= 0;
-  if (rows.kz >= 0 && rows.ky >= 0) {
-    x ? adjoint_layer3<R, true, true, true, Image>(step, work, rows, part)
-      : adjoint_layer3<R, true, true, false, Image>(step, work, rows, part);
-  } else if (rows.kz >= 0) {
-    x ? adjoint_layer3<R, true, false, true, Image>(step, work, rows, part)
-      : adjoint_layer3<R, true, false, false, Image>(step, work, rows, part);
-  } else if (rows.ky >= 0) {
-    x ? adjoint_layer3<R, false, true, true, Image>(step, work, rows, part)
-      : adjoint_layer3<R, false, true, false, Image>(step, work, rows, part);
-  } else {
-    x ? adjoint_layer3<R, false, false, true, Image>(step, work, rows, part)
-      : interior_rows3<R, false, Image>(step, rows, part);
+template <int R, class T>
+void adjoint_rows(const Step<T>& step, const LayerWork<T>& work, const Rows3& rows, const RowPart& part) {
+  if (part.strip >= 0) return adjoint_layer3<R, true>(step, work, rows, part);
+  if (rows.kz >= 0 || rows.ky >= 0) return adjoint_layer3<R, false>(step, work, rows, part);
+  if (step.back != nullptr) {  // the core
+    interior_rows3<R>(step, Pass<T>{step.back, step.back_next, Pass<T>::rebuild}, rows, part);
+    return interior_rows3<R>(step, Pass<T>{step.u, step.next, Pass<T>::plain}, rows, part);
   }
+  interior_rows3<R>(step, Pass<T>{step.u, step.next, step.image != nullptr ? Pass<T>::image : Pass<T>::plain}, rows,
+                    part);
 }
 
 // What all tiles of the adjoint share.
-template <int R, class T>
+template <class T>
 struct AdjointTables {
   std::vector<T> weights_z, weights_y;
-  Index values_z, values_y;  // of LayerRows
+  Index values_z = 0, values_y = 0;  // of LayerRows
 
-  AdjointTables(const WaveSetup3<T>& s, const Tiles& tiles)
-      : weights_z(layer_weights<R>(s.fz, s.pz.b, s.g.nz)),
-        weights_y(layer_weights<R>(s.fy, s.py.b, s.g.ny)),
-        values_z(LayerRows<T>::values(2 * R + 1, tiles.rows * s.g.pitch)),
-        values_y(LayerRows<T>::values(tiles.rows + 2 * R, s.g.pitch)) {}
+  AdjointTables() = default;
+  AdjointTables(const WaveSetup<T>& s, const Tiles& tiles)
+      : weights_z(layer_weights(s.fz, s.pz.b, s.g.nz, s.g.radius)),
+        weights_y(layer_weights(s.fy, s.py.b, s.g.ny, s.g.radius)),
+        values_z(LayerRows<T>::values(2 * s.g.radius + 1, tiles.rows * s.g.pitch)),
+        values_y(LayerRows<T>::values(tiles.rows + 2 * s.g.radius, s.g.pitch)) {}
   Index values() const { return values_z + values_y; }
 };
 
 template <int R, class T>
 struct AdjointTile {
-  Step3<T> step;
+  Step<T> step;
   const Tiles& tiles;
   const RowParts& parts;
-  const AdjointTables<R, T>& tables;
+  const AdjointTables<T>& tables;
   T* scratch;  // (threads, tables.values())
 
   void operator()(Index i) const {
     const FlushDenormals flush;
+    const WaveLayout& g = step.s.g;
     const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
-    if (step.w != nullptr && step.image != nullptr) {
-      run<true>(tile);
-    } else {
-      run<false>(tile);
-    }
-  }
-  // Plane z of the tile.
-  void enter_plane(const LayerRows<T>& rows, const Tile& tile, Index k, Index z) const {
-    const WaveLayout3& g = step.s.g;
-    const bool inside = z >= g.z[k].begin && z < g.z[k].end;
-    const CpmlProfile<T>& p = step.s.pz;
-    T *t = rows.t(z + 2 * R + 1), *first = rows.y(z + 2 * R + 1);
-    const T* q = step.u + z * g.plane + tile.y0 * g.pitch;
-    const Index n = (tile.y1 - tile.y0) * g.pitch;
-    if (!inside || p.b[z] == 0) return pass_layer(q, inside ? p.db[z] : T(0), t, first, n);
-    const Index place = g.z_place(k, z, tile.y0, 0);
-    enter_layer(q, broadcast_cell(p, z), step.f.phi_z[0] + place, step.f.eta_z[0] + place, t, first, n);
-  }
-  // The rows of strip k, which is the tile, and those around it.
-  void enter_strip(const LayerRows<T>& rows, Index k, Index z) const {
-    const WaveLayout3& g = step.s.g;
-    const WaveStrip& strip = g.y[k];
-    const CpmlProfile<T>& p = step.s.py;
-    for (Index y = strip.begin - R; y < strip.end + R; ++y) {
-      const T* q = step.u + z * g.plane + y * g.pitch;
-      T *t = rows.t(y - strip.begin + R), *first = rows.y(y - strip.begin + R);
-      const bool inside = y >= strip.begin && y < strip.end;
-      if (!inside || p.b[y] == 0) {
-        pass_layer(q, inside ? p.db[y] : T(0), t, first, g.pitch);
-        continue;
-      }
-      const Index place = g.y_place(k, z, y, 0);
-      enter_layer(q, broadcast_cell(p, y), step.f.phi_y[0] + place, step.f.eta_y[0] + place, t, first, g.pitch);
-    }
-  }
-  template <bool Image>
-  void run(const Tile& tile) const {
-    const WaveLayout3& g = step.s.g;
     T* own = scratch + omp_get_thread_num() * tables.values();
     const LayerWork<T> work{{own, 2 * R + 1, tiles.rows * g.pitch},
                             {own + tables.values_z, tiles.rows + 2 * R, g.pitch},
@@ -225,181 +153,118 @@ struct AdjointTile {
       }
       if (ky >= 0) enter_strip(work.y, ky, z);
       const Rows3 rows{z, tile.y0, tile.y1, kz, ky};
-      for (int p = 0; p < parts.count; ++p) adjoint_rows<R, Image>(step, work, rows, parts.part[p]);
+      for (int p = 0; p < parts.count; ++p) adjoint_rows<R>(step, work, rows, parts.part[p]);
+    }
+  }
+
+ private:
+  // Plane z of the tile.
+  void enter_plane(const LayerRows<T>& rows, const Tile& tile, Index k, Index z) const {
+    const WaveLayout& g = step.s.g;
+    const bool inside = z >= g.z[k].begin && z < g.z[k].end;
+    const CpmlProfile<T>& p = step.s.pz;
+    T *t = rows.t(z + 2 * R + 1), *first = rows.y(z + 2 * R + 1);
+    const T* q = step.u + z * g.plane + tile.y0 * g.pitch;
+    const Index n = (tile.y1 - tile.y0) * g.pitch;
+    if (!inside || p.b[z] == 0) return pass_layer(q, inside ? p.db[z] : T(0), t, first, n);
+    const Index place = g.z_place(k, z, tile.y0, 0);
+    enter_layer(q, broadcast_cell(p, z), step.f.phi_z[0] + place, step.f.eta_z[0] + place, t, first, n);
+  }
+  // The rows of strip k, which is the tile, and those around it.
+  void enter_strip(const LayerRows<T>& rows, Index k, Index z) const {
+    const WaveLayout& g = step.s.g;
+    const WaveStrip& strip = g.y[k];
+    const CpmlProfile<T>& p = step.s.py;
+    for (Index y = strip.begin - R; y < strip.end + R; ++y) {
+      const T* q = step.u + z * g.plane + y * g.pitch;
+      T *t = rows.t(y - strip.begin + R), *first = rows.y(y - strip.begin + R);
+      const bool inside = y >= strip.begin && y < strip.end;
+      if (!inside || p.b[y] == 0) {
+        pass_layer(q, inside ? p.db[y] : T(0), t, first, g.pitch);
+        continue;
+      }
+      const Index place = g.y_place(k, z, y, 0);
+      enter_layer(q, broadcast_cell(p, y), step.f.phi_y[0] + place, step.f.eta_y[0] + place, t, first, g.pitch);
     }
   }
 };
 
-// Antisymmetric images above plane 0.
-template <class T>
-void free_surface_images(const WaveLayout3& g, T* u) {
-  if (!g.free_surface) return;
-  for (Index k = 1; k <= g.radius; ++k) {
-    const T* below = u + k * g.plane;
-    T* above = u - k * g.plane;
-    for (Index x = 0; x < g.plane; ++x) above[x] = -below[x];
+// `parts` of a forward row without the cells [begin, end) that lie outside the layers.
+RowParts without(const RowParts& parts, Index begin, Index end) {
+  RowParts rest;
+  for (int i = 0; i < parts.count; ++i) {
+    const RowPart& p = parts.part[i];
+    const RowPart left{p.begin, std::min(p.end, begin), p.strip}, right{std::max(p.begin, end), p.end, p.strip};
+    if (p.strip >= 0) {
+      rest.part[rest.count++] = p;
+      continue;
+    }
+    if (left.begin < left.end) rest.part[rest.count++] = left;
+    if (right.begin < right.end) rest.part[rest.count++] = right;
   }
+  return rest;
 }
 
+// Steps of a shot (wave_shots_cpu.hpp); the tiles of a step are shared by the threads of `stream`, null: by none.
 template <class T>
-WaveFields3<T> fields_of_shot(const WaveFields3<T>& f, const WaveLayout3& g, Index shot) {
-  WaveFields3<T> one = f;
-  for (int p = 0; p < 2; ++p) {
-    one.u[p] += shot * g.field + g.origin;
-    one.phi_z[p] += shot * g.z_field;
-    one.phi_y[p] += shot * g.y_field;
-    one.phi_x[p] += shot * g.x_field;
-    one.eta_z[p] += shot * g.z_field;
-    one.eta_y[p] += shot * g.y_field;
-    one.eta_x[p] += shot * g.x_field;
-  }
-  return one;
-}
+struct TileSteps {
+  Stream* stream;
+  Tiles tiles;
+  RowParts parts, core_parts;
+  AdjointTables<T> tables;
+  T* scratch = nullptr;
 
-// How the tiles of a step run: on the calling thread, or over all threads of the stream.
-struct TileRunner {
-  Stream* stream;  // null: on the calling thread
+  TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup, cut_row(a.setup.g, true)) {
+    core_parts = without(parts, a.ring.layout.low[2], a.ring.layout.high[2]);
+  }
+  TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup, cut_row(a.setup.g)) {
+    tables = AdjointTables<T>(a.setup, tiles);
+    scratch = static_cast<T*>(s.scratch(s.threads() * tables.values() * static_cast<Index>(sizeof(T))));
+  }
+
+  void forward(const Step<T>& step) const {
+    with_radius(step.s.g.radius, [&](auto r) {
+      run(tiles.count(), ForwardTile<r, T>{step, tiles, parts, core_parts});
+    });
+  }
+  void strips(const Step<T>& step) const { forward(step); }
+  void adjoint(const Step<T>& step) const {
+    with_radius(step.s.g.radius, [&](auto r) {
+      run(tiles.count(), AdjointTile<r, T>{step, tiles, parts, tables, scratch});
+    });
+  }
+  Index threads() const { return stream != nullptr ? stream->threads() : 1; }
   template <class F>
-  void operator()(Index n, const F& f) const {
-    if (stream != nullptr) {
-      parallel_for_coarse(*stream, n, f);
-    } else {
-      for (Index i = 0; i < n; ++i) f(i);
-    }
+  void run(Index n, const F& f) const {
+    if (stream != nullptr) return parallel_for_coarse(*stream, n, f);
+    for (Index i = 0; i < n; ++i) f(i);
   }
+
+ private:
+  TileSteps(Stream& s, const WaveSetup<T>& setup, const RowParts& row)
+      : stream(setup.shots < s.threads() ? &s : nullptr), tiles(setup.g, sizeof(T)), parts(row) {}
 };
 
-template <class T>
-void inject_source(const WaveForward3<T>& a, const Step3<T>& step, Index task, Index n) {
-  const WavePoints<T>& p = a.setup.sources;
-  const Index shot = a.setup.shot[task];
-  const T* values = a.wavelet + (a.wavelet_stride > 0 ? shot * p.per_shot * a.wavelet_stride : 0) + n;
-  for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-    const T s = p.gather(k, values, a.wavelet_stride);
-    const Index i = p.touch_cell[k];
-    step.next[i] = mul_add(a.setup.c[i], s, step.next[i]);
-    if (step.w != nullptr) step.w[i] += s;
-  }
-}
-
-template <int R, class T>
-struct ForwardShot3 {
-  WaveForward3<T> a;
-  Tiles tiles;
-  TileRunner over_tiles;
-
-  ForwardShot3(Stream&, const WaveForward3<T>& args, Stream* inner)
-      : a(args), tiles(args.setup.g, sizeof(T)), over_tiles{inner} {}
-
-  void operator()(Index task) const {
-    const WaveSetup3<T>& s = a.setup;
-    const WaveLayout3& g = s.g;
-    const WaveFields3<T> f = fields_of_shot(a.fields, g, task);
-    const RowParts parts = cut_row(g, true);
-    const Index traces = s.receivers.per_shot;
-    Recorder<T> record{s.receivers,
-                       s.scratch + task * wave3_scratch_size(traces),
-                       a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
-                       s.nt,
-                       s.shot[task],
-                       a.n0};
-    for (Index n = a.n0; n < a.n1; ++n) {
-      const int parity = static_cast<int>(n & 1);
-      record.sample(f.u[parity], n, n + 1 == a.n1);
-      if (n + 1 == s.nt) break;
-      const Step3<T> step{
-          s,       f,     f.u[parity], f.u[1 - parity], a.store.at(task, n, g.cells), a.background.at(task, n, g.cells),
-          nullptr, parity};
-      over_tiles(tiles.count(), ForwardTile<R, T>{step, a.tangent, static_cast<T>(a.background.every), tiles, parts});
-      if (a.wavelet != nullptr) inject_source(a, step, task, n);
-      free_surface_images(g, step.next);
-    }
-  }
-};
-
-template <int R, class T>
-struct AdjointShot3 {
-  WaveAdjoint3<T> a;
-  Tiles tiles;
-  AdjointTables<R, T> tables;
-  TileRunner over_tiles;
-  T* scratch;
-
-  AdjointShot3(Stream& stream, const WaveAdjoint3<T>& args, Stream* inner)
-      : a(args), tiles(args.setup.g, sizeof(T)), tables(args.setup, tiles), over_tiles{inner} {
-    const Index values = stream.threads() * tables.values();
-    scratch = static_cast<T*>(stream.scratch(values * static_cast<Index>(sizeof(T))));
-  }
-
-  void operator()(Index task) const {
-    const WaveSetup3<T>& s = a.setup;
-    const WaveLayout3& g = s.g;
-    const WaveFields3<T> f = fields_of_shot(a.fields, g, task);
-    const Index traces = s.receivers.per_shot, shot = s.shot[task];
-    T* tile = s.scratch + task * wave3_scratch_size(traces);
-    T* image = a.image != nullptr ? a.image + task * g.cells : nullptr;
-    const RowParts parts = cut_row(g);
-    Index begin = a.n1;  // first sample in the tile
-    for (Index n = a.n1 - 1; n >= a.n0; --n) {
-      const int parity = static_cast<int>(n & 1);
-      const Step3<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells), nullptr, image, 0};
-      if (n + 1 < s.nt) over_tiles(tiles.count(), AdjointTile<R, T>{step, tiles, parts, tables, scratch});
-      if (a.d_wavelet != nullptr) {
-        T* out = a.d_wavelet + task * s.sources.per_shot * s.nt + n;
-        for (Index l = 0; l < s.sources.per_shot; ++l) {
-          const bool used = l < s.sources.count[shot] && n + 1 < s.nt;
-          out[l * s.nt] = used ? s.sources.record(step.u, s.sources.first[shot] + l) : T(0);
-        }
-      }
-      if (n < begin) {
-        begin = std::max(a.n0, n + 1 - wave_tile_steps);
-        read_tile(tile, traces, a.d_data + task * traces * s.nt, s.nt, begin, n + 1);
-      }
-      const WavePoints<T>& p = s.receivers;
-      for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-        const Index i = p.touch_cell[k];
-        step.next[i] = mul_add(s.c[i], p.gather(k, tile + (n - begin) * traces, Index(1)), step.next[i]);
-      }
-      free_surface_images(g, step.next);
-    }
-  }
-};
-
-template <class Shot, class Args>
-void run_shots_as(Stream& stream, const Args& a) {
-  const Index shots = a.setup.shots;
-  const bool by_shot = shots >= stream.threads();
-  const Shot shot(stream, a, by_shot ? nullptr : &stream);
-  if (by_shot) return parallel_for_coarse(stream, shots, shot);
+// Threads take shots where there are enough of them, else the tiles of one shot after another.
+template <class Shot>
+void run_shots(Stream& stream, const Shot& shot) {
+  const Index shots = shot.a.setup.shots;
+  if (shot.steps.stream == nullptr) return parallel_for_coarse(stream, shots, shot);
   for (Index i = 0; i < shots; ++i) shot(i);
-}
-
-template <template <int, class> class Shot, class T, class Args>
-void run_shots(Stream& stream, const Args& a) {
-  switch (a.setup.g.radius) {
-    case 1:
-      return run_shots_as<Shot<1, T>>(stream, a);
-    case 2:
-      return run_shots_as<Shot<2, T>>(stream, a);
-    case 3:
-      return run_shots_as<Shot<3, T>>(stream, a);
-    default:
-      return run_shots_as<Shot<4, T>>(stream, a);
-  }
 }
 
 }  // namespace
 
 template <class T>
-void wave3_forward(Stream& stream, const WaveForward3<T>& a) {
-  run_shots<ForwardShot3, T>(stream, a);
+void wave3_forward(Stream& stream, const WaveForward<T>& a) {
+  run_shots(stream, ForwardShot<TileSteps<T>, T>{a, TileSteps<T>(stream, a)});
 }
-TERRANE_INSTANTIATE(wave3_forward, WaveForward3)
+TERRANE_INSTANTIATE(wave3_forward, WaveForward)
 
 template <class T>
-void wave3_adjoint(Stream& stream, const WaveAdjoint3<T>& a) {
-  run_shots<AdjointShot3, T>(stream, a);
+void wave3_adjoint(Stream& stream, const WaveAdjoint<T>& a) {
+  run_shots(stream, AdjointShot<TileSteps<T>, T>{a, TileSteps<T>(stream, a)});
 }
-TERRANE_INSTANTIATE(wave3_adjoint, WaveAdjoint3)
+TERRANE_INSTANTIATE(wave3_adjoint, WaveAdjoint)
 
 }  // namespace terrane::TERRANE_BACKEND

@@ -1,29 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Rows of the 3-D wave steps on the CPU, in vectors along x: interior rows in pairs, rows in the absorbing layer with
-// one variant for each combination of axes that absorb.
+// Rows of the 3-D wave steps on the CPU, in vectors along x: interior rows in pairs, rows in the absorbing layer. What
+// differs between calls but not along a row is decided at run time: these functions are most of the compile time.
 #pragma once
 
 #include <vector>
 
-#include "kernels/stencil/wave3.hpp"
 #include "kernels/stencil/wave_strips_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 
 inline constexpr int rows_per_pass3 = 2;  // interior rows that share the loads of the stencil along y
-
-// One time step of one shot; fields point at cell (0, 0, 0).
-template <class T>
-struct Step3 {
-  const WaveSetup3<T>& s;
-  const WaveFields3<T>& f;
-  const T* u;
-  T* next;              // holds the previous field, receives the next
-  T* w;                 // snapshot to write (forward) or to image with (adjoint); may be null
-  const T* background;  // tangent: stored w_0, may be null
-  T* image;             // adjoint
-  int parity;           // selects the old phi (forward)
-};
 
 // What a later row will read first. Parts of rows are too short for the hardware to look ahead.
 inline constexpr Index rows_ahead = 8;
@@ -37,17 +23,44 @@ struct Rows3 {
   Index z, y0, y1, kz, ky;
 };
 
-// One pass over `Rows` neighbouring rows where nothing is absorbed; at: place of the first cell.
-template <int R, int Rows, bool Keep, bool Image, class T>
-TERRANE_HD void interior_pass3(const Step3<T>& step, Index at, Index n, const FdAxis<Lanes<T>>& fz,
-                               const FdAxis<Lanes<T>>& fy, const FdAxis<Lanes<T>>& fx, Lanes<T> center) {
+// Run-time forms of what happens to w (2-D: at compile time).
+template <class T>
+TERRANE_HD void keep_w(Lanes<T> w, const KeptValues<T>& to, Index i) {
+  if constexpr (sizeof(T) == 4) {
+    if (to.half != nullptr) return HalfLanes::stream(w, to.half + i);
+  }
+  w.stream(to.full + i);
+}
+template <class T>
+TERRANE_HD Lanes<T> kept_w(const KeptValues<T>& from, Index i, Index ahead) {
+  if constexpr (sizeof(T) == 4) {
+    if (from.half != nullptr) {
+      prefetch_row(from.half + i + ahead);
+      return HalfLanes::load(from.half + i);
+    }
+  }
+  prefetch_row(from.full + i + ahead);
+  return Lanes<T>::load(from.full + i);
+}
+
+// A field that takes one step, and what is done with w = lap u on the way.
+template <class T>
+struct Pass {
+  enum What { plain, keep, image, rebuild };
+  const T* u;
+  T* next;
+  What what;  // rebuild: the forward run backwards, whose w gives the image with q = step.u
+};
+
+// `Rows` neighbouring rows where nothing is absorbed; at: place of the first cell; w: of that cell.
+template <int R, int Rows, class T>
+TERRANE_HD void interior_pass3(const Step<T>& step, const Pass<T>& pass, Index at, Index n, const KeptValues<T>& w,
+                               Index w_pitch, const FdAxis<Lanes<T>>& fz, const FdAxis<Lanes<T>>& fy,
+                               const FdAxis<Lanes<T>>& fx, Lanes<T> center) {
   using V = Lanes<T>;
   const Index pitch = step.s.g.pitch, plane = step.s.g.plane, ahead = rows_ahead * pitch;
-  const T* u = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  T* w = step.w + at;
-  T* image = step.image + at;
+  const T *u = pass.u + at, *q = step.u + at, *c = step.s.c + at;
+  T *next = pass.next + at, *image = step.image + at;
   Window<T> row[Rows];
   unroll<Rows>([&](auto r) { row[r].start(u + r * pitch); });
   for (Index x = 0; x < n; x += V::count) {
@@ -67,10 +80,13 @@ TERRANE_HD void interior_pass3(const Step3<T>& step, Index at, Index n, const Fd
     unroll<Rows>([&](auto r) {
       const Index i = x + r * pitch;
       prefetch_row(u + i + R * plane + ahead, c + i + ahead, next + i + ahead);
-      if constexpr (Keep) lap[r].stream(w + i);
-      if constexpr (Image) {
-        prefetch_row(w + i + ahead, image + i + ahead);
-        mul_add(around[r + R], V::load(w + i), V::load(image + i)).store(image + i);
+      if (pass.what == Pass<T>::keep) {
+        keep_w(lap[r], w, x + r * w_pitch);
+      } else if (pass.what != Pass<T>::plain) {
+        prefetch_row(image + i + ahead);
+        const bool rebuild = pass.what == Pass<T>::rebuild;
+        const V of_u = rebuild ? lap[r] : kept_w(w, x + r * w_pitch, ahead);
+        mul_add(rebuild ? V::load(q + i) : around[r + R], of_u, V::load(image + i)).store(image + i);
       }
       leapfrog(around[r + R], V::load(next + i), V::load(c + i), lap[r]).store(next + i);
       row[r].advance(V::load(u + i + 2 * V::count));
@@ -78,19 +94,26 @@ TERRANE_HD void interior_pass3(const Step3<T>& step, Index at, Index n, const Fd
   }
 }
 
-// A part of some rows where nothing is absorbed. Forward: w is kept, past the caches; adjoint: Image adds q w.
-template <int R, bool Keep, bool Image, class T>
-[[gnu::noinline]] void interior_rows3(const Step3<T>& step, const Rows3& rows, const RowPart& part) {
+// A part of some rows where nothing is absorbed.
+template <int R, class T>
+[[gnu::noinline]] void interior_rows3(const Step<T>& step, const Pass<T>& pass, const Rows3& rows,
+                                      const RowPart& part) {
   using V = Lanes<T>;
-  const WaveLayout3& g = step.s.g;
+  const WaveLayout& g = step.s.g;
   const FdAxis<V> fz = lanes_of(step.s.fz), fy = lanes_of(step.s.fy), fx = lanes_of(step.s.fx);
   const V center = fz.center + fy.center + fx.center;
   const Index plane = rows.z * g.plane + part.begin, n = part.end - part.begin;
+  const bool uses_w = pass.what == Pass<T>::keep || pass.what == Pass<T>::image;
+  const Index w_pitch = uses_w ? step.w_pitch(rows.z, rows.y0, part.begin) : 0;
+  const KeptValues<T> w = uses_w ? step.w_at(rows.z, rows.y0, part.begin) : KeptValues<T>{};
+  const auto from = [&](Index y) { return w.at((y - rows.y0) * w_pitch); };
   Index y = rows.y0;
   for (; y + rows_per_pass3 <= rows.y1; y += rows_per_pass3) {
-    interior_pass3<R, rows_per_pass3, Keep, Image>(step, plane + y * g.pitch, n, fz, fy, fx, center);
+    interior_pass3<R, rows_per_pass3>(step, pass, plane + y * g.pitch, n, from(y), w_pitch, fz, fy, fx, center);
   }
-  for (; y < rows.y1; ++y) interior_pass3<R, 1, Keep, Image>(step, plane + y * g.pitch, n, fz, fy, fx, center);
+  for (; y < rows.y1; ++y) {
+    interior_pass3<R, 1>(step, pass, plane + y * g.pitch, n, from(y), w_pitch, fz, fy, fx, center);
+  }
 }
 
 // Old and new phi and eta of one axis along a row. In rows that only reach into the layer (b = 0) they stay zero.
@@ -119,30 +142,40 @@ TERRANE_HD Lanes<T> absorb_axis(const Field& u, const Phi& phi, Lanes<T> here, c
   return w;
 }
 
-// A part of some rows in the layer; InZ, InY, InX: inside a strip of that axis. phi along x is updated in place.
-template <int R, bool InZ, bool InY, bool InX, bool Keep, class T>
-[[gnu::noinline]] void forward_layer3(const Step3<T>& step, const Rows3& rows, const RowPart& part) {
-  using V = Lanes<T>;
-  const WaveLayout3& g = step.s.g;
-  const WaveFields3<T>& f = step.f;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fy = lanes_of(step.s.fy), fx = lanes_of(step.s.fx);
+// Centre weight of the axes that are not in a strip.
+template <class V>
+V plain_center(bool in_z, bool in_y, bool in_x, const FdAxis<V>& fz, const FdAxis<V>& fy, const FdAxis<V>& fx) {
   V center{};
-  if constexpr (!InZ) center = center + fz.center;
-  if constexpr (!InY) center = center + fy.center;
-  if constexpr (!InX) center = center + fx.center;
+  if (!in_z) center = center + fz.center;
+  if (!in_y) center = center + fy.center;
+  if (!in_x) center = center + fx.center;
+  return center;
+}
+
+// A part of some rows in the layer; InX: inside a strip of x. phi along x is updated in place.
+template <int R, bool InX, class T>
+[[gnu::noinline]] void forward_layer3(const Step<T>& step, const Rows3& rows, const RowPart& part) {
+  using V = Lanes<T>;
+  const WaveLayout& g = step.s.g;
+  const WaveFields<T>& f = step.f;
+  const FdAxis<V> fz = lanes_of(step.s.fz), fy = lanes_of(step.s.fy), fx = lanes_of(step.s.fx);
+  const bool in_z = rows.kz >= 0, in_y = rows.ky >= 0, keep = step.w.any();
+  const V center = plain_center(in_z, in_y, InX, fz, fy, fx);
   const Index n = part.end - part.begin;
   const Index ahead = rows_ahead * g.pitch, x_ahead = rows_ahead * g.x_pitch;
   const int old = step.parity;
   const bool z_absorbs = step.s.pz.b[rows.z] != 0;
   const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, rows.z);
+  const Index w_pitch = step.w_pitch(rows.z, rows.y0, part.begin);
+  const KeptValues<T> kept = step.w_at(rows.z, rows.y0, part.begin);
   for (Index y = rows.y0; y < rows.y1; ++y) {
     const Index from = rows.z * g.plane + y * g.pitch + part.begin;
     const T* u = step.u + from;
     const T* c = step.s.c + from;
     T* next = step.next + from;
-    T* w = step.w + from;
-    const Index zp = InZ ? g.z_place(rows.kz, rows.z, y, part.begin) : 0;
-    const Index yp = InY ? g.y_place(rows.ky, rows.z, y, part.begin) : 0;
+    const KeptValues<T> w = kept.at((y - rows.y0) * w_pitch);
+    const Index zp = in_z ? g.z_place(rows.kz, rows.z, y, part.begin) : 0;
+    const Index yp = in_y ? g.y_place(rows.ky, rows.z, y, part.begin) : 0;
     const Index xp = InX ? g.x_place(part.strip, rows.z, y, part.begin) : 0;
     const LayerRow<T> lz{z_absorbs,       f.phi_z[old] + zp,     f.phi_z[1 - old] + zp,
                          f.eta_z[0] + zp, R * g.z_plane + ahead, ahead};
@@ -158,12 +191,12 @@ template <int R, bool InZ, bool InY, bool InX, bool Keep, class T>
       const Column<T> along_z{u + x, g.plane}, along_y{u + x, g.pitch};
       prefetch_row(u + x + R * g.plane + ahead, c + x + ahead, next + x + ahead);
       V sum = center * here;
-      if constexpr (InZ) {
+      if (in_z) {
         sum = sum + absorb_axis<R, T>(along_z, Column<T>{lz.phi + x, g.z_plane}, here, fz, pml_z, lz, x);
       } else {
         sum = fd_second<R>(along_z, fz, sum);
       }
-      if constexpr (InY) {
+      if (in_y) {
         sum = sum + absorb_axis<R, T>(along_y, Column<T>{ly.phi + x, g.pitch}, here, fy, pml_y, ly, x);
       } else {
         sum = fd_second<R>(along_y, fy, sum);
@@ -174,7 +207,7 @@ template <int R, bool InZ, bool InY, bool InX, bool Keep, class T>
       } else {
         sum = fd_second<R>(row, fx, sum);
       }
-      if constexpr (Keep) sum.stream(w + x);
+      if (keep) keep_w(sum, w, x);
       leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
       row.advance(V::load(u + x + 2 * V::count));
     }
@@ -182,11 +215,11 @@ template <int R, bool InZ, bool InY, bool InX, bool Keep, class T>
 }
 
 // layer_weight at every cell of an axis, 2 R + 1 values a cell.
-template <int R, class T>
-std::vector<T> layer_weights(const FdAxis<T>& f, const T* b, Index n) {
+template <class T>
+std::vector<T> layer_weights(const FdAxis<T>& f, const T* b, Index n, Index radius) {
   std::vector<T> all;
   for (Index i = 0; i < n; ++i) {
-    for (int k = -R; k <= R; ++k) all.push_back(layer_weight(f, b, i, k, n));
+    for (Index k = -radius; k <= radius; ++k) all.push_back(layer_weight(f, b, i, static_cast<int>(k), n));
   }
   return all;
 }
@@ -228,7 +261,7 @@ struct LayerRows {
 // t and Y around a row in a strip, its phi and its weights.
 template <int R, class T>
 struct LayerStencil {
-  const T *t[2 * R + 1], *y[2 * R + 1];
+  const T *t[2 * R + 1] = {}, *y[2 * R + 1] = {};
   Lanes<T> weight[2 * R + 1];
   bool absorbs = true;  // else Phi stays zero
 
@@ -262,35 +295,35 @@ struct LayerWork {
 };
 
 // A part of some rows in the layer, backwards.
-template <int R, bool InZ, bool InY, bool InX, bool Image, class T>
-[[gnu::noinline]] void adjoint_layer3(const Step3<T>& step, const LayerWork<T>& work, const Rows3& rows,
+template <int R, bool InX, class T>
+[[gnu::noinline]] void adjoint_layer3(const Step<T>& step, const LayerWork<T>& work, const Rows3& rows,
                                       const RowPart& part) {
   using V = Lanes<T>;
-  const WaveSetup3<T>& s = step.s;
-  const WaveLayout3& g = s.g;
+  const WaveSetup<T>& s = step.s;
+  const WaveLayout& g = s.g;
   const FdAxis<V> fz = lanes_of(s.fz), fy = lanes_of(s.fy), fx = lanes_of(s.fx);
-  V center{};
-  if constexpr (!InZ) center = center + fz.center;
-  if constexpr (!InY) center = center + fy.center;
-  if constexpr (!InX) center = center + fx.center;
+  const bool in_z = rows.kz >= 0, in_y = rows.ky >= 0, images = step.image != nullptr;
+  const V center = plain_center(in_z, in_y, InX, fz, fy, fx);
   const Index n = part.end - part.begin;
   const Index ahead = rows_ahead * g.pitch, x_ahead = rows_ahead * g.x_pitch;
   const CpmlCell<V> pml_z = broadcast_cell(s.pz, rows.z);
   LayerStencil<R, T> around_z, around_y;
-  if constexpr (InZ) {
+  if (in_z) {
     around_z.start(work.z, rows.z + R + 1, 0, work.weights_z + rows.z * (2 * R + 1), s.pz.b[rows.z] != 0);
   }
+  const Index w_pitch = images ? step.w_pitch(rows.z, rows.y0, part.begin) : 0;
+  const KeptValues<T> kept = images ? step.w_at(rows.z, rows.y0, part.begin) : KeptValues<T>{};
   for (Index y = rows.y0; y < rows.y1; ++y) {
     const Index from = rows.z * g.plane + y * g.pitch + part.begin;
     const T* q = step.u + from;
     const T* c = s.c + from;
     T* next = step.next + from;
-    const T* w = step.w + from;
+    const KeptValues<T> w = kept.at((y - rows.y0) * w_pitch);
     T* image = step.image + from;
-    T* phi_z = step.f.phi_z[0] + (InZ ? g.z_place(rows.kz, rows.z, y, part.begin) : 0);
-    T* phi_y = step.f.phi_y[0] + (InY ? g.y_place(rows.ky, rows.z, y, part.begin) : 0);
+    T* phi_z = step.f.phi_z[0] + (in_z ? g.z_place(rows.kz, rows.z, y, part.begin) : 0);
+    T* phi_y = step.f.phi_y[0] + (in_y ? g.y_place(rows.ky, rows.z, y, part.begin) : 0);
     const Index shift_z = (y - work.y_tile) * g.pitch + part.begin;
-    if constexpr (InY) {
+    if (in_y) {
       around_y.start(work.y, y - work.y_tile, part.begin, work.weights_y + y * (2 * R + 1), s.py.b[y] != 0);
     }
     const CpmlCell<V> pml_y = broadcast_cell(s.py, y);
@@ -307,12 +340,12 @@ template <int R, bool InZ, bool InY, bool InX, bool Image, class T>
       const V here = V::load(q + x);
       prefetch_row(q + x + R * g.plane + ahead, c + x + ahead, next + x + ahead);
       V lap = center * here;
-      if constexpr (InZ) {
+      if (in_z) {
         lap = around_z.add(shift_z + x, phi_z + x, fz, pml_z, lap);
       } else {
         lap = fd_second<R>(Column<T>{q + x, g.plane}, fz, lap);
       }
-      if constexpr (InY) {
+      if (in_y) {
         lap = around_y.add(x, phi_y + x, fy, pml_y, lap);
       } else {
         lap = fd_second<R>(Column<T>{q + x, g.pitch}, fy, lap);
@@ -327,9 +360,9 @@ template <int R, bool InZ, bool InY, bool InX, bool Image, class T>
         lap = fd_second<R>(row, fx, lap);
         row.advance(V::load(q + x + 2 * V::count));
       }
-      if constexpr (Image) {
-        prefetch_row(w + x + ahead, image + x + ahead);
-        mul_add(here, V::load(w + x), V::load(image + x)).store(image + x);
+      if (images) {
+        prefetch_row(image + x + ahead);
+        mul_add(here, kept_w(w, x, ahead), V::load(image + x)).store(image + x);
       }
       leapfrog(here, V::load(next + x), V::load(c + x), lap).store(next + x);
     }

@@ -57,7 +57,7 @@ template <int R, bool InZ, bool InX, Image I, class T>
   const T* q = step.u + at;
   const T* c = step.s.c + at;
   T* next = step.next + at;
-  const KeptValues<T> w = step.w_at(z, part.begin);
+  const KeptValues<T> w = step.w_at(z, 0, part.begin);
   T* image = I == Image::no ? nullptr : step.image + at;
   const T *y[2 * R + 1], *t[2 * R + 1];
   for (int k = -R; k <= R && InZ; ++k) {

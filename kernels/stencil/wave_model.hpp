@@ -1,45 +1,57 @@
 // SPDX-License-Identifier: MIT
-// Between a velocity model vp (nz, nx) in m/s and the padded grid of the wave steps. The model is continued into the
-// absorbing layers by its edge values; the transpose adds what the layers collect to the edge cells.
+// Between a velocity model vp (nz, ny, nx), ny = 1 in two dimensions, in m/s and the padded grid of the wave steps. The
+// model is continued into the absorbing layers by its edge values; the transpose adds what the layers collect to the
+// edge cells.
 //   c = (vp dt)²     m = 2 dvp / vp     d_vp += (2 / vp) sum_shots sum_copies image
-// All three vanish on row 0 under a free surface and right of the last cell.
+// All three vanish on plane 0 under a free surface and beyond the last cell of a row and of a plane.
 #pragma once
 
 #include "kernels/stencil/wave.hpp"
 
 namespace terrane {
 
-// Where the model lies in the padded grid.
+// One axis: cells of the model, of the layer before it, of the padded grid.
+struct ModelAxis {
+  Index n = 1, before = 0, cells = 1;
+
+  TERRANE_HD Index model(Index i) const { return i < before ? 0 : (i - before < n ? i - before : n - 1); }
+  // Padded cells that copy model cell k: [begin, end).
+  TERRANE_HD Index begin(Index k) const { return k == 0 ? 0 : before + k; }
+  TERRANE_HD Index end(Index k) const { return k == n - 1 ? cells : before + k + 1; }
+};
+
+// Where the model lies in the padded grid. In two dimensions the axis y has one cell and a plane is one row.
 struct ModelFrame {
-  Index nz = 0, nx = 0;                    // model
-  Index top = 0, left = 0;                 // cells of the layers before the model
-  Index rows = 0, columns = 0, pitch = 0;  // padded grid
+  ModelAxis z, y, x;
+  Index pitch = 0, plane = 0;
   bool free_surface = false;
 
-  TERRANE_HD Index model_row(Index z) const { return z < top ? 0 : (z - top < nz ? z - top : nz - 1); }
-  TERRANE_HD Index model_column(Index x) const { return x < left ? 0 : (x - left < nx ? x - left : nx - 1); }
-  TERRANE_HD bool active(Index z, Index x) const { return x < columns && !(free_surface && z == 0); }
-  // Padded rows that copy model row k: [row_begin, row_end).
-  TERRANE_HD Index row_begin(Index k) const { return k == 0 ? 0 : top + k; }
-  TERRANE_HD Index row_end(Index k) const { return k == nz - 1 ? rows : top + k + 1; }
-  TERRANE_HD Index column_begin(Index k) const { return k == 0 ? 0 : left + k; }
-  TERRANE_HD Index column_end(Index k) const { return k == nx - 1 ? columns : left + k + 1; }
+  // Rows of all planes, with the zero rows of a plane; row: z rows_of_plane() + y.
+  TERRANE_HD Index rows_of_plane() const { return plane / pitch; }
+  TERRANE_HD Index rows() const { return z.cells * rows_of_plane(); }
+  TERRANE_HD bool active(Index row, Index ix) const {
+    return row % rows_of_plane() < y.cells && ix < x.cells && !(free_surface && row < rows_of_plane());
+  }
+  // Model cell of an active place.
+  TERRANE_HD Index model(Index row, Index ix) const {
+    return (z.model(row / rows_of_plane()) * y.n + y.model(row % rows_of_plane())) * x.n + x.model(ix);
+  }
 };
 
 // c over (rows, pitch)
 template <class T>
 struct WaveCoefficient {
   ModelFrame frame;
-  const T* vp;  // (nz, nx)
+  const T* vp;  // (nz, ny, nx)
   T dt;         // s
   T* c;
-  TERRANE_HD void operator()(Index z, Index x) const {
+  TERRANE_HD void operator()(Index row, Index x) const {
     T value = 0;
-    if (frame.active(z, x)) {
-      const T courant = vp[frame.model_row(z) * frame.nx + frame.model_column(x)] * dt;
+    if (frame.active(row, x)) {
+      const T courant = vp[frame.model(row, x)] * dt;
       value = courant * courant;
     }
-    c[z * frame.pitch + x] = value;
+    c[row * frame.pitch + x] = value;
   }
 };
 
@@ -50,13 +62,13 @@ struct WaveTangentModel {
   const T* vp;
   const T* t_vp;
   T* m;
-  TERRANE_HD void operator()(Index z, Index x) const {
+  TERRANE_HD void operator()(Index row, Index x) const {
     T value = 0;
-    if (frame.active(z, x)) {
-      const Index i = frame.model_row(z) * frame.nx + frame.model_column(x);
+    if (frame.active(row, x)) {
+      const Index i = frame.model(row, x);
       value = 2 * t_vp[i] / vp[i];
     }
-    m[z * frame.pitch + x] = value;
+    m[row * frame.pitch + x] = value;
   }
 };
 
@@ -73,7 +85,7 @@ struct WaveImageSum {
   }
 };
 
-// d_vp (nz, nx) += (2 scale / vp) sum over the copies of the cell
+// d_vp (nz ny, nx) += (2 scale / vp) sum over the copies of the cell
 template <class T>
 struct WaveModelGradient {
   ModelFrame frame;
@@ -81,14 +93,18 @@ struct WaveModelGradient {
   const T* vp;
   T scale;
   T* d_vp;
-  TERRANE_HD void operator()(Index k, Index j) const {
+  TERRANE_HD void operator()(Index row, Index j) const {
+    const Index k = row / frame.y.n, l = row % frame.y.n, rows = frame.rows_of_plane();
     T sum = 0;
-    for (Index z = frame.row_begin(k); z < frame.row_end(k); ++z) {
-      for (Index x = frame.column_begin(j); x < frame.column_end(j); ++x) {
-        if (frame.active(z, x)) sum += total[z * frame.pitch + x];
+    for (Index z = frame.z.begin(k); z < frame.z.end(k); ++z) {
+      for (Index y = frame.y.begin(l); y < frame.y.end(l); ++y) {
+        for (Index x = frame.x.begin(j); x < frame.x.end(j); ++x) {
+          if (frame.active(z * rows + y, x)) sum += total[z * frame.plane + y * frame.pitch + x];
+        }
       }
     }
-    d_vp[k * frame.nx + j] += 2 * scale * sum / vp[k * frame.nx + j];
+    const Index i = row * frame.x.n + j;
+    d_vp[i] += 2 * scale * sum / vp[i];
   }
 };
 

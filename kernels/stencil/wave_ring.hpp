@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Boundary ring: the forward run keeps few cells of every step, and the adjoint computes the rest again, backwards.
 //
-//   core    cells out of reach of the absorbing layers (2 R beyond them), one rectangle. There a step is
+//   core    cells out of reach of the absorbing layers (2 R beyond them), one box. There a step is
 //           u^{n+1} = 2 u^n - u^{n-1} + c w^n, and backwards u^{n-1} = 2 u^n - u^{n+1} + c w^n with the same w^n
 //   strips  all other cells. Absorption cannot be undone, so they run forward again, from saved states, a segment of
 //           steps at a time, and leave w^n and the skirt of the segment
@@ -43,47 +43,58 @@ struct KeptValues {
   }
 };
 
-// A rectangle of cells; its values are at `place`, row by row.
+// A box of cells; its values are at `place`, row by row. In two dimensions a plane has one row.
 struct CellBox {
-  Index z = 0, x = 0, rows = 0, columns = 0, place = 0;
+  Index z = 0, y = 0, x = 0, planes = 0, rows = 0, columns = 0, place = 0;
 };
 
-// Up to four rectangles without common cells, one after another in memory.
+// Up to six boxes without common cells, one after another in memory.
 struct CellFrame {
-  CellBox box[4];
+  CellBox box[6];
   int count = 0;
   Index size = 0;
 
-  void add(Index z0, Index z1, Index x0, Index x1) {
-    if (z1 <= z0 || x1 <= x0) return;
-    box[count++] = {z0, x0, z1 - z0, x1 - x0, size};
-    size += (z1 - z0) * (x1 - x0);
+  // Cells [low, high) of the axes z, y, x.
+  void add(const Index* low, const Index* high) {
+    const CellBox b{low[0], low[1], low[2], high[0] - low[0], high[1] - low[1], high[2] - low[2], size};
+    if (b.planes <= 0 || b.rows <= 0 || b.columns <= 0) return;
+    box[count++] = b;
+    size += b.planes * b.rows * b.columns;
   }
-  // Cell z pitch + x of value i.
-  TERRANE_HD Index cell(Index i, Index pitch) const {
+  // Cell z plane + y pitch + x of value i.
+  TERRANE_HD Index cell(Index i, Index plane, Index pitch) const {
     int b = 0;
     while (b + 1 < count && i >= box[b + 1].place) ++b;
-    const Index k = i - box[b].place;
-    return (box[b].z + k / box[b].columns) * pitch + box[b].x + k % box[b].columns;
+    const Index k = i - box[b].place, row = k / box[b].columns;
+    return (box[b].z + row / box[b].rows) * plane + (box[b].y + row % box[b].rows) * pitch + box[b].x +
+           k % box[b].columns;
   }
-  // Place of cell (z, x); -1: not in the frame.
-  TERRANE_HD Index place(Index z, Index x) const {
+  // 0 <= i < n in one comparison: on the CPU this is asked for every part of a row.
+  TERRANE_HD static bool within(Index i, Index n) {
+    return static_cast<std::uint64_t>(i) < static_cast<std::uint64_t>(n);
+  }
+  // Box of cell (z, y, x); -1: none.
+  TERRANE_HD int box_of(Index z, Index y, Index x) const {
     for (int b = 0; b < count; ++b) {
-      const Index row = z - box[b].z, column = x - box[b].x;
-      if (row >= 0 && row < box[b].rows && column >= 0 && column < box[b].columns) {
-        return box[b].place + row * box[b].columns + column;
-      }
+      const CellBox& c = box[b];
+      if (within(z - c.z, c.planes) && within(x - c.x, c.columns) && within(y - c.y, c.rows)) return b;
     }
     return -1;
+  }
+  // Place of cell (z, y, x); -1: not in the frame.
+  TERRANE_HD Index place(Index z, Index y, Index x) const {
+    const int b = box_of(z, y, x);
+    if (b < 0) return -1;
+    return box[b].place + ((z - box[b].z) * box[b].rows + y - box[b].y) * box[b].columns + x - box[b].x;
   }
 };
 
 struct WaveRingLayout {
-  Index z0 = 0, z1 = 0, x0 = 0, x1 = 0;  // core: rows [z0, z1), columns [x0, x1); empty where z0 == z1
+  Index low[3] = {}, high[3] = {};  // core: cells [low, high) of the axes z, y, x; empty where low[0] == high[0]
   CellFrame strips, ring, skirt;
 
-  TERRANE_HD bool core_row(Index z) const { return z >= z0 && z < z1; }
-  TERRANE_HD bool core(Index z, Index x) const { return core_row(z) && x >= x0 && x < x1; }
+  TERRANE_HD bool core_row(Index z, Index y) const { return z >= low[0] && z < high[0] && y >= low[1] && y < high[1]; }
+  TERRANE_HD bool core(Index z, Index y, Index x) const { return core_row(z, y) && x >= low[2] && x < high[2]; }
 };
 
 // What a run keeps with storage `ring`. Slots of a segment: n - first.
@@ -105,13 +116,13 @@ struct WaveRing {
 template <class T>
 struct WaveFrameCopy {
   CellFrame frame;
-  Index pitch, field, origin;
+  Index plane, pitch, field, origin;
   T* u;       // (shots, field)
   T* packed;  // (shots, frame.size)
   Index shots;
   bool unpack;
   TERRANE_HD void operator()(Index shot, Index i) const {
-    T* cell = u + shot * field + origin + frame.cell(i, pitch);
+    T* cell = u + shot * field + origin + frame.cell(i, plane, pitch);
     T* value = packed + shot * frame.size + i;
     if (unpack) {
       *cell = *value;

@@ -15,49 +15,6 @@ enum class Keep { no, cached, streamed, half };
 enum class Image { no, full, half };
 constexpr Index streamed_bytes = Index{16} << 20;  // snapshots of a shot that no cache holds until the adjoint
 
-// One time step of one shot; fields point at cell (0, 0).
-template <class T>
-struct Step {
-  const WaveSetup<T>& s;
-  const WaveFields<T>& f;
-  const T* u;
-  T* next;                            // holds the previous field, receives the next
-  KeptValues<T> w;                    // to write (forward) or to image with (adjoint); may be null
-  const CellFrame* strips = nullptr;  // w of these cells only; null: of all cells
-  int parity = 0;                     // selects the old phi
-  KeptValues<T> background{};         // tangent: stored w_0, may be null
-  T* image = nullptr;                 // adjoint
-  T* scratch = nullptr;               // adjoint: rolling rows of a strip
-  const T* back = nullptr;            // adjoint with a ring: field of the forward run, null otherwise
-  T* back_next = nullptr;             // holds the later field, receives the earlier
-
-  KeptValues<T> w_at(Index z, Index begin) const {
-    if (!w.any()) return w;
-    return w.at(strips != nullptr ? strips->place(z, begin) : z * s.g.pitch + begin);
-  }
-};
-
-// Eight or sixteen floats as bfloat16; values that are read again only after many megabytes go past the caches.
-struct HalfLanes {
-  static constexpr int count = Lanes<float>::count;
-  typedef std::uint32_t Wide __attribute__((vector_size(Lanes<float>::bytes)));
-  typedef std::uint16_t Narrow __attribute__((vector_size(Lanes<float>::bytes / 2), may_alias, aligned(2)));
-
-  static TERRANE_HD Lanes<float> load(const std::uint16_t* p) {
-    const Wide wide = __builtin_convertvector(*reinterpret_cast<const Narrow*>(p), Wide) << 16;
-    return {(Lanes<float>::Native)wide};
-  }
-  static TERRANE_HD void stream(Lanes<float> x, std::uint16_t* p) {
-    const Wide u = (Wide)x.v, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-#if defined(__AVX512F__)
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(p),
-                        _mm512_maskz_cvtepi32_epi16(static_cast<__mmask16>(-1), (__m512i)rounded));
-#else
-    *reinterpret_cast<Narrow*>(p) = __builtin_convertvector(rounded, Narrow);
-#endif
-  }
-};
-
 template <Keep K, class T>
 TERRANE_HD void keep_w(Lanes<T> w, const KeptValues<T>& to, Index i) {
   if constexpr (K == Keep::cached) w.store(to.full + i);
@@ -105,7 +62,7 @@ template <int R, int Rows, Keep K, Image I, class T>
   const T* u = step.u + at;
   const T* c = step.s.c + at;
   T* next = step.next + at;
-  const KeptValues<T> w = step.w_at(z, part.begin);
+  const KeptValues<T> w = step.w_at(z, 0, part.begin);
   T* image = I == Image::no ? nullptr : step.image + at;
   Window<T> row[Rows];
   unroll<Rows>([&](auto r) { row[r].start(u + r * pitch); });
@@ -133,7 +90,7 @@ template <int R, bool InZ, bool InX, Keep K, class T>
   const T* u = step.u + at;
   const T* c = step.s.c + at;
   T* next = step.next + at;
-  const KeptValues<T> w = step.w_at(z, part.begin);
+  const KeptValues<T> w = step.w_at(z, 0, part.begin);
   const Index zp = InZ ? z_row * g.pitch + part.begin : 0;
   const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
   const T* phi_z = step.f.phi_z[step.parity] + zp;

@@ -1,12 +1,61 @@
 // SPDX-License-Identifier: MIT
-// What the CPU schedules of the 2-D and the 3-D wave steps share: rows cut at the strips of the absorbing layer, the
-// layer along the row in vectors, traces in blocks of samples.
+// What the CPU rows of the 2-D and the 3-D wave steps share: one step, w in full precision or as bfloat16, rows cut at
+// the strips of the absorbing layer, the layer along the row in vectors.
 #pragma once
 
 #include "kernels/stencil/lanes_cpu.hpp"
 #include "kernels/stencil/wave.hpp"
 
 namespace terrane::TERRANE_BACKEND {
+
+// One time step of one shot; fields point at cell (0, 0, 0).
+template <class T>
+struct Step {
+  const WaveSetup<T>& s;
+  const WaveFields<T>& f;
+  const T* u;
+  T* next;                               // holds the previous field, receives the next
+  KeptValues<T> w;                       // to write (forward) or to image with (adjoint); may be null
+  const WaveRingLayout* ring = nullptr;  // w of the cells outside its core only; null: of all cells
+  int parity = 0;                        // selects the old phi
+  KeptValues<T> background{};            // tangent: stored w_0, may be null
+  const T* tangent = nullptr;            // m
+  T background_scale = 1;
+  T* image = nullptr;       // adjoint; may be null
+  T* scratch = nullptr;     // adjoint in two dimensions: rolling rows of a strip
+  const T* back = nullptr;  // adjoint with a ring: field of the forward run, null otherwise
+  T* back_next = nullptr;   // holds the later field, receives the earlier
+
+  // w from cell (z, y, begin) on, and what lies between the same cells of two rows.
+  KeptValues<T> w_at(Index z, Index y, Index begin) const {
+    if (!w.any()) return w;
+    return w.at(ring != nullptr ? ring->strips.place(z, y, begin) : z * s.g.plane + y * s.g.pitch + begin);
+  }
+  Index w_pitch(Index z, Index y, Index begin) const {
+    return ring != nullptr && w.any() ? ring->strips.box[ring->strips.box_of(z, y, begin)].columns : s.g.pitch;
+  }
+};
+
+// Eight or sixteen floats as bfloat16; values that are read again only after many megabytes go past the caches.
+struct HalfLanes {
+  static constexpr int count = Lanes<float>::count;
+  typedef std::uint32_t Wide __attribute__((vector_size(Lanes<float>::bytes)));
+  typedef std::uint16_t Narrow __attribute__((vector_size(Lanes<float>::bytes / 2), may_alias, aligned(2)));
+
+  static TERRANE_HD Lanes<float> load(const std::uint16_t* p) {
+    const Wide wide = __builtin_convertvector(*reinterpret_cast<const Narrow*>(p), Wide) << 16;
+    return {(Lanes<float>::Native)wide};
+  }
+  static TERRANE_HD void stream(Lanes<float> x, std::uint16_t* p) {
+    const Wide u = (Wide)x.v, rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+#if defined(__AVX512F__)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_maskz_cvtepi32_epi16(static_cast<__mmask16>(-1), (__m512i)rounded));
+#else
+    *reinterpret_cast<Narrow*>(p) = __builtin_convertvector(rounded, Narrow);
+#endif
+  }
+};
 
 // Part of a row: columns [begin, end), multiples of the register; strip: index of the x strip or -1.
 struct RowPart {
@@ -18,8 +67,7 @@ struct RowParts {
 };
 
 // forward: strips as the forward operator sees them.
-template <class Layout>
-RowParts cut_row(const Layout& g, bool forward = false) {
+inline RowParts cut_row(const WaveLayout& g, bool forward = false) {
   RowParts parts;
   Index at = 0;
   for (Index k = 0; k < g.x_strips; ++k) {
@@ -101,39 +149,6 @@ struct StripWindows {
     ex = pml.adjoint_second(tx);
     yx = pml.adjoint_first(tx, V::load(phi + x));
     pml.adjoint_eta(here, h).store(eta + x);
-  }
-};
-
-// Traces of one shot, a block of samples at a time: tile[(n mod tile) * traces + l].
-template <class T>
-void write_tile(const T* tile, Index traces, T* data, Index nt, Index n0, Index n1) {
-  for (Index l = 0; l < traces; ++l) {
-    for (Index n = n0; n < n1; ++n) data[l * nt + n] = tile[(n - n0) * traces + l];
-  }
-}
-template <class T>
-void read_tile(T* tile, Index traces, const T* data, Index nt, Index n0, Index n1) {
-  for (Index l = 0; l < traces; ++l) {
-    for (Index n = n0; n < n1; ++n) tile[(n - n0) * traces + l] = data[l * nt + n];
-  }
-}
-
-template <class T>
-struct Recorder {
-  const WavePoints<T>& points;
-  T* tile;
-  T* data;  // of this shot; may be null
-  Index nt, shot, begin;
-
-  void sample(const T* u, Index n, bool last) {
-    if (data == nullptr) return;
-    const Index traces = points.per_shot, count = points.count[shot];
-    T* row = tile + (n - begin) * traces;
-    for (Index l = 0; l < count; ++l) row[l] = points.record(u, points.first[shot] + l);
-    for (Index l = count; l < traces; ++l) row[l] = 0;
-    if (n + 1 - begin < wave_tile_steps && !last) return;
-    write_tile(tile, traces, data, nt, begin, n + 1);
-    begin = n + 1;
   }
 };
 

@@ -21,39 +21,53 @@ WaveState<T>& WaveState<T>::operator=(WaveState&&) noexcept = default;
 
 namespace {
 
-std::vector<std::vector<Position>> positions(const Survey& survey, bool sources) {
-  std::vector<std::vector<Position>> all;
-  for (const Shot& shot : survey.shots) all.push_back(sources ? shot.sources : shot.receivers);
-  return all;
+template <class T, class AnyGrid, class AnySurvey>
+PointLists<T> point_lists(Stream& s, const WavePlan& plan, const AnyGrid& grid, const AnySurvey& survey, bool sources,
+                          double scale) {
+  std::vector<std::decay_t<decltype(survey.shots[0].sources)>> shots;
+  for (const auto& shot : survey.shots) shots.push_back(sources ? shot.sources : shot.receivers);
+  return PointLists<T>(s, grid, plan.frame, shots, scale);
 }
 
 }  // namespace
 
-WaveOptions wave_options_on(const Stream& s, WaveOptions options) {
-  if (options.backward_shots == 0 && s.device().kind != DeviceKind::cuda) options.backward_shots = s.threads();
-  return options;
-}
-
 template <class T>
 AcousticWave<T>::AcousticWave(Stream& s, const Grid2& grid, const Survey& survey, const WaveOptions& options,
                               Index batch)
-    : survey_(survey),
-      plan_(make_wave_plan(grid, survey, wave_options_on(s, options), batch, static_cast<Index>(sizeof(T)))) {
-  const double area = grid.dz_m * grid.dx_m;
-  sources_ = PointLists<T>(s, grid, plan_.frame, positions(survey, true), 1 / area);
-  receivers_ = PointLists<T>(s, grid, plan_.frame, positions(survey, false), 1.0);
+    : plan_(make_wave_plan(grid, survey, wave_options_on(s, options), batch, static_cast<Index>(sizeof(T)))),
+      sources_(point_lists<T>(s, plan_, grid, survey, true, 1 / (grid.dz_m * grid.dx_m))),
+      receivers_(point_lists<T>(s, plan_, grid, survey, false, 1.0)) {
+  make_tables(s);
+}
+
+template <class T>
+AcousticWave<T>::AcousticWave(Stream& s, const Grid3& grid, const Survey3& survey, const WaveOptions3& options,
+                              Index batch)
+    : plan_(make_wave_plan(grid, survey, wave_options_on(s, options), batch, static_cast<Index>(sizeof(T)))),
+      sources_(point_lists<T>(s, plan_, grid, survey, true, 1 / (grid.dz_m * grid.dy_m * grid.dx_m))),
+      receivers_(point_lists<T>(s, plan_, grid, survey, false, 1.0)) {
+  make_tables(s);
+}
+
+template <class T>
+void AcousticWave<T>::make_tables(Stream& s) {
   std::vector<T> profiles;
-  for (const bool vertical : {true, false}) {
-    const CpmlTables tables = wave_cpml(plan_, vertical);
+  for (int axis = 0; axis < 3; ++axis) {
+    const CpmlTables tables = wave_cpml(plan_, axis);
     for (const auto* table : {&tables.a, &tables.b, &tables.db}) {
       for (const double value : *table) profiles.push_back(static_cast<T>(value));
     }
   }
   profiles_ = to_device(s, profiles);
   const T* p = profiles_.data();
-  const Index nz = plan_.layout.nz, pitch = plan_.layout.pitch;
-  pz_ = {p, p + nz, p + 2 * nz};
-  px_ = {p + 3 * nz, p + 3 * nz + pitch, p + 3 * nz + 2 * pitch};
+  const auto take = [&](Index n) {
+    const CpmlProfile<T> profile{p, p + n, p + 2 * n};
+    p += 3 * n;
+    return profile;
+  };
+  pz_ = take(plan_.layout.nz);
+  py_ = take(plan_.layout.ny);
+  px_ = take(plan_.layout.pitch);
   if (plan_.substeps > 1) {
     const std::vector<double> taps = resample_taps(plan_.substeps);
     taps_ = to_device(s, std::vector<T>(taps.begin(), taps.end()));
@@ -64,6 +78,24 @@ template <class T>
 Index AcousticWave<T>::memory_bytes(WaveUse use) const {
   return sources_.bytes() + receivers_.bytes() + plan_.shots * static_cast<Index>(sizeof(Index)) +
          wave_sizes(plan_, use).total() * static_cast<Index>(sizeof(T));
+}
+
+template <class T>
+void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, WaveWork<T>& work) const {
+  std::vector<Index> chosen(shots.begin(), shots.end());
+  if (chosen.empty()) {
+    chosen.resize(static_cast<std::size_t>(plan_.shots));
+    std::iota(chosen.begin(), chosen.end(), Index{0});
+  }
+  require(static_cast<Index>(chosen.size()) == plan_.shots, ErrorCode::config,
+          "the number of shots differs from the batch that the operator was made for", "wave");
+  for (const Index i : chosen) {
+    require(i >= 0 && i < plan_.survey_shots, ErrorCode::config, "a shot of the batch is not in the survey", "wave");
+  }
+  if (chosen != work.host_shots) {
+    copy(s, std::span<const Index>(chosen), work.shots.data());
+    work.host_shots = chosen;
+  }
 }
 
 template <class T>
@@ -94,8 +126,10 @@ WaveSetup<T> AcousticWave<T>::setup(const WaveWork<T>& work) const {
   WaveSetup<T> a;
   a.g = plan_.layout;
   a.fz = fd_axis<T>(plan_.options.order, plan_.grid.dz_m);
+  a.fy = fd_axis<T>(plan_.options.order, plan_.grid.dy_m);
   a.fx = fd_axis<T>(plan_.options.order, plan_.grid.dx_m);
   a.pz = pz_;
+  a.py = py_;
   a.px = px_;
   a.c = work.c.data();
   a.shots = plan_.shots;
@@ -105,6 +139,15 @@ WaveSetup<T> AcousticWave<T>::setup(const WaveWork<T>& work) const {
   a.receivers = receivers_.points();
   a.scratch = work.scratch.data();
   return a;
+}
+
+template <class T>
+void AcousticWave<T>::run(Stream& s, const WaveForward<T>& a) const {
+  plan_.flat() ? wave_forward(s, a) : wave3_forward(s, a);
+}
+template <class T>
+void AcousticWave<T>::run(Stream& s, const WaveAdjoint<T>& a) const {
+  plan_.flat() ? wave_adjoint(s, a) : wave3_adjoint(s, a);
 }
 
 template <class T>
@@ -118,13 +161,25 @@ WaveForward<T> AcousticWave<T>::forward_args(const WaveWork<T>& work, T* fields)
 }
 
 template <class T>
+Resample<T> AcousticWave<T>::resampling(Index rows, const T* from, T* to, T scale) const {
+  return {taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, rows, plan_.nt, plan_.inner_nt, from, to,
+          scale,        false};
+}
+
+template <class T>
 const T* AcousticWave<T>::to_inner_wavelet(Stream& s, const T* wavelet, T* inner) const {
   if (plan_.substeps == 1 || wavelet == nullptr) return wavelet;
   const Index rows = plan_.options.shared_wavelet ? 1 : plan_.survey_shots * plan_.sources;
-  ResampleUp<T> up{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, rows, plan_.nt, plan_.inner_nt,
-                    wavelet, inner, T(1), false}};
-  resample_up(s, up);
+  resample_up(s, ResampleUp<T>{resampling(rows, wavelet, inner, T(1))});
   return inner;
+}
+
+// Records at the inner time step to samples of the data.
+template <class T>
+void AcousticWave<T>::to_data(Stream& s, const WaveWork<T>& work, T* data) const {
+  if (plan_.substeps == 1 || plan_.receivers == 0) return;
+  const T scale = T(1) / static_cast<T>(plan_.substeps);
+  resample_down(s, ResampleDown<T>{resampling(plan_.shots * plan_.receivers, work.inner_data.data(), data, scale)});
 }
 
 template <class T>
@@ -140,20 +195,7 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
   WaveWork<T>& work = *state.work;
   work.ensure(s, plan_, keep ? WaveUse::gradient : WaveUse::forward);
   work.kept = false;
-  std::vector<Index> chosen(shots.begin(), shots.end());
-  if (chosen.empty()) {
-    chosen.resize(static_cast<std::size_t>(plan_.shots));
-    std::iota(chosen.begin(), chosen.end(), Index{0});
-  }
-  require(static_cast<Index>(chosen.size()) == plan_.shots, ErrorCode::config,
-          "the number of shots differs from the batch that the operator was made for", "wave");
-  for (const Index i : chosen) {
-    require(i >= 0 && i < plan_.survey_shots, ErrorCode::config, "a shot of the batch is not in the survey", "wave");
-  }
-  if (chosen != work.host_shots) {
-    copy(s, std::span<const Index>(chosen), work.shots.data());
-    work.host_shots = chosen;
-  }
+  choose_shots(s, shots, work);
   check_model(s, vp, work);
   wave_coefficient(s, WaveCoefficient<T>{plan_.frame, vp, static_cast<T>(plan_.inner_dt_s), work.c.data()});
   zero_values(s, work.fields.data(), work.fields.size());
@@ -178,15 +220,10 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
       a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
       work.stored_segment = k;
     }
-    wave_forward(s, a);
+    run(s, a);
   }
   work.kept = keep;
-  if (plan_.substeps > 1 && plan_.receivers > 0) {
-    ResampleDown<T> down{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps,
-                          plan_.shots * plan_.receivers, plan_.nt, plan_.inner_nt, work.inner_data.data(), data,
-                          T(1) / static_cast<T>(plan_.substeps), false}};
-    resample_down(s, down);
-  }
+  to_data(s, work, data);
 }
 
 // Snapshots of one segment, computed again from its saved state unless they are there.
@@ -200,7 +237,7 @@ void AcousticWave<T>::run_background(Stream& s, WaveWork<T>& work, const T* wave
   a.n0 = segment * plan_.storage.segment;
   a.n1 = segment_end(segment);
   a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), plan_.storage.slots, a.n0, plan_.storage.every};
-  wave_forward(s, a);
+  run(s, a);
   work.stored_segment = segment;
 }
 
@@ -224,10 +261,8 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   if (a.image != nullptr) zero_values(s, a.image, work.image.size());
   a.d_data = d_data;
   if (plan_.substeps > 1) {
-    ResampleUp<T> up{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, plan_.shots * plan_.receivers,
-                      plan_.nt, plan_.inner_nt, d_data, work.inner_data.data(), T(1) / static_cast<T>(plan_.substeps),
-                      false}};
-    resample_up(s, up);
+    const T scale = T(1) / static_cast<T>(plan_.substeps);
+    resample_up(s, ResampleUp<T>{resampling(plan_.shots * plan_.receivers, d_data, work.inner_data.data(), scale)});
     a.d_data = work.inner_data.data();
   }
   if (storage.policy == Storage::ring) ring_adjoint(s, work, wavelet, a);
@@ -236,12 +271,15 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
     a.n1 = segment_end(k);
     if (a.image != nullptr) run_background(s, work, wavelet, k);
     a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
-    wave_adjoint(s, a);
+    run(s, a);
   }
   if (d_vp != nullptr) {
-    wave_image_sum(s, WaveImageSum<T>{work.image.data(), work.image_total.data(), plan_.shots, plan_.layout.cells});
-    wave_model_gradient(
-        s, WaveModelGradient<T>{plan_.frame, work.image_total.data(), vp, static_cast<T>(storage.every), d_vp});
+    const T* total = work.image.data();
+    if (plan_.shots > 1) {
+      wave_image_sum(s, WaveImageSum<T>{total, work.image_total.data(), plan_.shots, plan_.layout.cells});
+      total = work.image_total.data();
+    }
+    wave_model_gradient(s, WaveModelGradient<T>{plan_.frame, total, vp, static_cast<T>(storage.every), d_vp});
   }
   if (wants_wavelet) accumulate_wavelet(s, work, d_wavelet);
 }
@@ -250,8 +288,8 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
 template <class T>
 void AcousticWave<T>::accumulate_wavelet(Stream& s, WaveWork<T>& work, T* d_wavelet) const {
   const Index length = plan_.inner_nt, rows = plan_.shots * plan_.sources;
-  ResampleDown<T> down{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps, 1, plan_.nt, length,
-                        work.d_source.data(), d_wavelet, T(1), true}};
+  ResampleDown<T> down{resampling(1, work.d_source.data(), d_wavelet, T(1))};
+  down.accumulate = true;
   if (plan_.options.shared_wavelet) {
     const bool fine = plan_.substeps > 1;
     sum_rows(s, SumRows<T>{work.d_wavelet.data(), rows, length, fine ? work.d_source.data() : d_wavelet, !fine});
@@ -297,14 +335,9 @@ void AcousticWave<T>::jvp(Stream& s, const T* vp, const T* wavelet, const WaveSt
       run_background(s, work, wavelet, k);
       a.background = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
     }
-    wave_forward(s, a);
+    run(s, a);
   }
-  if (plan_.substeps > 1 && plan_.receivers > 0) {
-    ResampleDown<T> down{{taps_.data(), plan_.substeps, resample_half_width * plan_.substeps,
-                          plan_.shots * plan_.receivers, plan_.nt, plan_.inner_nt, work.inner_data.data(), t_data,
-                          T(1) / static_cast<T>(plan_.substeps), false}};
-    resample_down(s, down);
-  }
+  to_data(s, work, t_data);
 }
 
 template struct WaveState<float>;

@@ -28,10 +28,10 @@ void AcousticWave<T>::save_strips(Stream& s, WaveWork<T>& work, Index segment) c
   const WaveFields<T> f = split_wave_fields(g, shots, work.fields.data());
   T* to = work.states.data() + segment * wave_sizes(plan_, WaveUse::gradient).strip_state;
   for (T* u : f.u) {
-    wave_frame_copy(s, WaveFrameCopy<T>{plan_.ring.strips, g.pitch, g.field, g.origin, u, to, shots, false});
+    wave_frame_copy(s, WaveFrameCopy<T>{plan_.ring.strips, g.plane, g.pitch, g.field, g.origin, u, to, shots, false});
     to += packed;
   }
-  copy_values(s, CopyValues<T>{f.phi_z[0], to, shots * 2 * (g.z_field + g.x_field)});
+  copy_values(s, CopyValues<T>{f.phi_z[0], to, shots * 2 * (g.z_field + g.y_field + g.x_field)});
 }
 
 // Shots [first, first + count) into the fields of the group.
@@ -42,8 +42,8 @@ void AcousticWave<T>::load_strips(Stream& s, WaveWork<T>& work, Index segment, I
   const WaveFields<T> f = split_wave_fields(g, plan_.backward_shots, work.background.data());
   T* from = work.states.data() + segment * wave_sizes(plan_, WaveUse::gradient).strip_state;
   for (T* u : f.u) {
-    wave_frame_copy(
-        s, WaveFrameCopy<T>{plan_.ring.strips, g.pitch, g.field, g.origin, u, from + first * strips, count, true});
+    wave_frame_copy(s, WaveFrameCopy<T>{plan_.ring.strips, g.plane, g.pitch, g.field, g.origin, u,
+                                        from + first * strips, count, true});
     from += shots * strips;
   }
   const auto part = [&](T* to, Index size) {
@@ -51,8 +51,10 @@ void AcousticWave<T>::load_strips(Stream& s, WaveWork<T>& work, Index segment, I
     from += shots * size;
   };
   part(f.phi_z[0], g.z_field);
+  part(f.phi_y[0], g.y_field);
   part(f.phi_x[0], g.x_field);
   part(f.eta_z[0], g.z_field);
+  part(f.eta_y[0], g.y_field);
   part(f.eta_x[0], g.x_field);
 }
 
@@ -91,7 +93,7 @@ void AcousticWave<T>::ring_adjoint(Stream& s, WaveWork<T>& work, const T* wavele
     zero_values(s, work.adjoint_fields.data(), work.adjoint_fields.size());
     a.n1 = nt;
     if (a.image == nullptr) {
-      wave_adjoint(s, a);
+      run(s, a);
       continue;
     }
     a.image += first * plan_.layout.cells;
@@ -105,8 +107,8 @@ void AcousticWave<T>::ring_adjoint(Stream& s, WaveWork<T>& work, const T* wavele
       a.n0 = strips.n0 = a.ring.first = strips.ring.first = k * storage.segment;
       a.n1 = strips.n1 = segment_end(k);
       load_strips(s, work, k, first, count);
-      wave_forward(s, strips);
-      wave_adjoint(s, a);
+      run(s, strips);
+      run(s, a);
     }
   }
 }
@@ -134,9 +136,9 @@ void AcousticWave<T>::ring_tangent(Stream& s, WaveWork<T>& work, const T* wavele
       if (a.tangent != nullptr) {
         background.store = WaveStore<T>{{work.snapshots.data(), nullptr}, tangent_chunk, n0, 1};
         a.background = background.store;
-        wave_forward(s, background);
+        run(s, background);
       }
-      wave_forward(s, a);
+      run(s, a);
     }
   }
 }

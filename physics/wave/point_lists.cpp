@@ -93,34 +93,6 @@ PointLists<T>::PointLists(Stream& s, const PointNodes& lists_of_nodes, const std
   points_.touch_weight = weights_.data() + touch_weights;
 }
 
-namespace {
-
-PointNodes point_nodes(const Grid2& grid, const ModelFrame& frame, const std::vector<std::vector<Position>>& lists,
-                       double scale) {
-  PointNodes all;
-  for (const std::vector<Position>& positions : lists) {
-    all.emplace_back();
-    for (const Position& position : positions) {
-      std::vector<CellWeight>& nodes = all.back().emplace_back();
-      for (const InterpolationNode& node : interpolation_nodes(grid, position, frame.free_surface)) {
-        const Index z = node.z + frame.top, x = node.x + frame.left;
-        if (z < 0 || z >= frame.rows || x < 0 || x >= frame.columns) continue;
-        nodes.push_back({z * frame.pitch + x, scale * node.weight});
-      }
-    }
-  }
-  return all;
-}
-
-}  // namespace
-
-template <class T>
-PointLists<T>::PointLists(Stream& s, const Grid2& grid, const ModelFrame& frame,
-                          const std::vector<std::vector<Position>>& shots, double scale) {
-  const DistinctLists<Position> distinct(shots);
-  *this = PointLists(s, point_nodes(grid, frame, distinct.lists, scale), distinct.of_shot);
-}
-
 template class PointLists<float>;
 template class PointLists<double>;
 

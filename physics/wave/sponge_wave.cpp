@@ -57,12 +57,9 @@ SpongeWave<T>::SpongeWave(Stream& s, const Grid2& grid, const Survey& survey, co
   require(grid_.dz_m == grid_.dx_m, ErrorCode::config, "the spacings must be equal for this operator", where);
   require(options_.width_cells >= 0, ErrorCode::config, "the width of the damping layer must not be negative", where);
   layout_ = SpongeLayout::of(grid_.nz + 2 * options_.width_cells, grid_.nx + 2 * options_.width_cells);
-  frame_.nz = grid_.nz;
-  frame_.nx = grid_.nx;
-  frame_.top = frame_.left = options_.width_cells;
-  frame_.rows = layout_.nz;
-  frame_.columns = layout_.nx;
-  frame_.pitch = layout_.pitch;
+  frame_.z = {grid_.nz, options_.width_cells, layout_.nz};
+  frame_.x = {grid_.nx, options_.width_cells, layout_.nx};
+  frame_.pitch = frame_.plane = layout_.pitch;
   sources_ = upload(s, true);
   receivers_ = upload(s, false);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The acoustic wave operator on a tape: inputs vp (nz, nx) and wavelet (nt) or (survey shots, sources, nt), output data
-// (shots in flight, receivers, nt).
+// The acoustic wave operator on a tape: inputs vp (nz, nx) or (nz, ny, nx) and wavelet (nt) or (survey shots, sources,
+// nt), output data (shots in flight, receivers, nt).
 #pragma once
 
 #include <memory>
@@ -24,8 +24,11 @@ class WaveOp final : public ForwardOperator<T> {
   WaveOp(std::shared_ptr<const AcousticWave<T>> wave, std::shared_ptr<const ShotSelection> selection, bool keep = true)
       : wave_(std::move(wave)), selection_(std::move(selection)), keep_(keep) {}
 
-  std::string name() const override { return "wave"; }
-  Shape model_shape() const override { return {wave_->plan().grid.nz, wave_->plan().grid.nx}; }
+  std::string name() const override { return wave_->plan().flat() ? "wave" : "wave3"; }
+  Shape model_shape() const override {
+    const Grid3& g = wave_->plan().grid;
+    return wave_->plan().flat() ? Shape{g.nz, g.nx} : Shape{g.nz, g.ny, g.nx};
+  }
   Shape data_shape() const override { return {wave_->plan().shots, wave_->plan().receivers, wave_->plan().nt}; }
   Shape wavelet_shape() const {
     const WavePlan& p = wave_->plan();
@@ -37,7 +40,7 @@ class WaveOp final : public ForwardOperator<T> {
   std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
     require(
         in.size() == 2 && elements(in[0]) == elements(model_shape()) && elements(in[1]) == elements(wavelet_shape()),
-        ErrorCode::failed, "the wave operator takes vp (nz, nx) and a wavelet as long as the survey's nt", "wave");
+        ErrorCode::failed, "the wave operator takes vp on the grid and a wavelet as long as the survey's nt", "wave");
     return {data_shape()};
   }
   SavedPtr forward(Stream& s, Inputs<T> in, Outputs<T> out, SavedPtr recycled) const override {

@@ -4,127 +4,164 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <numbers>
 
 #include "kernels/stencil/resample.hpp"
 
 namespace terrane {
 namespace {
 
-double inverse_length(const Grid2& g) { return std::sqrt(1 / (g.dz_m * g.dz_m) + 1 / (g.dx_m * g.dx_m)); }
+// sqrt of the sum of 1/h² over the axes.
+double inverse_length(const Grid3& g, bool flat) {
+  double sum = 0;
+  for (int axis = 0; axis < 3; ++axis) {
+    if (axis != 1 || !flat) sum += 1 / (g.spacing_m(axis) * g.spacing_m(axis));
+  }
+  return std::sqrt(sum);
+}
 
-WaveLayout make_layout(const Grid2& grid, const WaveOptions& o) {
+// Places of the strips of an axis, `around` positions apart from each other and from the ends; returns their total.
+Index place_strips(WaveStrip* strips, Index count, Index around) {
+  Index total = count > 0 ? around : 0;
+  for (Index k = 0; k < count; ++k) {
+    strips[k].offset = total;
+    total += strips[k].end - strips[k].begin + around;
+  }
+  return total;
+}
+
+WaveLayout make_layout(const Grid3& grid, const WaveOptions3& o, bool flat) {
   WaveLayout g;
+  g.flat = flat;
   g.free_surface = o.free_surface;
   g.radius = o.order / 2;
   g.nz = grid.nz + o.pml[0] + o.pml[1];
-  g.nx = grid.nx + o.pml[2] + o.pml[3];
+  g.ny = grid.ny + o.pml[2] + o.pml[3];
+  g.nx = grid.nx + o.pml[4] + o.pml[5];
   g.pitch = round_up_to_lanes(g.nx + g.radius);
-  g.origin = wave_lanes + g.radius * g.pitch;
-  g.field = g.origin + (g.nz + g.radius) * g.pitch + wave_lanes;
-  g.cells = g.nz * g.pitch;
+  g.plane = flat ? g.pitch : (g.ny + g.radius) * g.pitch;
+  g.origin = wave_lanes + g.radius * g.plane;
+  g.field = g.origin + (g.nz + g.radius) * g.plane + wave_lanes;
+  g.cells = g.nz * g.plane;
   g.z_strips = make_strips(g.nz, o.pml[0], o.pml[1], g.radius, 1, g.nz, g.z);
-  g.x_strips = make_strips(g.nx, o.pml[2], o.pml[3], g.radius, wave_lanes, g.pitch, g.x);
-  Index rows = 0;
-  for (Index k = 0; k < g.z_strips; ++k) {
-    g.z[k].offset = rows + g.radius;
-    rows += g.z[k].end - g.z[k].begin + 2 * g.radius;
-  }
-  g.z_field = rows * g.pitch;
-  Index columns = 0;
-  for (Index k = 0; k < g.x_strips; ++k) {
-    g.x[k].offset = columns + wave_lanes;
-    columns += wave_lanes + g.x[k].end - g.x[k].begin;
-  }
-  g.x_pitch = columns;
-  // The right neighbours of a strip are the zeros before the next one.
-  g.x_field = columns > 0 ? columns * g.nz + 2 * wave_lanes : 0;  // registers are loaded two ahead
+  g.y_strips = make_strips(g.ny, o.pml[2], o.pml[3], g.radius, 1, g.ny, g.y);
+  g.x_strips = make_strips(g.nx, o.pml[4], o.pml[5], g.radius, wave_lanes, g.pitch, g.x);
+  g.z_plane = g.ny * g.pitch;
+  g.z_field = place_strips(g.z, g.z_strips, g.radius) * g.z_plane;
+  g.y_plane = place_strips(g.y, g.y_strips, g.radius) * g.pitch;
+  g.y_field = g.nz * g.y_plane;
+  // The zeros after a strip are those before the next one, in this row or the next.
+  g.x_pitch = std::max<Index>(0, place_strips(g.x, g.x_strips, wave_lanes) - wave_lanes);
+  g.x_field = g.x_pitch > 0 ? g.nz * g.ny * g.x_pitch + 2 * wave_lanes : 0;  // registers are loaded two ahead
   return g;
 }
 
 // Elements of a shot.
-Index fields_of(const WaveLayout& g) { return 2 * g.field + 4 * (g.z_field + g.x_field); }
-Index strip_state_of(const WavePlan& p) { return 2 * (p.ring.strips.size + p.layout.z_field + p.layout.x_field); }
+Index layers_of(const WaveLayout& g) { return g.z_field + g.y_field + g.x_field; }
+Index fields_of(const WaveLayout& g) { return 2 * g.field + 4 * layers_of(g); }
+Index state_of(const WaveLayout& g) { return 2 * (g.field + layers_of(g)); }
+Index strip_state_of(const WavePlan& p) { return 2 * (p.ring.strips.size + layers_of(p.layout)); }
 Index kept_elements(const WavePlan& p, Index values) {
   return p.options.storage_precision == StoragePrecision::bf16 ? (values + 1) / 2 : values;
 }
 
-ModelFrame make_frame(const Grid2& grid, const WaveOptions& o, const WaveLayout& g) {
+ModelFrame make_frame(const Grid3& grid, const WaveOptions3& o, const WaveLayout& g) {
   ModelFrame f;
-  f.nz = grid.nz;
-  f.nx = grid.nx;
-  f.top = o.pml[0];
-  f.left = o.pml[2];
-  f.rows = g.nz;
-  f.columns = g.nx;
+  f.z = {grid.nz, o.pml[0], g.nz};
+  f.y = {grid.ny, o.pml[2], g.ny};
+  f.x = {grid.nx, o.pml[4], g.nx};
   f.pitch = g.pitch;
+  f.plane = g.plane;
   f.free_surface = o.free_surface;
   return f;
 }
 
+// Cells [low, high) of an axis out of reach of its layers.
+struct CoreAxis {
+  Index low = 0, high = 0;
+  bool before = false, after = false;  // is there a layer on this side
+
+  CoreAxis(Index n, const WaveStrip* strips, Index count) : high(n) {
+    for (Index k = 0; k < count; ++k) {
+      (strips[k].begin == 0 ? before : after) = true;
+      (strips[k].begin == 0 ? low : high) = strips[k].begin == 0 ? strips[k].end : strips[k].begin;
+    }
+  }
+};
+
 }  // namespace
 
 WaveRingLayout make_ring_layout(const WaveLayout& g) {
+  const CoreAxis axes[3] = {{g.nz, g.z, g.z_strips}, {g.ny, g.y, g.y_strips}, {g.pitch, g.x, g.x_strips}};
+  const Index size[3] = {g.nz, g.ny, g.pitch};
   WaveRingLayout r;
-  r.z1 = g.nz;
-  r.x1 = g.pitch;
-  bool top = false, bottom = false, left = false, right = false;
-  for (Index k = 0; k < g.z_strips; ++k) {
-    (g.z[k].begin == 0 ? top : bottom) = true;
-    (g.z[k].begin == 0 ? r.z0 : r.z1) = g.z[k].begin == 0 ? g.z[k].end : g.z[k].begin;
+  bool empty = false;
+  for (int i = 0; i < 3; ++i) {
+    r.low[i] = axes[i].low;
+    r.high[i] = axes[i].high;
+    empty = empty || axes[i].low >= axes[i].high;
   }
-  for (Index k = 0; k < g.x_strips; ++k) {
-    (g.x[k].begin == 0 ? left : right) = true;
-    (g.x[k].begin == 0 ? r.x0 : r.x1) = g.x[k].begin == 0 ? g.x[k].end : g.x[k].begin;
+  if (empty) std::fill_n(r.low, 3, 0), std::fill_n(r.high, 3, 0);
+  // A frame is cut from a box axis by axis: what lies before and after on this axis, and the rest goes on.
+  const auto part = [](CellFrame& frame, const Index* low, const Index* high, int axis, Index begin, Index end) {
+    Index from[3] = {low[0], low[1], low[2]}, to[3] = {high[0], high[1], high[2]};
+    from[axis] = begin;
+    to[axis] = end;
+    frame.add(from, to);
+  };
+  Index low[3] = {0, 0, 0}, high[3] = {size[0], size[1], size[2]};
+  for (int i = 0; i < 3; ++i) {
+    part(r.strips, low, high, i, 0, r.low[i]);
+    part(r.strips, low, high, i, r.high[i], size[i]);
+    low[i] = r.low[i];
+    high[i] = r.high[i];
   }
-  if (r.z0 >= r.z1 || r.x0 >= r.x1) r.z0 = r.z1 = r.x0 = r.x1 = 0;
-  r.strips.add(0, r.z0, 0, g.pitch);
-  r.strips.add(r.z1, g.nz, 0, g.pitch);
-  r.strips.add(r.z0, r.z1, 0, r.x0);
-  r.strips.add(r.z0, r.z1, r.x1, g.pitch);
-  if (r.z0 == r.z1) return r;
+  if (empty) return r;
   const Index reach = g.radius;
-  const Index upper = top ? std::min(r.z0 + reach, r.z1) : r.z0, lower = bottom ? std::max(r.z1 - reach, upper) : r.z1;
-  const Index inner_left = left ? std::min(r.x0 + reach, r.x1) : r.x0;
-  r.ring.add(r.z0, upper, r.x0, r.x1);
-  r.ring.add(lower, r.z1, r.x0, r.x1);
-  r.ring.add(upper, lower, r.x0, inner_left);
-  if (right) r.ring.add(upper, lower, std::max(r.x1 - reach, inner_left), r.x1);
-  if (top) r.skirt.add(r.z0 - reach, r.z0, r.x0, r.x1);
-  if (bottom) r.skirt.add(r.z1, r.z1 + reach, r.x0, r.x1);
-  if (left) r.skirt.add(r.z0, r.z1, r.x0 - reach, r.x0);
-  if (right) r.skirt.add(r.z0, r.z1, r.x1, r.x1 + reach);
+  for (int i = 0; i < 3; ++i) {  // low, high: the core, then what the ring has left of it
+    const Index begin = axes[i].before ? std::min(low[i] + reach, high[i]) : low[i];
+    const Index end = axes[i].after ? std::max(high[i] - reach, begin) : high[i];
+    part(r.ring, low, high, i, low[i], begin);
+    part(r.ring, low, high, i, end, high[i]);
+    low[i] = begin;
+    high[i] = end;
+    if (axes[i].before) part(r.skirt, r.low, r.high, i, r.low[i] - reach, r.low[i]);
+    if (axes[i].after) part(r.skirt, r.low, r.high, i, r.high[i], r.high[i] + reach);
+  }
   return r;
 }
 
 double wave_stable_dt_s(const Grid2& grid, int order, double vmax_mps) {
-  return stable_dt_s(inverse_length(grid), order, vmax_mps);
+  return stable_dt_s(inverse_length(Grid3::of(grid), true), order, vmax_mps);
+}
+double wave_stable_dt_s(const Grid3& grid, int order, double vmax_mps) {
+  return stable_dt_s(inverse_length(grid, false), order, vmax_mps);
 }
 
-WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
-                        Index scalar_bytes) {
-  grid.check();
-  check_wave_options(options);
-  survey.check(grid);
+namespace {
+
+// Grid, options and survey have been checked.
+template <class AnySurvey>
+WavePlan make_plan(const Grid3& grid, bool flat, const AnySurvey& survey, const WaveOptions3& options, Index shots,
+                   Index scalar_bytes) {
   WavePlan plan;
   plan.grid = grid;
   plan.options = options;
   if (options.free_surface) plan.options.pml[0] = 0;
-  const WaveOptions& o = plan.options;
+  const WaveOptions3& o = plan.options;
   plan.shots = shots > 0 ? shots : survey.shot_count();
   plan.survey_shots = survey.shot_count();
   plan.sources = survey.max_sources();
   plan.receivers = survey.max_receivers();
   plan.nt = survey.nt;
   plan.dt_s = survey.dt_s;
-  plan.substeps = choose_substeps(inverse_length(grid), o, survey.dt_s);
+  plan.substeps = choose_substeps(inverse_length(grid, flat), o, survey.dt_s);
   plan.inner_dt_s = survey.dt_s / static_cast<double>(plan.substeps);
   plan.inner_nt = plan.substeps == 1 ? plan.nt : (plan.nt - 1 + resample_half_width) * plan.substeps;
-  plan.layout = make_layout(grid, o);
+  plan.layout = make_layout(grid, o, flat);
   if (o.free_surface && o.pml[1] > 0 && grid.nz < o.order) {
     throw Error(ErrorCode::config,
                 "a free surface above an absorbing layer needs at least " + std::to_string(o.order) +
-                    " grid rows at this order",
+                    (flat ? " grid rows at this order" : " grid planes at this order"),
                 "wave");
   }
   plan.frame = make_frame(grid, o, plan.layout);
@@ -134,36 +171,64 @@ WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptio
           "storage_precision bf16 keeps wave fields of single precision; this run computes in double", "wave");
   plan.ring = make_ring_layout(g);
   plan.backward_shots = o.backward_shots > 0 ? std::min(o.backward_shots, plan.shots) : plan.shots;
-  const Index per_shot = plan.shots * scalar_bytes, state = 2 * (g.field + g.z_field + g.x_field);
+  const Index per_shot = plan.shots * scalar_bytes;
   const RingCost ring{kept_elements(plan, plan.ring.ring.size) * per_shot, strip_state_of(plan) * per_shot,
                       (plan.ring.strips.size + plan.ring.skirt.size) * plan.backward_shots * scalar_bytes};
-  plan.storage = plan_storage(o.storage, o.storage_every, std::max<Index>(1, plan.inner_nt - 1),
-                              kept_elements(plan, g.cells) * per_shot, state * per_shot, o.memory_budget_bytes, &ring);
+  plan.storage =
+      plan_storage(o.storage, o.storage_every, std::max<Index>(1, plan.inner_nt - 1),
+                   kept_elements(plan, g.cells) * per_shot, state_of(g) * per_shot, o.memory_budget_bytes, &ring);
   return plan;
 }
 
+}  // namespace
+
+WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
+                        Index scalar_bytes) {
+  grid.check();
+  check_wave_options(options);
+  survey.check(grid);
+  WaveOptions3 sides;
+  static_cast<WaveScheme&>(sides) = options;
+  sides.pml = {options.pml[0], options.pml[1], 0, 0, options.pml[2], options.pml[3]};
+  return make_plan(Grid3::of(grid), true, survey, sides, shots, scalar_bytes);
+}
+
+WavePlan make_wave_plan(const Grid3& grid, const Survey3& survey, const WaveOptions3& options, Index shots,
+                        Index scalar_bytes) {
+  grid.check();
+  check_wave_options(options);
+  survey.check(grid);
+  return make_plan(grid, false, survey, options, shots, scalar_bytes);
+}
+
 std::string WavePlan::describe() const {
+  const auto sizes = [&](Index nz, Index ny, Index nx) {
+    const std::string y = flat() ? "" : std::to_string(ny) + " x ";
+    return std::to_string(nz) + " x " + y + std::to_string(nx);
+  };
   char text[320];
-  std::snprintf(text, sizeof text,
-                "acoustic 2-D, order %d, grid %lld x %lld (%lld x %lld with layers), dt %.4g ms = %.4g ms / %lld, "
-                "%lld steps, %lld shots at a time, storage %s%s (%.3g GB)",
-                options.order, static_cast<long long>(grid.nz), static_cast<long long>(grid.nx),
-                static_cast<long long>(layout.nz), static_cast<long long>(layout.nx), 1e3 * inner_dt_s, 1e3 * dt_s,
-                static_cast<long long>(substeps), static_cast<long long>(inner_nt), static_cast<long long>(shots),
-                std::string(to_string(storage.policy)).c_str(),
-                options.storage_precision == StoragePrecision::bf16 ? " in bf16" : "",
-                static_cast<double>(storage.bytes) * 1e-9);
+  std::snprintf(
+      text, sizeof text,
+      "acoustic %s, order %d, grid %s (%s with layers), dt %.4g ms = %.4g ms / %lld, %lld steps, %lld shots "
+      "at a time, storage %s%s (%.3g GB)",
+      flat() ? "2-D" : "3-D", options.order, sizes(grid.nz, grid.ny, grid.nx).c_str(),
+      sizes(layout.nz, layout.ny, layout.nx).c_str(), 1e3 * inner_dt_s, 1e3 * dt_s, static_cast<long long>(substeps),
+      static_cast<long long>(inner_nt), static_cast<long long>(shots), std::string(to_string(storage.policy)).c_str(),
+      options.storage_precision == StoragePrecision::bf16 ? " in bf16" : "", static_cast<double>(storage.bytes) * 1e-9);
   return text;
 }
 
-CpmlTables wave_cpml(const WavePlan& plan, bool vertical) {
-  const WaveOptions& o = plan.options;
-  const Grid2& grid = plan.grid;
+CpmlTables wave_cpml(const WavePlan& plan, int axis) {
+  const WaveOptions3& o = plan.options;
   const WaveLayout& g = plan.layout;
-  const double thickest = std::max(std::max(o.pml[0], o.pml[1]) * grid.dz_m, std::max(o.pml[2], o.pml[3]) * grid.dx_m);
-  const CpmlAxis axis = vertical ? CpmlAxis{g.nz, g.nz, o.pml[0], o.pml[1], grid.dz_m}
-                                 : CpmlAxis{g.nx, g.pitch, o.pml[2], o.pml[3], grid.dx_m};
-  return cpml_tables(axis, o.order, o.vmax_mps, o.pml_reflection, o.pml_frequency_hz, thickest, plan.inner_dt_s);
+  double thickest = 0;
+  for (int i = 0; i < 6; ++i) {
+    thickest = std::max(thickest, o.pml[static_cast<std::size_t>(i)] * plan.grid.spacing_m(i / 2));
+  }
+  const auto side = static_cast<std::size_t>(2 * axis);
+  const Index cells = axis == 0 ? g.nz : axis == 1 ? g.ny : g.nx;
+  const CpmlAxis padded{cells, axis == 2 ? g.pitch : cells, o.pml[side], o.pml[side + 1], plan.grid.spacing_m(axis)};
+  return cpml_tables(padded, o.order, o.vmax_mps, o.pml_reflection, o.pml_frequency_hz, thickest, plan.inner_dt_s);
 }
 
 WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
@@ -173,13 +238,13 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   const Index group = ring ? p.backward_shots : p.shots;
   WaveSizes n;
   n.coefficient = g.cells;
-  n.state = p.shots * 2 * (g.field + g.z_field + g.x_field);
+  n.state = p.shots * state_of(g);
   n.fields = p.shots * fields_of(g);
   n.scratch = p.shots * wave_scratch_size(g, p.receivers);
   n.inner_wavelet = fine ? (p.options.shared_wavelet ? 1 : p.survey_shots * p.sources) * p.inner_nt : 0;
   n.inner_data = fine ? p.shots * p.receivers * p.inner_nt : 0;
   n.taps = fine ? resample_half_width * p.substeps : 0;
-  n.profiles = 3 * (g.nz + g.pitch);
+  n.profiles = 3 * (g.nz + g.ny + g.pitch);
   n.flag = 1;
   if (use == WaveUse::forward) return n;
   n.snapshots = ring ? 0 : kept_elements(p, p.shots * p.storage.slots * g.cells);
@@ -194,7 +259,7 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   n.states = p.storage.states * (ring ? n.strip_state : n.state);
   n.adjoint_fields = checkpoint || ring ? group * fields_of(g) : 0;
   n.image = p.shots * g.cells;
-  n.image_total = g.cells;
+  n.image_total = p.shots > 1 ? g.cells : 0;
   n.d_wavelet = p.shots * p.sources * p.inner_nt;
   n.d_source = p.options.shared_wavelet ? p.inner_nt : 0;
   if (use == WaveUse::gradient) return n;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Everything about a wave run that is decided before memory is touched: time step, padded grid, profiles, storage, and
-// the size of every array.
+// Everything about a wave run, in two or three dimensions, that is decided before memory is touched: time step, padded
+// grid, profiles, storage, and the size of every array.
 //
-// Time step: dt = dt_s / ratio, ratio = ceil(dt_s / dt_max), dt_max = 0.6 / (vmax sqrt(1/dz² + 1/dx²)), or the stated
-// number of substeps if stable: dt < 2 / (vmax sqrt(lambda (1/dz² + 1/dx²))), lambda the spectral radius of -h² D2
-// (Courant limits in a square grid: 0.707, 0.612, 0.575, 0.555 for orders 2, 4, 6, 8).
+// Time step: dt = dt_s / ratio, ratio = ceil(dt_s / dt_max), dt_max = 0.6 / (vmax sqrt(s)), s the sum of 1/h² over the
+// axes, or the stated number of substeps if stable: dt < 2 / (vmax sqrt(lambda s)), lambda the spectral radius of
+// -h² D2 (Courant limits for orders 2, 4, 6, 8 in a square grid: 0.707, 0.612, 0.575, 0.555; in a cubic grid: 0.577,
+// 0.500, 0.470, 0.453).
 #pragma once
 
 #include <array>
@@ -12,21 +13,22 @@
 #include <vector>
 
 #include "kernels/stencil/wave_model.hpp"
-#include "physics/grid.hpp"
+#include "physics/grid3.hpp"
 #include "physics/snapshots.hpp"
 #include "physics/survey.hpp"
+#include "physics/survey3.hpp"
 #include "physics/wave/plan_common.hpp"
 
 namespace terrane {
 
-struct WaveOptions {
-  int order = 8;                           // in space: 2, 4, 6, 8
-  std::array<int, 4> pml{20, 20, 20, 20};  // cells at top, bottom, left, right
-  bool free_surface = false;               // p = 0 on row 0; the top layer is then ignored
-  double pml_reflection = 1e-3;            // R of the profile
-  double pml_frequency_hz = 25;            // alpha = pi pml_frequency at the inner edge
-  double vmax_mps = 0;                     // largest velocity that any model of this run may have
-  int substeps = 0;                        // 0: automatic
+// All but the absorbing layers, whose sides differ between two and three dimensions.
+struct WaveScheme {
+  int order = 8;                 // in space: 2, 4, 6, 8
+  bool free_surface = false;     // p = 0 on row (plane) 0; the top layer is then ignored
+  double pml_reflection = 1e-3;  // R of the profile
+  double pml_frequency_hz = 25;  // alpha = pi pml_frequency at the inner edge
+  double vmax_mps = 0;           // largest velocity that any model of this run may have
+  int substeps = 0;              // 0: automatic
   Storage storage = Storage::automatic;
   int storage_every = 1;  // for every-k
   StoragePrecision storage_precision = StoragePrecision::full;
@@ -35,10 +37,17 @@ struct WaveOptions {
   Index memory_budget_bytes = 0;  // of snapshots and saved states; 0: default_storage_budget decides between policies
 };
 
+struct WaveOptions : WaveScheme {
+  std::array<int, 4> pml{20, 20, 20, 20};  // cells at top, bottom, left, right
+};
+struct WaveOptions3 : WaveScheme {
+  std::array<int, 6> pml{20, 20, 20, 20, 20, 20};  // cells at top, bottom, front, back (y), left, right
+};
+
 struct WavePlan {
-  Grid2 grid;
-  WaveOptions options;
-  Index shots = 0;  // in flight at a time
+  Grid3 grid;            // in two dimensions ny = 1
+  WaveOptions3 options;  // in two dimensions without layers along y
+  Index shots = 0;       // in flight at a time
   Index survey_shots = 0;
   Index sources = 0;    // traces a shot
   Index receivers = 0;  // traces a shot
@@ -54,7 +63,8 @@ struct WavePlan {
   Index scalar_bytes = 4;
   Index backward_shots = 0;  // shots that run backwards at a time
 
-  Index points() const { return layout.nz * layout.nx; }  // padded grid points
+  bool flat() const { return layout.flat; }                           // two dimensions
+  Index points() const { return layout.nz * layout.ny * layout.nx; }  // padded grid points
   std::string describe() const;
 };
 
@@ -63,12 +73,16 @@ WaveRingLayout make_ring_layout(const WaveLayout& g);
 
 // Largest stable time step (s) for the order and vmax.
 double wave_stable_dt_s(const Grid2& grid, int order, double vmax_mps);
+double wave_stable_dt_s(const Grid3& grid, int order, double vmax_mps);
 
 // shots: number in flight at a time (a batch). Throws Error{config} for invalid options or an unstable time step.
 WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
                         Index scalar_bytes);
+WavePlan make_wave_plan(const Grid3& grid, const Survey3& survey, const WaveOptions3& options, Index shots,
+                        Index scalar_bytes);
 
-CpmlTables wave_cpml(const WavePlan& plan, bool vertical);
+// axis: 0 z, 1 y, 2 x.
+CpmlTables wave_cpml(const WavePlan& plan, int axis);
 
 enum class WaveUse { forward, gradient, tangent };  // each includes the ones before
 

@@ -67,8 +67,10 @@ WaveFields<T> split_wave_fields(const WaveLayout& g, Index shots, T* block) {
   f.u[1] = take(g.field);
   for (int p = 0; p < 2; ++p) {
     f.phi_z[p] = take(g.z_field);
+    f.phi_y[p] = take(g.y_field);
     f.phi_x[p] = take(g.x_field);
     f.eta_z[p] = take(g.z_field);
+    f.eta_y[p] = take(g.y_field);
     f.eta_x[p] = take(g.x_field);
   }
   return f;

@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <numbers>
 
-#include "tests/physics/wave3_support.hpp"
+#include "tests/physics/wave_support.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
@@ -30,7 +30,7 @@ TEST(Wave3, GreensFunction) {
   const double mid = 15 * h, far = mid + static_cast<double>(distance) * h;
   w.survey.shots = {{{{mid, mid, mid}}, {{far, mid, mid}, {far - 0.4 * h, mid + 5.3 * h, mid - 7.7 * h}}}};
   Stream s;
-  Wave3Run<float> run(s, w);
+  WaveRun<float> run(s, w);
   const auto data = run.forward();
   for (std::size_t k = 0; k < 2; ++k) {
     const Point3& p = w.survey.shots[0].receivers[k];
@@ -56,7 +56,7 @@ double spatial_order(Stream& s, int order, double cells) {
     w.wavelet = ricker(f0, nt, dt);
     const double mid = static_cast<double>(half) * h, far = mid + 4 * wavelength / cells;
     w.survey.shots = {{{{mid, mid, mid}}, {{far, mid, mid}, {far, far, mid}, {mid, mid, far}}}};
-    Wave3Run<double> run(s, w);
+    WaveRun<double> run(s, w);
     traces.push_back(run.forward());
   }
   return std::log2(relative_difference(traces[0], traces[1]) / relative_difference(traces[1], traces[2]));
@@ -98,7 +98,7 @@ TEST(Wave3, AbsorbingLayer) {
       (axis == 2 ? receiver.y_m : receiver.x_m) += offset;
       w.survey.shots[0].receivers.push_back(receiver);
     }
-    Wave3Run<float> run(s, w);
+    WaveRun<float> run(s, w);
     return run.forward();
   };
   const auto peak = [&](const std::vector<float>& data, Index trace) {
@@ -138,9 +138,9 @@ TEST(Wave3, Reciprocity) {
     };
     w.options.pml = {0, 0, 0, 0, 0, 0};
     w.survey.shots = {{{a}, {b}}, {{b}, {a}}};
-    Wave3Run<double> fine(s, w);
+    WaveRun<double> fine(s, w);
     EXPECT_LE(difference(fine.forward()), 1e-10);
-    Wave3Run<float> coarse(s, w);
+    WaveRun<float> coarse(s, w);
     EXPECT_LE(difference(coarse.forward()), 1e-4);
   });
 }
@@ -151,7 +151,7 @@ TEST(Wave3, EdgeCases) {
     w.options.pml = {3, 3, 3, 3, 3, 3};
     w.wavelet = ricker(30, 31, 1e-3);
     w.survey.shots = {{{{0, 0, 0}}, {{0, 0, 0}}}};
-    Wave3Run<float> cell(s, w);
+    WaveRun<float> cell(s, w);
     const auto one = cell.forward(true);
     EXPECT_GT(norm(one), 0);
     EXPECT_TRUE(std::isfinite(norm(one)));
@@ -159,14 +159,14 @@ TEST(Wave3, EdgeCases) {
 
     w = small_case3();
     w.survey.shots = {{{}, {{24, 20, 22}}}};  // no source
-    Wave3Run<float> silent(s, w);
+    WaveRun<float> silent(s, w);
     const auto nothing = silent.forward(true);
     EXPECT_EQ(norm(nothing), 0);
     EXPECT_EQ(norm(silent.vjp(std::vector<float>(nothing.size(), 1.0f)).vp), 0);
 
     w = small_case3();
     w.survey.shots = {{{{60, 30, 33}}, {}}, {{{60, 30, 33}}, {{60, 60, 33}}}};  // a shot without receivers: zero trace
-    Wave3Run<float> mixed(s, w);
+    WaveRun<float> mixed(s, w);
     const auto data = mixed.forward();
     for (Index n = 0; n < w.survey.nt; ++n) EXPECT_EQ(data[static_cast<std::size_t>(n)], 0.0f);
     EXPECT_GT(norm(data), 0);
@@ -208,7 +208,7 @@ TEST(Wave3, InvariantAlongAnAxisIsTheTwoDimensionalOperator) {
   line.wavelet = flat.wavelet;
   for (double& v : line.wavelet) v *= h;  // a unit line source is one point source of strength h a cell
   WaveRun<double> two(s, flat);
-  Wave3Run<double> three(s, line);
+  WaveRun<double> three(s, line);
   EXPECT_LE(relative_difference(three.forward(), two.forward()), 1e-3);
 }
 
@@ -220,7 +220,7 @@ TEST(Wave3, FreeSurfaceIsAnAntisymmetricImage) {
     w.options.free_surface = true;
     w.wavelet = ricker(25, 60, 2e-3);
     w.survey.shots = {{{{70, 50, 60}}, {{110, 23.4, 31.1}, {30, 80, 70}}}};
-    Wave3Run<double> surface(s, w);
+    WaveRun<double> surface(s, w);
     const auto a = surface.forward();
     Wave3Case d = w;
     d.grid.nz = 21;
@@ -230,7 +230,7 @@ TEST(Wave3, FreeSurfaceIsAnAntisymmetricImage) {
     d.options.shared_wavelet = false;
     d.survey.shots = {{{{70, 150, 60}, {70, 50, 60}}, {{110, 123.4, 31.1}, {30, 180, 70}}}};
     for (const double v : w.wavelet) d.wavelet.push_back(-v);
-    Wave3Run<double> pair(s, d);
+    WaveRun<double> pair(s, d);
     EXPECT_LE(relative_difference(a, pair.forward()), 1e-12);
   });
 }
@@ -250,7 +250,7 @@ std::string message_of(ErrorCode code, const F& f) {
 TEST(Wave3, Errors) {
   Stream s;
   const auto make = [&](const Wave3Case& c) {
-    return [&s, c] { AcousticWave3<float>(s, c.grid, c.survey, c.options); };
+    return [&s, c] { AcousticWave<float>(s, c.grid, c.survey, c.options); };
   };
   Wave3Case w = small_case3();
   w.survey.shots[1].receivers[1].y_m = 900;
@@ -273,7 +273,7 @@ TEST(Wave3, Errors) {
   for (const double bad : {3000.5, 0.0, std::nan("")}) {
     w = small_case3();
     w.vp[17] = bad;
-    Wave3Run<float> run(s, w);
+    WaveRun<float> run(s, w);
     EXPECT_NE(message_of(ErrorCode::diverged, [&] { run.forward(); }).find("vmax_mps"), std::string::npos);
   }
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Derivatives of the wave operator: adjoint against tangent, tangent against differences, storage policies.
+// Derivatives of the wave operator in two and three dimensions: adjoint against tangent, tangent against differences,
+// storage policies, threads, devices, memory.
 #include <gtest/gtest.h>
-
-#include <cstring>
 
 #include "tests/physics/wave_support.hpp"
 #include "tests/support/devices.hpp"
@@ -11,8 +10,8 @@ namespace terrane {
 namespace wave_gradient_test {
 
 // |<J v, w> - <v, J^T w>| / max(||J v|| ||w||, ||v|| ||J^T w||) for vp and for the wavelet.
-template <class T>
-void expect_adjoint(Stream& s, const WaveCase& c, double tolerance) {
+template <class T, class Case>
+void expect_adjoint(Stream& s, const Case& c, double tolerance) {
   WaveRun<T> run(s, c);
   run.forward(true);
   const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
@@ -28,8 +27,27 @@ void expect_adjoint(Stream& s, const WaveCase& c, double tolerance) {
   EXPECT_LE(std::abs(dot(js, w) - dot(v_wavelet, g.wavelet)) / wavelet_scale, tolerance) << "wavelet";
 }
 
-std::vector<std::pair<std::string, WaveCase>> variants() {
-  std::vector<std::pair<std::string, WaveCase>> all;
+template <class Case>
+using Variants = std::vector<std::pair<std::string, Case>>;
+
+// Each side with a strip of its own.
+WaveCase strips(TwoD) {
+  WaveCase c = small_case();
+  c.grid = {37, 90, 10, 12, 0, 0};
+  c.options.pml = {6, 5, 7, 8};
+  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
+  return c;
+}
+Wave3Case strips(ThreeD) {
+  Wave3Case c = small_case3();
+  c.grid = {12, 16, 50, 10, 11, 12};
+  c.options.pml = {3, 4, 2, 3, 4, 3};
+  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
+  return c;
+}
+
+Variants<WaveCase> variants(TwoD) {
+  Variants<WaveCase> all;
   for (const int order : {2, 4, 6, 8}) {
     for (const bool surface : {false, true}) {
       WaveCase c = small_case();
@@ -60,11 +78,8 @@ std::vector<std::pair<std::string, WaveCase>> variants() {
   all.emplace_back("own wavelets", c);
   c.options.substeps = 2;
   all.emplace_back("own wavelets, 2 substeps", c);
-  c = small_case();
-  c.grid = {37, 90, 10, 12, 0, 0};
-  c.options.pml = {6, 5, 7, 8};
+  c = strips(TwoD{});
   c.options.order = 8;
-  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
   all.emplace_back("separate strips", c);
   c.options.storage = Storage::ring;
   all.emplace_back("boundary ring", c);
@@ -75,18 +90,75 @@ std::vector<std::pair<std::string, WaveCase>> variants() {
   return all;
 }
 
-TEST(WaveGradient, AdjointInDouble) {
+Variants<Wave3Case> variants(ThreeD) {
+  Variants<Wave3Case> all;
+  for (const int order : {2, 4, 6, 8}) {
+    Wave3Case c = small_case3();
+    c.options.order = order;
+    c.options.free_surface = order == 6 || order == 2;
+    all.emplace_back("order " + std::to_string(order) + (c.options.free_surface ? ", free surface" : ""), c);
+  }
+  Wave3Case c = small_case3();
+  c.options.substeps = 2;
+  c.options.order = 8;
+  c.options.free_surface = true;
+  c.options.storage = Storage::checkpoint;
+  all.emplace_back("2 substeps, free surface, checkpoints", c);
+  c = small_case3();
+  c.options.pml = {0, 4, 2, 0, 0, 1};
+  all.emplace_back("layers on three sides, one of a single cell", c);
+  c.options.pml = {0, 0, 0, 0, 0, 0};
+  all.emplace_back("no layers", c);
+  c = small_case3();
+  c.options.storage = Storage::every_k;
+  c.options.storage_every = 3;
+  all.emplace_back("every third snapshot", c);
+  c = small_case3();
+  c.options.shared_wavelet = false;
+  c.wavelet = random_vector(4 * c.survey.nt, 5, -1, 1);
+  c.options.substeps = 2;
+  all.emplace_back("own wavelets, 2 substeps", c);
+  c = strips(ThreeD{});
+  all.emplace_back("separate strips", c);
+  c.grid = {10, 11, 20, 10, 11, 12};
+  c.options.pml = {3, 4, 2, 3, 4, 0};
+  c.vp.resize(static_cast<std::size_t>(c.grid.cells()));
+  c.options.storage = Storage::ring;
+  all.emplace_back("boundary ring", c);
+  c.grid = {9, 8, 11, 10, 11, 12};
+  c.vp.resize(static_cast<std::size_t>(c.grid.cells()));
+  c.options.order = 2;
+  c.options.free_surface = true;
+  c.options.substeps = 2;
+  all.emplace_back("boundary ring, free surface, 2 substeps", c);
+  return all;
+}
+
+template <class D>
+class WaveGradient : public ::testing::Test {};
+TYPED_TEST_SUITE(WaveGradient, Dimensions, DimensionNames);
+
+// DevicesAgree and the rows of the operator cases see all of three dimensions on the emulated device; its fibers are
+// slow.
+template <class D>
+bool emulated3(const Stream& s) {
+  return D::sides == 6 && s.device().kind == DeviceKind::emulated;
+}
+
+TYPED_TEST(WaveGradient, AdjointInDouble) {
   for_each_device([](Stream& s) {
-    for (const auto& [name, c] : variants()) {
+    if (emulated3<TypeParam>(s)) return;
+    for (const auto& [name, c] : variants(TypeParam{})) {
       SCOPED_TRACE(name);
       expect_adjoint<double>(s, c, 1e-12);
     }
   });
 }
 
-TEST(WaveGradient, AdjointInFloat) {
+TYPED_TEST(WaveGradient, AdjointInFloat) {
   for_each_device([](Stream& s) {
-    for (const auto& [name, c] : variants()) {
+    if (emulated3<TypeParam>(s)) return;
+    for (const auto& [name, c] : variants(TypeParam{})) {
       SCOPED_TRACE(name);
       expect_adjoint<float>(s, c, 1e-5);
     }
@@ -107,10 +179,10 @@ double taylor_slope(const std::vector<double>& steps, const std::vector<double>&
   return (n * sxy - sx * sy) / (n * sxx - sx * sx);
 }
 
-TEST(WaveGradient, TaylorSlopeAndDifferences) {
+TYPED_TEST(WaveGradient, TaylorSlopeAndDifferences) {
   for_each_device([](Stream& s) {
     for (const int substeps : {1, 2}) {
-      WaveCase c = small_case();
+      auto c = TypeParam::small();
       c.options.substeps = substeps;
       c.options.vmax_mps = 3500;
       c.options.free_surface = substeps == 2;
@@ -147,10 +219,10 @@ TEST(WaveGradient, TaylorSlopeAndDifferences) {
 }
 
 // The data are linear in the wavelet, so the tangent in the wavelet is the forward run itself.
-TEST(WaveGradient, TangentInTheWaveletIsTheForwardRun) {
+TYPED_TEST(WaveGradient, TangentInTheWaveletIsTheForwardRun) {
   for_each_device([](Stream& s) {
     for (const int substeps : {1, 2}) {
-      WaveCase c = small_case();
+      auto c = TypeParam::small();
       c.options.substeps = substeps;
       WaveRun<double> run(s, c);
       const auto base = run.forward(true);
@@ -159,96 +231,70 @@ TEST(WaveGradient, TangentInTheWaveletIsTheForwardRun) {
   });
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
-}
-
-template <class T>
-struct Outcome {
-  std::vector<T> data, tangent;
-  typename WaveRun<T>::Gradient gradient;
-};
-
-template <class T>
-Outcome<T> all_products(Stream& s, const WaveCase& c) {
-  WaveRun<T> run(s, c);
-  Outcome<T> o;
-  o.data = run.forward(true);
-  o.gradient = run.vjp(o.data);
-  const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
-  o.tangent = run.jvp(&v, nullptr);
-  // A second sweep of the same state, from another seed and back, changes nothing.
-  run.vjp(o.tangent);
-  const auto again = run.vjp(o.data);
-  EXPECT_TRUE(same_bits(again.vp, o.gradient.vp));
-  EXPECT_TRUE(same_bits(again.wavelet, o.gradient.wavelet));
-  return o;
-}
-
-TEST(WaveGradient, CheckpointsGiveTheBitsOfFullStorage) {
+TYPED_TEST(WaveGradient, CheckpointsGiveTheBitsOfFullStorage) {
   for_each_device([](Stream& s) {
+    if (emulated3<TypeParam>(s)) return;
     for (const int substeps : {1, 2}) {
-      for (const Index nt : {Index{1}, Index{2}, Index{3}, Index{61}}) {
-        WaveCase c = small_case();
+      for (const Index nt : {Index{1}, Index{2}, Index{3}, TypeParam::small().survey.nt}) {
+        auto c = TypeParam::small();
         c.survey.nt = nt;
         c.wavelet.resize(static_cast<std::size_t>(nt));
         c.options.substeps = substeps;
         c.options.free_surface = true;
-        const auto full = all_products<float>(s, c);
+        const auto full = products<float>(s, c, true);
         c.options.storage = Storage::checkpoint;
-        const auto saved = all_products<float>(s, c);
-        EXPECT_TRUE(same_bits(full.data, saved.data)) << nt;
-        EXPECT_TRUE(same_bits(full.tangent, saved.tangent)) << nt;
-        EXPECT_TRUE(same_bits(full.gradient.vp, saved.gradient.vp)) << nt;
-        EXPECT_TRUE(same_bits(full.gradient.wavelet, saved.gradient.wavelet)) << nt;
+        SCOPED_TRACE(nt);
+        expect_same(products<float>(s, c, true), full);
       }
     }
   });
 }
 
-TEST(WaveGradient, EverySecondSnapshotIsCloseToAll) {
+TYPED_TEST(WaveGradient, EverySecondSnapshotIsCloseToAll) {
   for_each_device([](Stream& s) {
-    WaveCase c = small_case();
+    if (emulated3<TypeParam>(s)) return;
+    auto c = TypeParam::small();
     c.survey.dt_s = 0.75e-3;
-    c.survey.nt = 161;
-    c.wavelet = ricker(25, c.survey.nt, c.survey.dt_s);
-    const auto full = all_products<double>(s, c);
+    c.survey.nt = TypeParam::sides == 4 ? 161 : 81;
+    c.wavelet =
+        ricker(TypeParam::sides == 4 ? 25 : 40, c.survey.nt, c.survey.dt_s, TypeParam::sides == 4 ? 0.06 : 0.02);
+    const auto full = products<double>(s, c, true);
     c.options.storage = Storage::every_k;
     c.options.storage_every = 2;
-    const auto half = all_products<double>(s, c);
+    const auto half = products<double>(s, c, true);
     EXPECT_LE(relative_difference(half.gradient.vp, full.gradient.vp), 0.05);
     EXPECT_TRUE(same_bits(half.data, full.data));
   });
 }
 
-TEST(WaveGradient, ThreadsDoNotChangeBits) {
-  WaveCase c = small_case();
-  for (const Storage storage : {Storage::all, Storage::checkpoint}) {
-    c.options.storage = storage;
-    std::vector<Outcome<float>> results;
-    for (const int threads : {1, 2, 3}) {
-      StreamOptions options;
-      options.threads = threads;
-      Stream s(Device{}, options);
-      results.push_back(all_products<float>(s, c));
-    }
-    for (const auto& r : results) {
-      EXPECT_TRUE(same_bits(r.data, results[0].data));
-      EXPECT_TRUE(same_bits(r.tangent, results[0].tangent));
-      EXPECT_TRUE(same_bits(r.gradient.vp, results[0].gradient.vp));
-      EXPECT_TRUE(same_bits(r.gradient.wavelet, results[0].gradient.wavelet));
+// In 3-D one shot is shared by the threads tile by tile, two shots are taken by two threads: the bits are those of one
+// thread.
+TYPED_TEST(WaveGradient, ThreadsDoNotChangeBits) {
+  auto c = strips(TypeParam{});
+  c.options.order = 8;
+  for (const bool one_shot : {false, true}) {
+    if (one_shot) c.survey.shots.resize(1);
+    for (const Storage storage : {Storage::all, Storage::checkpoint, Storage::ring}) {
+      c.options.storage = storage;
+      std::vector<Products<float>> results;
+      for (const int threads : {1, 2, 3}) {
+        StreamOptions options;
+        options.threads = threads;
+        Stream s(Device{}, options);
+        results.push_back(products<float>(s, c, true));
+        expect_same(results.back(), results.front());
+      }
     }
   }
 }
 
-TEST(WaveGradient, DevicesAgree) {
-  for (const auto& [name, c] : variants()) {
+TYPED_TEST(WaveGradient, DevicesAgree) {
+  for (const auto& [name, c] : variants(TypeParam{})) {
     SCOPED_TRACE(name);
     Stream cpu{Device{}};
-    const auto expected = all_products<double>(cpu, c);
+    const auto expected = products<double>(cpu, c, true);
     for_each_device([&, &c = c](Stream& s) {
-      const auto o = all_products<double>(s, c);
+      const auto o = products<double>(s, c, true);
       EXPECT_LE(relative_difference(o.data, expected.data), 1e-12);
       EXPECT_LE(relative_difference(o.tangent, expected.tangent), 1e-12);
       EXPECT_LE(relative_difference(o.gradient.vp, expected.gradient.vp), 1e-12);
@@ -260,24 +306,25 @@ TEST(WaveGradient, DevicesAgree) {
   }
 }
 
-TEST(WaveGradient, MemoryIsPredictedAndReused) {
+TYPED_TEST(WaveGradient, MemoryIsPredictedAndReused) {
   for_each_device([](Stream& s) {
+    if (emulated3<TypeParam>(s)) return;
     for (const Storage storage : {Storage::all, Storage::checkpoint, Storage::ring}) {
       for (const int substeps : {1, 2}) {
-        WaveCase c = small_case();
+        auto c = TypeParam::small();
         c.options.storage = storage;
         c.options.storage_precision = substeps == 2 ? StoragePrecision::bf16 : StoragePrecision::full;
         c.options.substeps = substeps;
-        s.scratch(1 << 16);  // workspace of reductions, not the operator's
+        s.scratch(1 << 20);  // workspace of kernels, not the operator's
         const Index before = s.arena()->stats().current_bytes;
         const AcousticWave<float> op(s, c.grid, c.survey, c.options);
         WaveState<float> state;
         const Buffer<float> vp = to_device(s, cast<float>(c.vp)), wavelet = to_device(s, cast<float>(c.wavelet));
-        Buffer<float> data(s, 2 * 3 * 61), d_vp(s, vp.size()), d_wavelet(s, wavelet.size());
+        Buffer<float> data(s, 2 * 3 * c.survey.nt), d_vp(s, vp.size()), d_wavelet(s, wavelet.size());
         const Index own = (vp.size() + wavelet.size() + data.size() + d_vp.size() + d_wavelet.size()) * 4;
         std::vector<float> none(static_cast<std::size_t>(vp.size()), 0);
         copy(s, std::span<const float>(none), d_vp.data());
-        copy(s, std::span<const float>(none).first(61), d_wavelet.data());
+        copy(s, std::span<const float>(none).first(c.wavelet.size()), d_wavelet.data());
         const auto check = [&](WaveUse use) {
           EXPECT_EQ(s.arena()->stats().current_bytes - before - own, op.memory_bytes(use));
         };
@@ -299,9 +346,9 @@ TEST(WaveGradient, MemoryIsPredictedAndReused) {
 }
 
 // A batch of chosen shots gives what the whole survey gives for them.
-TEST(WaveGradient, BatchesOfShots) {
+TYPED_TEST(WaveGradient, BatchesOfShots) {
   for_each_device([](Stream& s) {
-    WaveCase c = small_case();
+    auto c = TypeParam::small();
     c.options.shared_wavelet = false;
     c.wavelet = random_vector(4 * c.survey.nt, 5, -1, 1);
     WaveRun<float> whole(s, c), one(s, c, 1);

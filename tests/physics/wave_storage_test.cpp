@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the adjoint keeps of the forward run: the boundary ring against full storage, bfloat16, and the choice by
-// budget.
+// What the adjoint keeps of the forward run in two and three dimensions: the boundary ring against full storage,
+// bfloat16, and the choice by budget.
 #include <gtest/gtest.h>
-
-#include <cstring>
 
 #include "tests/physics/wave_support.hpp"
 #include "tests/support/devices.hpp"
@@ -24,30 +22,41 @@ WaveCase ring_case(int order = 4) {
   return c;
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+// The smallest grid with a core at this order.
+Wave3Case ring_case3(int order = 4) {
+  Wave3Case c = small_case3();
+  c.grid = {2 * order + 2, 2 * order + 3, 50, 10, 11, 12};
+  const double z = c.grid.end_m(0), y = c.grid.end_m(1);
+  c.survey.nt = 41;
+  c.wavelet = ricker(40, c.survey.nt, c.survey.dt_s, 0.02);
+  c.survey.shots = {
+      {{{300, z / 2, y / 2}}, {{0, 0, 0}, {588, z, y}, {231.7, 0.43 * z, 0.51 * y}}},
+      {{{253.3, 0.4 * z, 0.3 * y}, {60, z / 3, y / 2}}, {{320, z / 2, y / 3}, {500.7, 0.3 * z, 0.44 * y}}},
+      {{{588, 0, y}}, {{144, z / 2, y / 2}}}};
+  c.options.order = order;
+  c.options.pml = {3, 4, 2, 3, 4, 3};
+  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
+  return c;
+}
+WaveCase ring_case_of(TwoD, int order = 4) { return ring_case(order); }
+Wave3Case ring_case_of(ThreeD, int order = 4) { return ring_case3(order); }
+std::vector<std::array<int, 4>> layers_of(TwoD) {
+  return {{0, 0, 0, 0}, {6, 0, 0, 8}, {0, 5, 7, 0}, {20, 20, 20, 20}, {6, 5, 40, 40}};
+}
+std::vector<std::array<int, 6>> layers_of(ThreeD) {
+  return {{0, 0, 0, 0, 0, 0}, {3, 0, 0, 4, 0, 3}, {0, 4, 2, 0, 3, 0}, {8, 8, 8, 8, 8, 8}, {3, 4, 2, 3, 20, 20}};
 }
 
-template <class T>
-struct Products {
-  std::vector<T> data, tangent;
-  typename WaveRun<T>::Gradient gradient;
+template <class D>
+class WaveStorage : public ::testing::Test {
+ protected:
+  // Three dimensions where memory is guarded or threads are emulated: a part of the combinations.
+  static bool slow(const Stream& s) { return D::sides == 6 && s.device().kind != DeviceKind::cpu; }
 };
+TYPED_TEST_SUITE(WaveStorage, Dimensions, DimensionNames);
 
-template <class T>
-Products<T> products(Stream& s, const WaveCase& c, Index batch = 0) {
-  WaveRun<T> run(s, c, batch);
-  Products<T> p;
-  p.data = run.forward(true);
-  p.gradient = run.vjp(p.data);
-  const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
-  p.tangent = run.jvp(&v, nullptr);
-  return p;
-}
-
-template <class T>
-void expect_ring_equals_all(Stream& s, WaveCase c, double tolerance) {
+template <class T, class Case>
+void expect_ring_equals_all(Stream& s, Case c, double tolerance) {
   c.options.storage = Storage::all;
   const auto all = products<T>(s, c);
   c.options.storage = Storage::ring;
@@ -58,12 +67,14 @@ void expect_ring_equals_all(Stream& s, WaveCase c, double tolerance) {
   EXPECT_LE(relative_difference(ring.gradient.vp, all.gradient.vp), tolerance);
 }
 
-TEST(WaveStorage, RingGivesTheGradientOfFullStorage) {
+TYPED_TEST(WaveStorage, RingGivesTheGradientOfFullStorage) {
   for_each_device([](Stream& s) {
     for (const int order : {2, 4, 6, 8}) {
       for (const bool surface : {false, true}) {
+        if (TypeParam::sides == 6 && surface != (order % 4 == 0)) continue;  // half of the combinations
+        if (TestFixture::slow(s) && order != 4) continue;
         SCOPED_TRACE("order " + std::to_string(order) + (surface ? ", free surface" : ""));
-        WaveCase c = ring_case(order);
+        auto c = ring_case_of(TypeParam{}, order);
         c.options.free_surface = surface;
         expect_ring_equals_all<double>(s, c, 1e-13);
         if (s.device().kind == DeviceKind::cpu) expect_ring_equals_all<float>(s, c, 1e-6);
@@ -72,42 +83,43 @@ TEST(WaveStorage, RingGivesTheGradientOfFullStorage) {
   });
 }
 
-TEST(WaveStorage, RingWithOpenEdgesSubstepsWaveletsAndSmallGrids) {
+TYPED_TEST(WaveStorage, RingWithOpenEdgesSubstepsWaveletsAndSmallGrids) {
   for_each_device([](Stream& s) {
-    for (const std::array<int, 4>& pml :
-         {std::array<int, 4>{0, 0, 0, 0}, {6, 0, 0, 8}, {0, 5, 7, 0}, {20, 20, 20, 20}, {6, 5, 40, 40}}) {
+    if (TestFixture::slow(s)) return;
+    for (const auto& pml : layers_of(TypeParam{})) {
       SCOPED_TRACE("layers " + std::to_string(pml[0]) + " " + std::to_string(pml[2]));
-      WaveCase c = ring_case();
+      auto c = ring_case_of(TypeParam{});
       c.options.pml = pml;
       expect_ring_equals_all<double>(s, c, 1e-13);
     }
-    WaveCase c = ring_case();
+    auto c = ring_case_of(TypeParam{});
     c.options.substeps = 2;
     c.options.shared_wavelet = false;
     c.wavelet = random_vector(6 * c.survey.nt, 5, -1, 1);  // (shots, sources, nt)
     expect_ring_equals_all<double>(s, c, 1e-13);
-    expect_ring_equals_all<double>(s, small_case(), 1e-13);  // layers everywhere: no core
+    expect_ring_equals_all<double>(s, TypeParam::small(), 1e-13);  // layers everywhere: no core
   });
 }
 
-TEST(WaveStorage, RingForAnyNumberOfSteps) {
+TYPED_TEST(WaveStorage, RingForAnyNumberOfSteps) {
   for_each_device([](Stream& s) {
     for (const Index nt : {Index{1}, Index{2}, Index{3}, Index{4}, Index{40}, Index{41}, Index{200}}) {
       SCOPED_TRACE(nt);
-      if (nt > 100 && s.device().kind == DeviceKind::emulated) continue;
-      WaveCase c = ring_case();
+      if (nt > 100 && (s.device().kind == DeviceKind::emulated || TypeParam::sides == 6)) continue;
+      if (nt > 2 && TestFixture::slow(s)) continue;
+      auto c = ring_case_of(TypeParam{});
       c.survey.nt = nt;
-      c.wavelet = ricker(25, nt, c.survey.dt_s);
+      c.wavelet = random_vector(nt, 7, -1, 1);  // no quiet start: what is small is not hidden by what comes later
       expect_ring_equals_all<double>(s, c, 1e-12);
     }
   });
 }
 
-// Errors of the backward run do not grow: 2000 steps in single precision, on cells of the model, its edges included.
-TEST(WaveStorage, RingOverManyStepsInSingle) {
+// Errors of the backward run do not grow: many steps in single precision, on cells of the model, its edges included.
+TYPED_TEST(WaveStorage, RingOverManyStepsInSingle) {
   Stream s{Device{}};
-  WaveCase c = ring_case();
-  c.survey.nt = 2000;
+  auto c = ring_case_of(TypeParam{});
+  c.survey.nt = TypeParam::sides == 4 ? 2000 : 500;
   c.wavelet = ricker(25, c.survey.nt, c.survey.dt_s);
   std::vector<std::vector<float>> gradients;
   for (const Storage storage : {Storage::all, Storage::ring}) {
@@ -116,14 +128,16 @@ TEST(WaveStorage, RingOverManyStepsInSingle) {
     gradients.push_back(run.vjp(run.forward(true)).vp);
   }
   const double difference = relative_difference(gradients[1], gradients[0]);
-  std::printf("ring against full storage, 2000 steps, single precision: relative L2 %.2e\n", difference);
+  std::printf("ring against full storage, %d-D, %lld steps, single precision: relative L2 %.2e\n", TypeParam::sides / 2,
+              static_cast<long long>(c.survey.nt), difference);
   EXPECT_LE(difference, 1e-6);
 }
 
 // The state of the forward run outlives every sweep, from any seed.
-TEST(WaveStorage, RingIsReadMoreThanOnce) {
+TYPED_TEST(WaveStorage, RingIsReadMoreThanOnce) {
   for_each_device([](Stream& s) {
-    WaveCase c = ring_case();
+    if (TestFixture::slow(s)) return;
+    auto c = ring_case_of(TypeParam{});
     c.options.storage = Storage::ring;
     WaveRun<float> run(s, c);
     const auto data = run.forward(true);
@@ -136,8 +150,8 @@ TEST(WaveStorage, RingIsReadMoreThanOnce) {
   });
 }
 
-TEST(WaveStorage, GroupsAndThreadsDoNotChangeBits) {
-  WaveCase c = ring_case();
+TYPED_TEST(WaveStorage, GroupsAndThreadsDoNotChangeBits) {
+  auto c = ring_case_of(TypeParam{});
   c.options.storage = Storage::ring;
   std::vector<Products<float>> results;
   for (const int threads : {1, 2, 3}) {
@@ -158,11 +172,12 @@ TEST(WaveStorage, GroupsAndThreadsDoNotChangeBits) {
 
 // Snapshots in bfloat16 are the same for tangent and adjoint, which stay adjoint to each other; a ring in bfloat16
 // disturbs the gradient only.
-TEST(WaveStorage, SixteenBitsAreCloseToFullPrecision) {
+TYPED_TEST(WaveStorage, SixteenBitsAreCloseToFullPrecision) {
   for_each_device([](Stream& s) {
     for (const Storage storage : {Storage::all, Storage::every_k, Storage::checkpoint, Storage::ring}) {
       SCOPED_TRACE(to_string(storage));
-      WaveCase c = ring_case();
+      if (TestFixture::slow(s) && storage != Storage::ring) continue;
+      auto c = ring_case_of(TypeParam{});
       c.options.storage = storage;
       const auto full = products<float>(s, c);
       c.options.storage_precision = StoragePrecision::bf16;
@@ -181,16 +196,16 @@ TEST(WaveStorage, SixteenBitsAreCloseToFullPrecision) {
   });
 }
 
-TEST(WaveStorage, SixteenBitsRoundToNearestEven) {
+TEST(WaveStoragePlan, SixteenBitsRoundToNearestEven) {
   EXPECT_EQ(from_bf16(to_bf16(1.0f)), 1.0f);
   EXPECT_EQ(from_bf16(to_bf16(1.00390625f)), 1.0f);       // a tie, down to even
   EXPECT_EQ(from_bf16(to_bf16(1.01171875f)), 1.015625f);  // a tie, up to even
   EXPECT_EQ(from_bf16(to_bf16(-3.1415927f)), -3.140625f);
 }
 
-TEST(WaveStorage, AutomaticChoiceByBudget) {
+TYPED_TEST(WaveStorage, AutomaticChoiceByBudget) {
   Stream s{Device{}};
-  WaveCase c = ring_case();
+  auto c = ring_case_of(TypeParam{});
   c.survey.nt = 400;
   c.options.backward_shots = 1;
   const auto plan = [&](Storage storage, Index budget) {
@@ -223,40 +238,45 @@ TEST(WaveStorage, AutomaticChoiceByBudget) {
   }
 }
 
-TEST(WaveStorage, PhysicsWithoutARing) {
+TEST(WaveStoragePlan, PhysicsWithoutARing) {
   EXPECT_EQ(plan_storage(Storage::automatic, 1, 100, 1 << 20, 1 << 20, Index{40} << 20).policy, Storage::checkpoint);
   EXPECT_THROW(plan_storage(Storage::ring, 1, 100, 1, 1, 0), Error);
   EXPECT_THROW(parse_storage_precision("int8"), Error);
 }
 
 // Each cell outside the core is in the strips once; ring and skirt are the two sides of the border.
-TEST(WaveStorage, FramesOfTheLayout) {
+TYPED_TEST(WaveStorage, FramesOfTheLayout) {
   for (const bool surface : {false, true}) {
-    WaveCase c = ring_case();
+    auto c = ring_case_of(TypeParam{});
     c.options.free_surface = surface;
     const WavePlan plan = make_wave_plan(c.grid, c.survey, c.options, 0, 4);
     const WaveRingLayout& r = plan.ring;
-    const Index pitch = plan.layout.pitch, reach = plan.layout.radius;
+    const WaveLayout& g = plan.layout;
+    const Index reach = g.radius;
+    // A cell of the core (or of the strips) within reach along an axis.
+    const auto near = [&](Index z, Index y, Index x, bool core) {
+      const auto is = [&](Index zk, Index yk, Index xk) {
+        const bool inside = zk >= 0 && zk < g.nz && yk >= 0 && yk < g.ny && xk >= 0 && xk < g.pitch;
+        return inside && r.core(zk, yk, xk) == core;
+      };
+      for (Index k = -reach; k <= reach; ++k) {
+        if (is(z + k, y, x) || is(z, y + k, x) || is(z, y, x + k)) return true;
+      }
+      return false;
+    };
     Index strips = 0, ring = 0, skirt = 0;
-    for (Index z = 0; z < plan.layout.nz; ++z) {
-      for (Index x = 0; x < pitch; ++x) {
-        const Index place = r.strips.place(z, x);
-        EXPECT_EQ(place < 0, r.core(z, x));
-        EXPECT_EQ(place < 0 ? z * pitch + x : r.strips.cell(place, pitch), z * pitch + x);
-        strips += place >= 0;
-        const auto near = [&](bool core) {  // a cell of the core (or of the strips) within reach along an axis
-          for (Index k = -reach; k <= reach; ++k) {
-            for (const auto& [zk, xk] : {std::pair{z + k, x}, std::pair{z, x + k}}) {
-              const bool inside = zk >= 0 && zk < plan.layout.nz && xk >= 0 && xk < pitch;
-              if (inside && r.core(zk, xk) == core) return true;
-            }
-          }
-          return false;
-        };
-        EXPECT_EQ(r.ring.place(z, x) >= 0, r.core(z, x) && near(false)) << z << " " << x;
-        EXPECT_EQ(r.skirt.place(z, x) >= 0, !r.core(z, x) && near(true)) << z << " " << x;
-        ring += r.ring.place(z, x) >= 0;
-        skirt += r.skirt.place(z, x) >= 0;
+    for (Index z = 0; z < g.nz; ++z) {
+      for (Index y = 0; y < g.ny; ++y) {
+        for (Index x = 0; x < g.pitch; ++x) {
+          const Index place = r.strips.place(z, y, x), cell = z * g.plane + y * g.pitch + x;
+          EXPECT_EQ(place < 0, r.core(z, y, x));
+          EXPECT_EQ(place < 0 ? cell : r.strips.cell(place, g.plane, g.pitch), cell);
+          EXPECT_EQ(r.ring.place(z, y, x) >= 0, r.core(z, y, x) && near(z, y, x, false)) << z << " " << y << " " << x;
+          EXPECT_EQ(r.skirt.place(z, y, x) >= 0, !r.core(z, y, x) && near(z, y, x, true)) << z << " " << y << " " << x;
+          strips += place >= 0;
+          ring += r.ring.place(z, y, x) >= 0;
+          skirt += r.skirt.place(z, y, x) >= 0;
+        }
       }
     }
     EXPECT_EQ(strips, r.strips.size);

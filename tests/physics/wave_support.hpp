@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Small wave problems for the tests, with host arrays in and out.
+// Small wave problems in two and three dimensions for the tests, with host arrays in and out.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cmath>
+#include <cstring>
+#include <string>
 #include <vector>
 
 #include "kernels/runtime/buffer.hpp"
@@ -12,12 +16,15 @@
 
 namespace terrane {
 
-struct WaveCase {
-  Grid2 grid{13, 17, 10.0, 12.0, 0.0, 0.0};
-  Survey survey;
-  WaveOptions options;
+template <class AnyGrid, class AnySurvey, class Options>
+struct WaveCaseOf {
+  AnyGrid grid;
+  AnySurvey survey;
+  Options options;
   std::vector<double> vp, wavelet;
 };
+using WaveCase = WaveCaseOf<Grid2, Survey, WaveOptions>;
+using Wave3Case = WaveCaseOf<Grid3, Survey3, WaveOptions3>;
 
 inline std::vector<double> random_vector(Index n, std::uint64_t seed, double lo, double hi) {
   const Random random(seed, RandomPurpose::test);
@@ -35,6 +42,7 @@ std::vector<T> cast(const std::vector<double>& v) {
 // Two shots with on-grid and off-grid positions, a layer of 4 cells on every edge, odd number of samples.
 inline WaveCase small_case() {
   WaveCase c;
+  c.grid = {13, 17, 10.0, 12.0, 0.0, 0.0};
   c.survey.nt = 61;
   c.survey.dt_s = 1.5e-3;
   c.survey.shots = {{{{60, 30}}, {{24, 20}, {100, 20}, {131.7, 71.3}}},
@@ -49,11 +57,61 @@ inline WaveCase small_case() {
   return c;
 }
 
+// Two shots with on-grid and off-grid positions, a layer of 3 cells on every side, odd number of samples.
+inline Wave3Case small_case3() {
+  Wave3Case c;
+  c.grid = {9, 8, 11, 10.0, 11.0, 12.0};
+  c.survey.nt = 31;
+  c.survey.dt_s = 1.5e-3;
+  c.survey.shots = {{{{60, 30, 33}}, {{24, 20, 44}, {96, 20, 11}, {71.7, 41.3, 55.5}}},
+                    {{{55.3, 41.9, 23.1}, {48, 60, 66}}, {{12, 50, 22}, {37.77, 33.33, 70.1}}}};
+  c.options.order = 4;
+  c.options.pml = {3, 3, 3, 3, 3, 3};
+  c.options.pml_frequency_hz = 20;
+  c.options.vmax_mps = 3000;
+  c.options.storage = Storage::all;
+  c.vp = random_vector(c.grid.cells(), 1, 1500, 3000);
+  c.wavelet = ricker(40, c.survey.nt, c.survey.dt_s, 0.02);
+  return c;
+}
+
+// For typed tests: the two and the three dimensions.
+struct TwoD {
+  using Case = WaveCase;
+  static constexpr int sides = 4;
+  static Case small() { return small_case(); }
+};
+struct ThreeD {
+  using Case = Wave3Case;
+  static constexpr int sides = 6;
+  static Case small() { return small_case3(); }
+};
+using Dimensions = ::testing::Types<TwoD, ThreeD>;
+struct DimensionNames {
+  template <class D>
+  static std::string GetName(int) {
+    return D::sides == 4 ? "2D" : "3D";
+  }
+};
+
+inline Wave3Case homogeneous3(const Grid3& grid, double c, int order, Index nt, double dt) {
+  Wave3Case w;
+  w.grid = grid;
+  w.vp.assign(static_cast<std::size_t>(grid.cells()), c);
+  w.survey.nt = nt;
+  w.survey.dt_s = dt;
+  w.options.order = order;
+  w.options.vmax_mps = c;
+  w.options.substeps = 1;
+  return w;
+}
+
 // One operator with its device arrays. Data and wavelets as host vectors.
 template <class T>
 class WaveRun {
  public:
-  WaveRun(Stream& s, const WaveCase& c, Index batch = 0)
+  template <class Case>
+  WaveRun(Stream& s, const Case& c, Index batch = 0)
       : s_(s),
         op(s, c.grid, c.survey, c.options, batch),
         vp(to_device(s, cast<T>(c.vp))),
@@ -94,6 +152,40 @@ class WaveRun {
   WaveState<T> state;
   Index data_size = 0;
 };
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+// Data, their gradient from the data themselves as residual, a tangent.
+template <class T>
+struct Products {
+  std::vector<T> data, tangent;
+  typename WaveRun<T>::Gradient gradient;
+};
+template <class T, class Case>
+Products<T> products(Stream& s, const Case& c, bool sweep_again = false) {
+  WaveRun<T> run(s, c);
+  Products<T> p;
+  p.data = run.forward(true);
+  p.gradient = run.vjp(p.data);
+  const auto v = cast<T>(random_vector(run.vp.size(), 11, -1, 1));
+  p.tangent = run.jvp(&v, nullptr);
+  if (!sweep_again) return p;
+  run.vjp(p.tangent);  // a second sweep of the same state, from another seed and back, changes nothing
+  const auto again = run.vjp(p.data);
+  EXPECT_TRUE(same_bits(again.vp, p.gradient.vp));
+  EXPECT_TRUE(same_bits(again.wavelet, p.gradient.wavelet));
+  return p;
+}
+template <class T>
+void expect_same(const Products<T>& a, const Products<T>& b) {
+  EXPECT_TRUE(same_bits(a.data, b.data));
+  EXPECT_TRUE(same_bits(a.tangent, b.tangent));
+  EXPECT_TRUE(same_bits(a.gradient.vp, b.gradient.vp));
+  EXPECT_TRUE(same_bits(a.gradient.wavelet, b.gradient.wavelet));
+}
 
 template <class A, class B>
 double dot(const std::vector<A>& a, const std::vector<B>& b) {
