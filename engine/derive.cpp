@@ -411,6 +411,33 @@ void check_least_squares(const Json& config, Resolver& resolver) {
   }
 }
 
+// What the learnt regularizers can be used with.
+void check_priors(const Json& config, Resolver& resolver) {
+  const auto check = [&](const Json& regularizers, const std::string& optimizer, const std::string& at) {
+    for (std::size_t i = 0; i < regularizers.size(); ++i) {
+      const std::string type = regularizers[i].at("type"), pointer = at + "/" + std::to_string(i);
+      if (type != "denoiser" && type != "code") continue;
+      if (optimizer == "gauss-newton") resolver.issue_at(pointer, type + " has no norm for gauss-newton: use adam");
+      if (type == "denoiser" && optimizer == "lbfgs") {
+        resolver.issue_at(pointer, "a denoiser changes the objective in every iteration, lbfgs needs one: use adam");
+      }
+      if (type == "denoiser" && config.at("field").at("property") != "vp") {
+        resolver.issue_at(pointer, "a denoiser has learnt velocities: it needs a field of property vp");
+      }
+      if (type == "code" && config.at("field").at("type") != "decoder") {
+        resolver.issue_at(pointer, "code is a penalty of the field \"decoder\"");
+      }
+    }
+  };
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    const Json& stage = config.at("stages")[i];
+    const bool own = !stage.at("regularizers").is_null();
+    const Json& optimizer = stage.at("optimizer").is_null() ? config.at("optimizer") : stage.at("optimizer");
+    check(own ? stage.at("regularizers") : config.at("regularizers"), optimizer.at("type"),
+          own ? "/stages/" + std::to_string(i) + "/regularizers" : "/regularizers");
+  }
+}
+
 void check_surface(const Json& physics, Resolver& resolver) {
   if (!physics.contains("surface") || !physics.at("surface").is_object()) return;
   const Json &x = physics.at("surface").at("x_m"), &z = physics.at("surface").at("z_m");
@@ -455,6 +482,7 @@ void derive_invert(Json& config, Resolver& resolver) {
     resolver.issue_at("/ip", "belongs to resistivity with data from a file");
   }
   check_least_squares(config, resolver);
+  check_priors(config, resolver);
 }
 
 void derive_forward(Json& config, Resolver& resolver) {

@@ -256,7 +256,10 @@ void Field<T>::read_low_rank(const Json& field) {
 template <class T>
 void Field<T>::read_decoder(const Json& field) {
   type_ = FieldType::decoder;
-  decoder_ = make_decoder_field(word_or(field, "path", ""), static_cast<Index>(quantity_or(field, "unknowns", 0)));
+  const std::string flow = word_or(field, "flow", "");
+  decoder_ = make_decoder_field(
+      word_or(field, "path", ""), static_cast<Index>(quantity_or(field, "unknowns", 0)),
+      {flow, static_cast<Index>(quantity_or(field, "flow_steps", 8)), word_or(field, "flow_family", "")});
   shape_ = decoder_->shape.network();
   const Index nodes[2] = {grid_.nz, grid_.nx};
   for (int a = 0; a < 2; ++a) {

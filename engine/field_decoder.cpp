@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "analysis/spectra.hpp"
+#include "engine/diffusion/trained_generator.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -62,13 +63,38 @@ std::vector<double> shifts_of(const AutoDecoder& d, const std::vector<double>& c
   return shifts;
 }
 
+// Its axes are the whitened numbers of a code.
+Axes flow_axes(const Generator& g) {
+  const std::size_t k = g.scale.size();
+  Axes axes{static_cast<Index>(k), std::vector<double>(k * k, 0.0)};
+  for (std::size_t i = 0; i < k; ++i) axes.values[i * k + i] = static_cast<double>(g.scale[i]);
+  return axes;
+}
+
+TrainedGenerator read_flow(const CodeFlow& flow, const AutoDecoder& d) {
+  const std::string directory =
+      std::filesystem::is_directory(flow.path) ? flow.path : std::filesystem::path(flow.path).parent_path().string();
+  TrainedGenerator trained = read_trained_generator(directory);
+  if (!trained.decoder) {
+    throw Error(ErrorCode::config, "/field/flow: " + directory + " holds a generator of pixels, not of codes");
+  }
+  if (trained.decoder->identity() != d.identity()) {
+    throw Error(ErrorCode::data, "the flow draws codes of another decoder", directory);
+  }
+  return trained;
+}
+
 }  // namespace
 
-std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, Index unknowns) {
+std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, Index unknowns, const CodeFlow& flow) {
   const std::string file = std::filesystem::is_directory(path) ? path + "/decoder.safetensors" : path;
   const AutoDecoder d = read_decoder(file);
   if (d.shape.dims != 2) throw Error(ErrorCode::data, "the decoder makes volumes, a field needs one of planes", file);
-  const Axes axes = principal_axes(d);
+  const std::optional<TrainedGenerator> trained = flow.path.empty() ? std::nullopt : std::optional(read_flow(flow, d));
+  if (trained && unknowns > 0 && unknowns < d.shape.code) {
+    throw Error(ErrorCode::config, "/field/unknowns: a flow needs all numbers of a code: leave this key out");
+  }
+  const Axes axes = trained ? flow_axes(trained->generator) : principal_axes(d);
   if (unknowns > axes.count) {
     throw Error(ErrorCode::config, "/field/unknowns: the codes of this decoder have " + std::to_string(axes.count) +
                                        " independent numbers");
@@ -80,7 +106,9 @@ std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, 
   f->unknowns = unknowns > 0 ? unknowns : axes.count;
   f->network.assign(d.parameters.begin(), d.parameters.begin() + d.shape.network_parameters());
   f->directions = shifts_of(d, {axes.values.begin(), axes.values.begin() + f->unknowns * d.shape.code});
-  f->mean = shifts_of(d, {d.statistics.mean.begin(), d.statistics.mean.end()});
+  const std::vector<float>& mean = trained ? trained->generator.offset : d.statistics.mean;
+  f->mean = shifts_of(d, {mean.begin(), mean.end()});
+  if (trained) f->flow = make_flow_map(trained->generator, flow.steps, trained->family(flow.family));
   return f;
 }
 

@@ -214,7 +214,8 @@ Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
     tape.set(c, std::vector<T>(v.begin(), v.end()));
     return c;
   };
-  const Var row = slice(tape, theta, 0, {1, d.unknowns});
+  Var row = slice(tape, theta, 0, {1, d.unknowns});
+  if (d.flow) row = d.flow->record(tape, row);
   const Var s = tape.apply(std::make_shared<MatmulOp<T>>(),
                            {row, constant(d.directions, {d.unknowns, shifts}, "directions of the code")});
   const Var shift = tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::add),
@@ -399,6 +400,7 @@ std::map<std::string, std::string> Field<T>::metadata() const {
   }
   if (type_ == FieldType::decoder) {
     m["decoder.code"] = std::to_string(decoder_->shape.code) + " of which " + std::to_string(decoder_->unknowns);
+    if (decoder_->flow) m["decoder.flow_steps"] = std::to_string(decoder_->flow->steps);
   }
   if (frequencies_.empty()) return m;
   m["fourier.sigma"] = text_of(sigma_);
@@ -416,6 +418,7 @@ Index Field<T>::memory_bytes() const {
   // Decoder, its copies with shifted biases, directions and shifts.
   if (type_ == FieldType::decoder) {
     values += 3 * shape_.parameters() + (decoder_->unknowns + 3) * decoder_->shape.shifts();
+    if (decoder_->flow) values += decoder_->flow->memory_values();
   }
   if (type_ == FieldType::fusion) {
     values += n * (4 + 2 * (shape_.n_in() + table_.n_out())) + 2 * parameters();

@@ -122,6 +122,17 @@ void Inversion<T>::average_parameters() {
   average_weight_ = decay * average_weight_ + (1 - decay);
 }
 
+// Their targets are those of the model that the iteration starts from.
+template <class T>
+void Inversion<T>::refresh_denoisers() {
+  Stage& g = *current_;
+  if (g.denoisers.empty()) return;
+  const std::vector<double> start = model();
+  for (DenoiserTerm<T>& d : g.denoisers) {
+    d.refresh(g.tape, start, iteration_, iteration_ - g.first_iteration, g.iterations);
+  }
+}
+
 template <class T>
 IterationReport Inversion<T>::step() {
   const double start = now_s();
@@ -143,6 +154,7 @@ IterationReport Inversion<T>::step() {
     g.tape.set(g.data_share, std::vector<T>{static_cast<T>(1 - beta)});
     if (g.model_share.valid()) g.tape.set(g.model_share, std::vector<T>{static_cast<T>(beta)});
   }
+  refresh_denoisers();
   const std::vector<T> before = g.tape.get(g.theta);
   Objective<T> objective;
   objective.parameters = g.tape.data(g.theta);

@@ -83,10 +83,12 @@ class Inversion {
   void read_band(const Json& stage);
   void record_model();
   Var record_metric();
+  Var record_penalty(const Json& regularizer);
   void record_objective(const Json& stage);
   void open_least_squares(const Json& regularizers);  // inversion_least_squares.cpp
   IterationReport least_squares_step();
   double evaluate(const T** gradient, IterationReport* report);
+  void refresh_denoisers();
   void select_shots();
   std::vector<Index> draw_shots(Index iteration) const;
   double chi2();

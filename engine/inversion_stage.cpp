@@ -172,6 +172,18 @@ Var Inversion<T>::record_metric() {
                       {g.model});
 }
 
+// One weighted term of the config's regularizers.
+template <class T>
+Var Inversion<T>::record_penalty(const Json& r) {
+  Stage& g = *current_;
+  const std::string type = r.at("type");
+  if (type == "code") return record_code_penalty(g.tape, r, g.theta);
+  if (type != "denoiser") return record_regularizer(g.tape, r, problem_.grid, *problem_.property, g.model, g.m0);
+  g.denoisers.emplace_back(g.tape, r, problem_.grid, *problem_.property, g.model,
+                           config_.json().at("seed").template get<std::uint64_t>());
+  return g.denoisers.back().penalty();
+}
+
 // data and model -> phi
 template <class T>
 void Inversion<T>::record_objective(const Json& stage) {
@@ -196,7 +208,7 @@ void Inversion<T>::record_objective(const Json& stage) {
   };
   if (traded) terms[0] = times(g.phi_data, g.data_share, "share of the misfit");
   for (const Json& r : section(stage, config_.json(), "regularizers")) {
-    Var term = record_regularizer(tape, r, problem_.grid, *problem_.property, g.model, g.m0);
+    Var term = record_penalty(r);
     if (traded) term = times(term, g.model_share, "share of the regularizers");
     terms.push_back(term);
     g.penalties.emplace_back(r.at("type").template get<std::string>(), term);

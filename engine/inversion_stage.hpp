@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/inversion.hpp"
+#include "engine/prior_term.hpp"
 #include "engine/simulation.hpp"
 
 namespace terrane {
@@ -24,6 +25,7 @@ struct Inversion<T>::Stage {
   Var theta, m0, model, predicted, target, weight, share, phi_data, phi;
   Var data_share, model_share;  // 1 - beta and beta of a trade-off
   std::vector<std::pair<std::string, Var>> penalties;
+  std::vector<DenoiserTerm<T>> denoisers;
   Json optimizer, misfit;
   Index first_iteration = 0, iterations = 0;
 };

@@ -37,7 +37,8 @@ const PropertyInfo& property_of(const Json& config) {
   for (const char* section : {"model", "true_model", "start_model"}) {
     if (!config.contains(section) || !config.at(section).is_object()) continue;
     const Json& model = config.at(section);
-    if (model.contains("property")) return property_info(model.at("property").get<std::string>());
+    if (model.contains("property") && !model.at("property").is_null())
+      return property_info(model.at("property").get<std::string>());
     for (const PropertyInfo& p : properties()) {
       for (const char* key : {"value", "background", "top"}) {
         if (model.contains(key + p.suffix())) return p;

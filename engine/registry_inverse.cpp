@@ -8,6 +8,49 @@ namespace {
 using Q = Quantity;
 using K = KeyKind;
 
+std::vector<Key> denoiser_keys(const Key& weight) {
+  return {
+      weight,
+      {.name = "path",
+       .kind = K::path,
+       .help = "the directory that task train-generator wrote, of a generator of pixels",
+       .example = "\"runs/generator\"",
+       .words = "generator.safetensors"},
+      {.name = "family",
+       .kind = K::string,
+       .fallback = "null",
+       .help = "of those that the generator was trained with; null: none",
+       .example = "\"curve-vel-a\""},
+      {.name = "times",
+       .kind = K::span,
+       .fallback = "[0.02, 0.98]",
+       .help = "how much noise is added, 0: none, 1: nothing else",
+       .min = 1e-3,
+       .max = 0.999},
+      {.name = "order",
+       .kind = K::choice,
+       .fallback = "\"random\"",
+       .help = "of the times: drawn anew in every iteration, or falling over the stage",
+       .words = "random falling"},
+      {.name = "weighting",
+       .kind = K::choice,
+       .fallback = "\"noise\"",
+       .help = "noise: the gradient is predicted minus added noise (RED-DiffEq); data: model minus m'",
+       .words = "noise data"},
+      {.name = "draws", .kind = K::integer, .fallback = "1", .help = "of time and noise an iteration", .min = 1},
+      {.name = "clip", .kind = K::boolean, .fallback = "true", .help = "m' stays within the range of the training"},
+      {.name = "overlap",
+       .fallback = "0.25",
+       .help = "share of a window that its neighbour covers too, where the model is larger than the network's images",
+       .min = 0,
+       .max = 0.9},
+      {.name = "schedule",
+       .kind = K::component,
+       .fallback = "{\"type\": \"constant\"}",
+       .help = "how the weight changes over a stage",
+       .slot = "schedule"}};
+}
+
 std::vector<Component> misfit_rows() {
   const Key normalize{.name = "normalize",
                       .kind = K::choice,
@@ -74,6 +117,12 @@ std::vector<Component> misfit_rows() {
          .min = 0,
          .min_open = true,
          .also = {Q::slowness, Q::conductivity, Q::resistivity}}}},
+      {"regularizer", "denoiser",
+       "regularization by denoising: weight / 2 * mean of ((m - m') / scale)^2, m' what a trained diffusion model "
+       "makes "
+       "of the noisy model, anew in every iteration; velocities, one cell a pixel",
+       denoiser_keys(weight)},
+      {"regularizer", "code", "weight / 2 * mean square of the unknowns of the field decoder: their prior", {weight}},
       {"regularizer",
        "sparse",
        "gauss-newton only: norms of the change from the start and of its differences by reweighting, epsilon cooled",

@@ -392,7 +392,6 @@ std::string_view foreign_sections() { return "rate baselines score condition"; }
 
 std::string_view later_types(std::string_view slot) {
   if (slot == "physics") return "dc-3d elastic";
-  if (slot == "regularizer") return "denoiser";
   if (slot == "optimizer") return "adamw muon";
   if (slot == "schedule") return "plateau";
   if (slot == "data") return "generated openfwi";

@@ -175,7 +175,9 @@ Var build(Builder<T>& b, const UnetShape& f, const DenoiserInputs& in) {
 template <class T>
 Var build(Builder<T>& b, const ResidualMlpShape& f, const DenoiserInputs& in) {
   const FeatureMap e = b.silu(b.embedding(in, 64, f.width, f.families));
-  FeatureMap h = b.linear("in", FeatureMap{in.x, 1, 1, f.values}, f.width);
+  FeatureMap x{in.x, 1, 1, f.values};
+  if (f.condition > 0) x = b.join(x, FeatureMap{in.condition, 1, 1, f.condition});
+  FeatureMap h = b.linear("in", x, f.width);
   for (Index k = 0; k < f.blocks; ++k) {
     const std::string name = "blocks." + std::to_string(k);
     FeatureMap g = b.linear(name + ".linear1", b.norm(name + ".norm1", h, 1, true), f.width);
@@ -205,7 +207,7 @@ void check(const UnetShape& f) {
   }
 }
 void check(const ResidualMlpShape& f) {
-  require(f.values >= 1 && f.width >= 1 && f.blocks >= 0 && f.families >= 0, ErrorCode::config,
+  require(f.values >= 1 && f.width >= 1 && f.blocks >= 0 && f.families >= 0 && f.condition >= 0, ErrorCode::config,
           "a residual MLP has at least one value and a width");
 }
 
@@ -240,7 +242,8 @@ Shape Denoiser::sample_shape(Index batch) const {
 }
 Shape Denoiser::condition_shape(Index batch) const {
   const auto* f = std::get_if<UnetShape>(&kind_);
-  return f != nullptr ? Shape{batch * f->height * f->width, f->channels_condition} : Shape{batch, 0};
+  if (f != nullptr) return {batch * f->height * f->width, f->channels_condition};
+  return {batch, std::get<ResidualMlpShape>(kind_).condition};
 }
 Index Denoiser::sample_values() const { return elements(sample_shape(1)); }
 Index Denoiser::condition_values() const { return elements(condition_shape(1)); }
@@ -289,11 +292,8 @@ Json Denoiser::to_json() const {
             {"head_channels", f->head_channels}};
   }
   const auto& f = std::get<ResidualMlpShape>(kind_);
-  return {{"type", "residual-mlp"},
-          {"values", f.values},
-          {"families", f.families},
-          {"width", f.width},
-          {"blocks", f.blocks}};
+  return {{"type", "residual-mlp"}, {"values", f.values}, {"condition", f.condition},
+          {"families", f.families}, {"width", f.width},   {"blocks", f.blocks}};
 }
 
 Denoiser Denoiser::from_json(const Json& section) {
@@ -305,6 +305,7 @@ Denoiser Denoiser::from_json(const Json& section) {
     if (type == "residual-mlp") {
       ResidualMlpShape f;
       take("values", f.values);
+      take("condition", f.condition);
       take("families", f.families);
       take("width", f.width);
       take("blocks", f.blocks);

@@ -5,7 +5,8 @@
 // down and one more on the way up, where each takes the matching output of the way down beside its input; 3x3 of stride
 // 2 between levels, nearest doubling and 3x3 on the way up; self-attention after the blocks of chosen levels and in the
 // middle. Order of layers and names of the weights are those of UNet2DModel of the diffusers library.
-// residual-mlp: x, t -> width; blocks h + W_2 silu(norm(W_1 silu(norm(h)) + T e)); e the embedding of the time.
+// residual-mlp: x, condition, t -> width; blocks h + W_2 silu(norm(W_1 silu(norm(h)) + T e)); e the embedding of the
+// time.
 //
 // Times are embedded as [cos(w_k t), sin(w_k t)], w_k = 10000^(-k/m), k < m = channels/2, then linear, SiLU, linear; a
 // row of a table is added for the family, the last row standing for none. References: Ho, Jain, Abbeel, NeurIPS 2020;
@@ -36,7 +37,8 @@ struct UnetShape {
 };
 
 struct ResidualMlpShape {
-  Index values = 64;  // of x and y
+  Index values = 64;    // of x and y
+  Index condition = 0;  // numbers beside x
   Index families = 0;
   Index width = 256;
   Index blocks = 4;
@@ -56,7 +58,7 @@ struct DenoiserInputs {
   Var x;          // (batch pixels, channels) or (batch, values)
   Var time;       // (batch, 1)
   Var family;     // (batch, families + 1), one row a unit vector; invalid without families
-  Var condition;  // (batch pixels, channels_condition); invalid without
+  Var condition;  // (batch pixels, channels_condition) or (batch, condition); invalid without
 };
 
 class Denoiser {

@@ -23,26 +23,30 @@ Generator latent_prototype(const AutoDecoder& decoder, ResidualMlpShape shape, c
 }
 
 BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, std::vector<int> family,
-                        const CodeSourceOptions& o) {
+                        const CodeSourceOptions& o, CodeConditions conditions) {
   const Index length = decoder.shape.code, count = static_cast<Index>(decoder.training_codes.size()) / length;
   require(count >= 1, ErrorCode::config, "the decoder brings no codes to learn from");
   require(family.empty() || static_cast<Index>(family.size()) == count, ErrorCode::data, "every code has one family");
   auto codes = std::make_shared<std::vector<float>>(decoder.training_codes);
   prototype.normalize(*codes);
-  return [codes, family = std::move(family), o, length, count](Index first, Index n) {
-    const Random pick(o.seed, purpose_pick), jitter(o.seed, purpose_jitter);
-    TrainingBatch batch;
-    for (Index number = first; number < first + n; ++number) {
-      const auto key = static_cast<std::uint64_t>(number);
-      const auto k = static_cast<Index>(pick.integer(key, 0, static_cast<std::uint64_t>(count)));
-      for (Index c = 0; c < length; ++c) {
-        const double noise = o.jitter > 0 ? o.jitter * jitter.normal(key, static_cast<std::uint32_t>(c)) : 0;
-        batch.x.push_back(static_cast<float>((*codes)[static_cast<std::size_t>(k * length + c)] + noise));
-      }
-      if (!family.empty()) batch.family.push_back(family[static_cast<std::size_t>(k)]);
-    }
-    return batch;
-  };
+  return
+      [codes, family = std::move(family), o, conditions = std::move(conditions), length, count](Index first, Index n) {
+        const Random pick(o.seed, purpose_pick), jitter(o.seed, purpose_jitter);
+        TrainingBatch batch;
+        for (Index number = first; number < first + n; ++number) {
+          const auto key = static_cast<std::uint64_t>(number);
+          const auto k = static_cast<Index>(pick.integer(key, 0, static_cast<std::uint64_t>(count)));
+          for (Index c = 0; c < length; ++c) {
+            const double noise = o.jitter > 0 ? o.jitter * jitter.normal(key, static_cast<std::uint32_t>(c)) : 0;
+            batch.x.push_back(static_cast<float>((*codes)[static_cast<std::size_t>(k * length + c)] + noise));
+          }
+          if (!family.empty()) batch.family.push_back(family[static_cast<std::size_t>(k)]);
+          if (!conditions) continue;
+          const std::vector<float> condition = conditions(k, number);
+          batch.condition.insert(batch.condition.end(), condition.begin(), condition.end());
+        }
+        return batch;
+      };
 }
 
 std::vector<float> sample_maps(Stream& s, const LatentGenerator& g, const SamplerOptions& o, std::uint64_t seed,

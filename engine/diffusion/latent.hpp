@@ -21,9 +21,11 @@ struct CodeSourceOptions {
   double jitter = 0;  // deviation of noise that is added to a whitened code: fewer samples that repeat a training code
   std::uint64_t seed = 0;
 };
+// Condition of training sample `number`, a code of this model: a function of its arguments.
+using CodeConditions = std::function<std::vector<float>(Index model, Index number)>;
 // Training codes in random order, with the family of each (one a model, or none), for DiffusionTrainer.
 BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, std::vector<int> family,
-                        const CodeSourceOptions& options = {});
+                        const CodeSourceOptions& options = {}, CodeConditions conditions = {});
 
 // Maps first, first + 1, ...: (count, points of the window) in m/s. Error{config} when codes and decoder do not fit.
 std::vector<float> sample_maps(Stream& s, const LatentGenerator& generator, const SamplerOptions& options,

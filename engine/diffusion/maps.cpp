@@ -41,13 +41,8 @@ void append(TrainingBatch& batch, const float* map, Index height, Index width, I
   const std::vector<float> y = padded_map(map, height, width, o, flipped);
   batch.x.insert(batch.x.end(), y.begin(), y.end());
   if (o.conditions.channels() == 0) return;
-  std::vector<Index> columns;
-  const Random random(o.seed, purpose_wells);
-  for (Index w = 0; w < o.conditions.wells; ++w) {
-    columns.push_back(
-        static_cast<Index>(random.integer(key, static_cast<std::uint32_t>(w), static_cast<std::uint64_t>(width))) +
-        (o.width - width) / 2);
-  }
+  std::vector<Index> columns = well_columns(o.seed, number, o.conditions.wells, width);
+  for (Index& c : columns) c += (o.width - width) / 2;
   const std::vector<float> c = map_condition(y, columns, o);
   batch.condition.insert(batch.condition.end(), c.begin(), c.end());
 }
@@ -67,6 +62,31 @@ std::vector<Index> MapConditions::groups() const {
   return g;
 }
 
+float map_value(float vp_mps) { return (vp_mps - offset_mps) / scale_mps; }
+
+std::vector<Index> well_columns(std::uint64_t seed, Index number, Index wells, Index width) {
+  const Random random(seed, purpose_wells);
+  std::vector<Index> columns;
+  for (Index w = 0; w < wells; ++w) {
+    columns.push_back(static_cast<Index>(random.integer(
+        static_cast<std::uint64_t>(number), static_cast<std::uint32_t>(w), static_cast<std::uint64_t>(width))));
+  }
+  return columns;
+}
+
+std::vector<float> reflectivity(const float* v, Index height, Index width) {
+  std::vector<float> r(static_cast<std::size_t>(height * width), 0.0F);
+  float largest = 0;
+  for (Index k = 0; k + width < height * width; ++k) {
+    const float a = v[k], b = v[k + width];
+    r[static_cast<std::size_t>(k)] = (b - a) / (b + a);
+    largest = std::max(largest, std::abs(r[static_cast<std::size_t>(k)]));
+  }
+  if (largest == 0) return r;
+  for (float& e : r) e /= largest;
+  return r;
+}
+
 std::vector<float> padded_map(const float* values, Index height, Index width, const MapOptions& o, bool flipped) {
   std::vector<float> y;
   const Index above = (o.height - height) / 2, left = (o.width - width) / 2;
@@ -74,7 +94,7 @@ std::vector<float> padded_map(const float* values, Index height, Index width, co
     const Index r = std::clamp<Index>(i - above, 0, height - 1);
     for (Index j = 0; j < o.width; ++j) {
       const Index c = std::clamp<Index>(j - left, 0, width - 1);
-      y.push_back((values[r * width + (flipped ? width - 1 - c : c)] - offset_mps) / scale_mps);
+      y.push_back(map_value(values[r * width + (flipped ? width - 1 - c : c)]));
     }
   }
   return y;
@@ -96,16 +116,11 @@ std::vector<float> map_condition(const std::vector<float>& y, const std::vector<
     }
   }
   if (!o.conditions.reflectivity) return c;
-  float largest = 0;
-  for (Index i = 0; i + 1 < o.height; ++i) {
-    for (Index j = 0; j < o.width; ++j) {
-      const float a = offset_mps + scale_mps * value(i, j), b = offset_mps + scale_mps * value(i + 1, j);
-      at(i, j, first) = (b - a) / (b + a);
-      largest = std::max(largest, std::abs(at(i, j, first)));
-    }
-  }
-  if (largest == 0) return c;
-  for (Index p = 0; p < o.height * o.width; ++p) c[static_cast<std::size_t>(p * channels + first)] /= largest;
+  std::vector<float> vp;
+  for (const float v : y) vp.push_back(offset_mps + scale_mps * v);
+  const std::vector<float> r = reflectivity(vp.data(), o.height, o.width);
+  for (std::size_t p = 0; p < r.size(); ++p)
+    c[p * static_cast<std::size_t>(channels) + static_cast<std::size_t>(first)] = r[p];
   return c;
 }
 

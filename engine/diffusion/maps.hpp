@@ -46,6 +46,13 @@ BatchSource map_source(std::shared_ptr<const LabelledMaps> maps, const MapOption
 BatchSource procedural_source(Stream& s, const std::vector<GeologyFamily>& families, Index size, Index limit,
                               const MapOptions& options);
 
+// y of a velocity.
+float map_value(float vp_mps);
+// Columns of the wells of training sample `number`, in a map of `width` columns.
+std::vector<Index> well_columns(std::uint64_t seed, Index number, Index wells, Index width);
+// Contrast of neighbouring pixels over the largest of the map, (height, width).
+std::vector<float> reflectivity(const float* vp_mps, Index height, Index width);
+
 // One map, (height, width) of the network, and its conditions; for sampling under conditions too. well_columns: of the
 // unpadded map.
 std::vector<float> padded_map(const float* values, Index height, Index width, const MapOptions& options, bool flipped);

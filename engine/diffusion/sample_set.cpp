@@ -72,8 +72,9 @@ class SampleWriter {
     std::vector<float> all;
     for (Index k = 0; k < count; k += maps_a_slice) {
       const Index some = std::min(maps_a_slice, count - k);
-      std::vector<float> maps = source_.trained.models(
-          s_, source_.sampler, o_.seed, base | static_cast<std::uint64_t>(begin + k), some, row, source_.size);
+      std::vector<float> maps =
+          source_.trained.models(s_, source_.sampler, o_.seed, base | static_cast<std::uint64_t>(begin + k), some, row,
+                                 source_.size, source_.condition);
       if (source_.snap) snap_layers(s_, maps, points());
       all.insert(all.end(), maps.begin(), maps.end());
       if (!o_.seismic) report(name, begin + k + some);
@@ -99,7 +100,8 @@ class SampleWriter {
 SampleSource read_sample_source(const Json& source) {
   const std::string path = source.at("path");
   TrainedGenerator trained = read_trained_generator(std::filesystem::path(path).parent_path().string());
-  SampleSource r{path, std::move(trained), {}, {}, {}, 70, false};
+  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false};
+  r.condition = condition_of_source(source, r.trained.conditions);
   r.sampler = r.trained.sampler;
   r.sampler_name = source.at("sampler").is_null() ? "as trained" : source.at("sampler").get<std::string>();
   if (!source.at("sampler").is_null()) r.sampler.kind = sampler_of(r.sampler_name);
@@ -129,6 +131,8 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"sampler_steps", source.sampler.steps},
                 {"guidance", source.sampler.guidance},
                 {"snapped", source.snap},
+                {"wells", source.wells},
+                {"reflectivity", source.reflectivity},
                 {"property", "vp"},
                 {"unit", "m/s"},
                 {"seismic", o.seismic ? OpenFwiPairs::description() : Json(nullptr)}};

@@ -7,6 +7,7 @@
 
 #include "engine/diffusion/trained_generator.hpp"
 #include "engine/geology_set.hpp"
+#include "engine/json_value.hpp"
 
 namespace terrane {
 
@@ -18,14 +19,16 @@ struct SampleSource {
   std::string sampler_name;
   std::vector<std::string> families;  // {""} for a generator without families
   Index size;                         // pixels a side
+  Json wells, reflectivity;           // keys as given
+  std::vector<float> condition;       // of every sample; empty: none
   bool snap;                          // to a few constant layers
 };
 
 // Error{data} naming the file, Error{config} for a family, sampler or size that the generator does not have.
-SampleSource read_sample_source(const nlohmann::ordered_json& source);
+SampleSource read_sample_source(const Json& source);
 
 // Sample k of family f is number 2^40 f + k of the seed, whatever else is asked for. Of `options`: count, seed,
 // seismic, directory, contact_sheet, stop and progress. Returns the manifest; errors as write_geology_set.
-nlohmann::ordered_json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOptions& options);
+Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOptions& options);
 
 }  // namespace terrane

@@ -47,8 +47,11 @@ Index padded(Index size, std::size_t levels) {
   return (size + unit - 1) / unit * unit;
 }
 
+MapConditions conditions_of_section(const Json& section) { return {section.at("wells"), section.at("reflectivity")}; }
+
 Denoiser pixel_network(const Json& section, Index size, Index families) {
   UnetShape f;
+  f.channels_condition = conditions_of_section(section).channels();
   f.channels = section.at("channels").get<std::vector<Index>>();
   f.blocks = section.at("blocks");
   f.groups = section.at("groups");
@@ -84,11 +87,14 @@ class TrainRun : public TrainingTask {
     size_ = models_.train.extent[0];
     const bool labelled = !models_.family.empty();
     if (labelled) families_ = c_.at("models").at("families").get<std::vector<std::string>>();
+    layout_ = condition_layout_of();
     Generator prototype = latent() ? latent_prototype_of() : pixel_prototype();
     prototype.families = families_;
     sampler_ = sampler_of_section(section_);
     check_sampler(sampler_, prototype.process);
-    DiffusionTrainer trainer(s_, prototype, training_of(section_, seed()), source_of(prototype));
+    DiffusionTrainOptions training = training_of(section_, seed());
+    if (layout_.kinds.channels() > 0) training.condition_groups = layout_.groups();
+    DiffusionTrainer trainer(s_, prototype, training, source_of(prototype));
     log_.info("network of " + std::to_string(prototype.network.parameters()) + " weights, " +
               std::to_string(models_.train.count()) + " models" +
               (latent() ? ", codes of " + std::to_string(decoder_->shape.code) : ""));
@@ -100,6 +106,11 @@ class TrainRun : public TrainingTask {
     return complete;
   }
 
+  ConditionLayout condition_layout_of() const {
+    ConditionLayout o{conditions_of_section(section_), size_, 0, latent()};
+    o.side = latent() ? section_.at("condition_size").get<Index>() : padded(size_, section_.at("channels").size());
+    return o;
+  }
   Generator latent_prototype_of() {
     const std::string file = section_.at("decoder");
     decoder_ = read_decoder(file);
@@ -114,6 +125,7 @@ class TrainRun : public TrainingTask {
     shape.width = section_.at("width");
     shape.blocks = section_.at("blocks");
     shape.families = static_cast<Index>(families_.size());
+    shape.condition = layout_.values();
     return latent_prototype(*decoder_, shape, process_of(section_));
   }
   Generator pixel_prototype() const {
@@ -130,12 +142,18 @@ class TrainRun : public TrainingTask {
     o.height = f.height;
     o.width = f.width;
     o.flip = section_.at("flip");
+    o.conditions = layout_.kinds;
     o.seed = seed();
     return o;
   }
   BatchSource source_of(const Generator& prototype) {
     if (latent()) {
-      return code_source(*decoder_, prototype, models_.family, {section_.at("jitter").get<double>(), seed()});
+      CodeConditions conditions;
+      if (layout_.values() > 0) {
+        conditions = code_conditions(layout_, std::make_shared<std::vector<float>>(models_.train.values), seed());
+      }
+      return code_source(*decoder_, prototype, models_.family, {section_.at("jitter").get<double>(), seed()},
+                         std::move(conditions));
     }
     auto maps = std::make_shared<LabelledMaps>();
     maps->height = maps->width = size_;
@@ -154,10 +172,11 @@ class TrainRun : public TrainingTask {
                                        {"families", families_},
                                        {"sampler", section_.at("sampler")},
                                        {"sampler_steps", section_.at("sampler_steps")},
-                                       {"guidance", section_.at("guidance")}});
+                                       {"guidance", section_.at("guidance")},
+                                       {"conditions", layout_.to_json()}});
     result_["network"] = {{"weights", generator.network.parameters()},
                           {"file_bytes", file_bytes(out_.file("generator.safetensors"))}};
-    TrainedGenerator trained{std::move(generator), decoder_, size_, sampler_};
+    TrainedGenerator trained{std::move(generator), decoder_, size_, sampler_, layout_};
     const Index count = section_.at("score_samples");
     const auto kinds = static_cast<Index>(std::max<std::size_t>(1, families_.size()));
     if (count == 0) return;
@@ -210,6 +229,7 @@ class TrainRun : public TrainingTask {
   std::vector<std::string> families_;
   std::optional<AutoDecoder> decoder_;
   SamplerOptions sampler_;
+  ConditionLayout layout_;
   std::vector<ContactRow> rows_;
 };
 

@@ -35,8 +35,12 @@ int TrainedGenerator::family(const std::string& name) const {
 }
 
 std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& options, std::uint64_t seed,
-                                            std::uint64_t first, Index count, int row, Index pixels) const {
+                                            std::uint64_t first, Index count, int row, Index pixels,
+                                            const std::vector<float>& condition) const {
   SampleConditions conditions;
+  for (Index k = 0; k < count && !condition.empty(); ++k) {
+    conditions.condition.insert(conditions.condition.end(), condition.begin(), condition.end());
+  }
   if (row >= 0) conditions.family.assign(static_cast<std::size_t>(count), row);
   std::vector<float> values;
   if (decoder) {
@@ -60,11 +64,12 @@ std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& opt
 
 TrainedGenerator read_trained_generator(const std::string& directory) {
   const std::string file = directory + "/generator.json";
-  TrainedGenerator t{read_generator(directory + "/generator.safetensors"), std::nullopt, 70, {}};
+  TrainedGenerator t{read_generator(directory + "/generator.safetensors"), std::nullopt, 70, {}, {}};
   try {
     const Json j = Json::parse(read_file(file));
     t.size = j.at("size");
     t.sampler = sampler_of_section(j);
+    if (j.contains("conditions")) t.conditions = condition_layout(j.at("conditions"), file);
     if (j.at("type") == "latent-flow") t.decoder = read_decoder(directory + "/decoder.safetensors");
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::data, e.what(), file);

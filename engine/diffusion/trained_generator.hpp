@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "engine/diffusion/conditions.hpp"
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/maps.hpp"
 
@@ -19,13 +20,15 @@ struct TrainedGenerator {
   std::optional<AutoDecoder> decoder;  // of codes
   Index size = 70;                     // pixels a side of the models that were learnt
   SamplerOptions sampler;              // as it was trained with
+  ConditionLayout conditions;          // beside the family
 
   // Row of the table of families, -1 for "". Error{config} with the names that there are.
   int family(const std::string& name) const;
   // Models first, first + 1, ...: (count, size, size) in m/s, limited to `range`. A latent generator makes any size,
   // one of pixels that of its training: Error{config}.
+  // `condition`: of all of them, from condition_values(); empty: none.
   std::vector<float> models(Stream& s, const SamplerOptions& sampler, std::uint64_t seed, std::uint64_t first,
-                            Index count, int family, Index size) const;
+                            Index count, int family, Index size, const std::vector<float>& condition = {}) const;
 };
 // From a directory that task "train-generator" wrote. Error{data} naming the file.
 TrainedGenerator read_trained_generator(const std::string& directory);

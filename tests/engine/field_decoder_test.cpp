@@ -8,7 +8,9 @@
 
 #include "autodiff/check.hpp"
 #include "engine/config.hpp"
+#include "engine/diffusion/latent.hpp"
 #include "engine/field.hpp"
+#include "engine/io/file.hpp"
 #include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
@@ -158,6 +160,67 @@ TEST_F(DecoderFieldTest, Derivatives) {
       EXPECT_EQ(field.output_gradient(s, {0.4, -1.1, 0.7}).size(), static_cast<std::size_t>(2 * grid.cells()));
     });
   }
+}
+
+// The unknowns are the noise of a flow: the field decodes what the sampler "euler" makes of the same noise.
+TEST_F(DecoderFieldTest, FlowTurnsNoiseIntoCodes) {
+  const AutoDecoder d = decoder(40);
+  ResidualMlpShape shape;
+  shape.width = 16;
+  shape.blocks = 1;
+  shape.families = 2;
+  Generator g = latent_prototype(d, shape);
+  g.parameters = g.network.initial_parameters(4);
+  g.families = {"flat-vel-a", "curve-vel-a"};
+  write_generator((folder_ / "generator.safetensors").string(), g);
+  write_decoder(file(), d);
+  write_file_atomic((folder_ / "generator.json").string(),
+                    R"({"type": "latent-flow", "size": 14, "sampler": "heun", "sampler_steps": 4, "guidance": 1})");
+  Json section{{"type", "decoder"},
+               {"path", file()},
+               {"flow", folder_.string()},
+               {"flow_steps", 4},
+               {"flow_family", "curve-vel-a"}};
+  // Noise of sample 3 of seed 9: one Euler step of a function that says 0 leaves it as it is.
+  Stream cpu{Device{}};
+  const DenoiseFunction zero = [](const float*, double, float* y) { std::fill_n(y, 5, 0.0F); };
+  const std::vector<float> noise = sample_with(cpu, zero, g.process, {SamplerKind::euler, 1}, 9, 3, 1, 5);
+  SampleConditions conditions;
+  conditions.family = {1};
+  const std::vector<float> code = sample(cpu, g, {SamplerKind::euler, 4}, 9, 3, 1, conditions);
+  DecoderWindow window;
+  window.extent = {grid.nz, 1, grid.nx};
+  const std::vector<float> expected = decode_models(cpu, d, code, window);
+  for_each_device([&](Stream& s) {
+    const auto field = Field<double>::make(section, grid, 0);
+    ASSERT_EQ(field.parameters(), 5);
+    const auto got = values(s, field, {noise.begin(), noise.end()});
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], static_cast<double>(expected[i]), 5e-3) << i;
+    Tape<double> tape(s);
+    const Var p = tape.input({5}, "theta"), m0 = tape.input({grid.nz, grid.nx}, "m0", false);
+    const Var m = field.record(tape, p, m0);
+    tape.set(p, {noise.begin(), noise.end()});
+    tape.set(m0, std::vector<double>(static_cast<std::size_t>(grid.cells()), 0.0));
+    tape.forward();
+    EXPECT_LE(dot_test(s, tape.map(p, m), 4), 1e-12);
+    EXPECT_GE(taylor_test(tape, p, m, 5).slope, 1.9);
+  });
+  const auto refused = [&](const char* key, const Json& value) {
+    Json changed = section;
+    changed[key] = value;
+    try {
+      Field<float>::make(changed, grid, 0);
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_NE(refused("unknowns", 3).find("needs all numbers"), std::string::npos);
+  EXPECT_NE(refused("flow_family", "style-a").find("style-a"), std::string::npos);
+  AutoDecoder other = d;
+  other.parameters[0] += 1;
+  write_decoder((folder_ / "other.safetensors").string(), other);
+  EXPECT_NE(refused("path", (folder_ / "other.safetensors").string()).find("another decoder"), std::string::npos);
 }
 
 TEST_F(DecoderFieldTest, Errors) {

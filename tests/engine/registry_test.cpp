@@ -148,6 +148,7 @@ Config with(const Component& row, std::string object) {
   }
   if (row.type == "gauss-newton") sets.push_back("misfit=chi2");
   if (row.type == "sparse") sets.push_back("misfit=chi2"), sets.push_back("optimizer=gauss-newton");
+  if (row.type == "code") sets.push_back("field={\"type\": \"decoder\", \"path\": \"decoder.safetensors\"}");
   if (row.slot == "ip" || object.find("\"ip\"") != std::string::npos) {
     for (const char* section : {"true_model", "start_model"})
       sets.push_back(std::string(section) + R"(={"type": "constant", "value_ohm_m": 100})");

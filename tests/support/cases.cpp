@@ -285,7 +285,10 @@ std::vector<OpCase> make_cases() {
                       {"l2 survey", "l2 none", "l1", "huber", "envelope", "global-correlation", "weci", "chi2"}),
       1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
   cases.push_back(
-      row<PenaltyCase>("penalty", {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference"},
+      // denoiser: "reference l2" times a factor; code: "tikhonov 0" without a reference.
+      row<PenaltyCase>("penalty",
+                       {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference", "regularizer/denoiser",
+                        "regularizer/code"},
                        {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "reference l1", "reference l2", "reference log",
                         "one cell, 0", "one cell, 1", "one cell, tv", "one cell, tv by axes"}));
   cases.push_back(small_steps(

@@ -87,6 +87,7 @@ struct DenoiserCase {
     unet.head_channels = 2;
     ResidualMlpShape mlp;
     mlp.values = 5;
+    mlp.condition = 3;
     mlp.width = 6;
     mlp.blocks = 1;
     const Denoiser net(variant == 0 ? Denoiser::Kind(unet) : Denoiser::Kind(mlp));
@@ -103,8 +104,8 @@ struct DenoiserCase {
     if (variant == 0) {
       in.family = c.tape->input({batch, 3}, "family", false);
       c.tape->set(in.family, {T(0), T(1), T(0), T(0), T(0), T(1)});
-      in.condition = random_input(c, net.condition_shape(batch), 152, 1, 0, false);
     }
+    in.condition = random_input(c, net.condition_shape(batch), 152, 1, 0, false);
     c.output = net.record(*c.tape, theta, in, batch);
     return c;
   }

@@ -6,6 +6,7 @@
 #include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/ops/multigrid_op.hpp"
 #include "autodiff/ops/tucker_op.hpp"
+#include "engine/diffusion/flow_map.hpp"
 #include "tests/support/case_support.hpp"
 
 namespace terrane {
@@ -145,6 +146,22 @@ struct ModulatedMlpCase {
   }
 };
 
+struct FlowMapCase {
+  template <class T>
+  static CaseInstance<T> make(Stream& s, int variant) {
+    ResidualMlpShape shape;
+    shape.values = variant == 0 ? 1 : 7;
+    shape.width = variant == 0 ? 4 : 12;
+    shape.blocks = variant == 0 ? 0 : 2;
+    shape.families = variant == 0 ? 0 : 3;
+    const Denoiser net(shape);
+    auto c = start<T>(s);
+    const Var z = random_input(c, {1, shape.values}, 271);
+    c.output = FlowMap{net, net.initial_parameters(6), variant == 0 ? 1 : 5, variant - 1}.record(*c.tape, z);
+    return c;
+  }
+};
+
 }  // namespace
 
 void add_field_cases(std::vector<OpCase>& cases) {
@@ -162,6 +179,7 @@ void add_field_cases(std::vector<OpCase>& cases) {
                                                     {"one point", "three models, all layers", "3-D, first layer only"}),
                               1e-3, "short waves"));
   cases.push_back(row<TuckerCase>("tucker", {}, {"1x1", "13x29, ranks 5 and 7", "3x7x5, ranks 2, 4, 3"}));
+  cases.push_back(row<FlowMapCase>("flow-map", {}, {"one number, one step", "5 steps of a family"}));
 }
 
 }  // namespace terrane

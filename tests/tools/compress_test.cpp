@@ -282,6 +282,29 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
   EXPECT_EQ(npy_info(path("q/FlatVel_A/model/model1.npy")).shape, (std::vector<Index>{5, 1, 14, 14}));
   EXPECT_EQ(terrane("run g.json --out v --set source.path=p").code, 2);  // pixels of another size
   EXPECT_EQ(terrane("check p.json --set generator.attention=[3]").code, 2);
+  // Conditions: files of wells and reflectivity for generators that learnt them.
+  write_file_atomic(path("wells.txt"), "# x z vp\n100, 0, 1700\n100, 650, 3000\n");
+  write_npy(path("r.npy"), {14, 14}, std::vector<float>(196, 0.5F).data());
+  const std::string both = " --set generator.wells=1 --set generator.reflectivity=true --set generator.score_samples=0";
+  ASSERT_EQ(terrane("run t.json --out tc --set generator.condition_size=5 --set generator.steps=3" + both).code, 0);
+  ASSERT_EQ(terrane("run p.json --out pc" + both).code, 0);
+  const std::string given = " --set source.wells=wells.txt --set source.reflectivity=r.npy";
+  for (const char* from : {"tc", "pc"}) {
+    const std::string own = std::string(" --set source.size=14 --set source.path=") + from;
+    ASSERT_EQ(terrane("run g.json --out free_" + std::string(from) + own).code, 0);
+    ASSERT_EQ(terrane("run g.json --out told_" + std::string(from) + own + given).code, 0);
+    const std::string file = "/FlatVel_A/model/model1.npy";
+    EXPECT_NE(read_file(path("free_" + std::string(from) + file)), read_file(path("told_" + std::string(from) + file)));
+  }
+  const Result untaught =
+      terrane("run g.json --out u --set source.path=p --set source.size=14 --set source.wells=wells.txt");
+  EXPECT_EQ(untaught.code, 2);
+  EXPECT_NE(untaught.err.find("trained without wells"), std::string::npos) << untaught.err;
+  const Result outside = terrane(
+      "run g.json --out o --set source.path=pc --set source.size=14 --set source.wells=wells.txt "
+      "--set source.extent_m=90");
+  EXPECT_EQ(outside.code, 3);
+  EXPECT_NE(outside.err.find("wells.txt:2"), std::string::npos) << outside.err;
 }
 
 }  // namespace compress_test

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+// A diffusion model as a regularizer: its formula, windows, exact Gaussian denoisers, the inversion with it.
+#include "engine/diffusion/denoiser_prior.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "autodiff/check.hpp"
+#include "engine/inversion.hpp"
+#include "engine/io/file.hpp"
+#include "engine/simulation.hpp"
+#include "tests/engine/diffusion_support.hpp"
+#include "tests/support/devices.hpp"
+
+namespace terrane {
+namespace denoiser_prior_test {
+
+namespace fs = std::filesystem;
+
+// A generator whose network is not used.
+Generator shell(Process process) {
+  Generator g = mixture_prototype(process);
+  g.offset = {3000};
+  g.scale = {1500};
+  return g;
+}
+
+double normalized(double v) { return (v - 3000) / 1500; }
+
+TEST(DenoiserPrior, WindowsCoverEveryCell) {
+  EXPECT_EQ(prior_windows(70, 72, 0.25), (std::vector<Index>{-1}));
+  EXPECT_EQ(prior_windows(69, 72, 0.25), (std::vector<Index>{-1}));
+  EXPECT_EQ(prior_windows(72, 72, 0.25), (std::vector<Index>{0}));
+  EXPECT_EQ(prior_windows(1, 32, 0.25), (std::vector<Index>{-15}));
+  for (const Index cells : {73, 94, 108, 288, 1000}) {
+    for (const double overlap : {0.0, 0.25, 0.5}) {
+      const auto first = prior_windows(cells, 72, overlap);
+      ASSERT_GE(first.size(), 2U);
+      EXPECT_EQ(first.front(), 0);
+      EXPECT_EQ(first.back(), cells - 72);
+      for (std::size_t k = 1; k < first.size(); ++k) {
+        EXPECT_GE(first[k - 1] + 72 - first[k], static_cast<Index>(overlap * 72)) << cells << " " << k;
+        EXPECT_LT(first[k - 1], first[k]);
+      }
+    }
+  }
+}
+
+// phi's gradient against the definition of both weightings, with the noise that the network really saw.
+TEST(DenoiserPrior, GradientIsPredictedMinusAddedNoise) {
+  const Index n = 12;
+  std::vector<double> model;
+  for (const double v : random_normal<double>(n * n, 4)) model.push_back(3000 + 600 * v);
+  for (const Process process : {Process::ddpm, Process::flow}) {
+    for (const bool noise_weight : {true, false}) {
+      const Generator g = shell(process);
+      DenoiserPriorOptions o;
+      o.noise_weight = noise_weight;
+      o.clip = false;
+      o.seed = 5;
+      std::vector<float> seen, said;
+      double time = 0;
+      const DenoiseFunction f = [&](const float* x, double t, float* y) {
+        seen.assign(x, x + n * n);
+        time = t;
+        for (Index k = 0; k < n * n; ++k) y[k] = std::sin(3 * x[k]) + 0.2F * static_cast<float>(k % 3);
+        said.assign(y, y + n * n);
+      };
+      Stream s{Device{}};
+      DenoiserPrior prior(s, f, g, n, n, n, n, o);
+      const auto target = prior.target(model, 7, 7, 10);
+      const double abar = NoiseSchedule::named("linear", 200).abar(static_cast<Index>(time));
+      const double r = process == Process::ddpm ? std::sqrt(abar) : time;
+      const double sigma = process == Process::ddpm ? std::sqrt(1 - abar) : 1 - time;
+      EXPECT_NEAR(target.weight, noise_weight ? r / sigma : 1, 1e-12);
+      for (std::size_t k = 0; k < model.size(); ++k) {
+        const double x = normalized(model[k]), xt = static_cast<double>(seen[k]), y = static_cast<double>(said[k]);
+        const double e = (xt - r * x) / sigma;
+        const double e_hat = process == Process::ddpm ? y : xt - r * y;
+        const double expected = (e_hat - e) * (noise_weight ? 1 : sigma / r);
+        EXPECT_NEAR(target.weight * (x - normalized(target.model[k])), expected, 2e-5 * (1 + std::fabs(expected)) / r);
+      }
+    }
+  }
+}
+
+// For pixels that are N(mean, deviation^2) the expectation of x' is known.
+TEST(DenoiserPrior, GaussianTargetsHaveTheirMean) {
+  const Index n = 24;
+  const double mean = 0.2, deviation = 0.4, x = -0.5;
+  for (const Process process : {Process::ddpm, Process::flow}) {
+    const Generator g = shell(process);
+    DenoiserPriorOptions o;
+    o.time_low = o.time_high = 0.5;
+    o.clip = false;
+    o.draws = 10;
+    Stream s{Device{}};
+    DenoiserPrior prior(s, gaussian_denoiser(g.process, mean, deviation, n * n), g, n, n, n, n, o);
+    const auto target = prior.target(std::vector<double>(n * n, 3000 + 1500 * x), 0, 0, 1);
+    double average = 0;
+    for (const double v : target.model) average += normalized(v) / static_cast<double>(n * n);
+    const double abar = NoiseSchedule::named("linear", 200).abar(100);
+    const double r = process == Process::ddpm ? std::sqrt(abar) : 0.5, q = process == Process::ddpm ? 1 - abar : 0.25;
+    const double v = deviation * deviation, share = r * r * v / (r * r * v + q);
+    // Its spread over a cell is share sqrt(q) / r.
+    EXPECT_NEAR(average, mean + share * (x - mean), 5 * share * std::sqrt(q) / r / std::sqrt(10.0 * n * n));
+  }
+}
+
+// Descent along the gradient alone ends at the mean of the data, from any model, in one window or many.
+TEST(DenoiserPrior, DescentEndsAtTheDataOfTheGenerator) {
+  const Index window = 10, nz = 7, nx = 27;
+  const Generator g = shell(Process::flow);
+  DenoiserPriorOptions o;
+  Stream s{Device{}};
+  Index count = prior_windows(nx, window, o.overlap).size();
+  ASSERT_GE(count, 3);
+  DenoiserPrior prior(s, gaussian_denoiser(g.process, 0.3, 0.1, count * window * window), g, window, window, nz, nx, o);
+  EXPECT_EQ(prior.windows(), count);
+  std::vector<double> model(static_cast<std::size_t>(nz * nx), 2000);
+  for (Index k = 0; k < 400; ++k) {
+    const auto t = prior.target(model, k, k, 400);
+    for (std::size_t i = 0; i < model.size(); ++i) model[i] -= std::min(1.0, 0.05 * t.weight) * (model[i] - t.model[i]);
+  }
+  double average = 0;
+  for (const double v : model) average += normalized(v) / static_cast<double>(model.size());
+  EXPECT_NEAR(average, 0.3, 0.02);
+}
+
+TEST(DenoiserPrior, AnswersOfTheWindowsAreAveragedAndLimited) {
+  const Index window = 8;
+  Generator g = shell(Process::ddpm);
+  DenoiserPriorOptions o;
+  o.noise_weight = false;
+  Stream s{Device{}};
+  for (const Index cells : {5, 8, 9, 30}) {
+    const Index windows = static_cast<Index>(prior_windows(cells, window, o.overlap).size());
+    const Index n = windows * windows * window * window;
+    const NoiseSchedule schedule = NoiseSchedule::named("linear", 200);
+    const auto saying = [&](double x0) {
+      return DenoiseFunction([=](const float* x, double t, float* y) {
+        const double abar = schedule.abar(static_cast<Index>(t));
+        for (Index k = 0; k < n; ++k) {
+          y[k] = static_cast<float>((static_cast<double>(x[k]) - std::sqrt(abar) * x0) / std::sqrt(1 - abar));
+        }
+      });
+    };
+    const std::vector<double> model(static_cast<std::size_t>(cells * cells), 2000);
+    DenoiserPrior constant(s, saying(0.25), g, window, window, cells, cells, o);
+    for (const double v : constant.target(model, 3, 3, 10).model) EXPECT_NEAR(v, 3000 + 1500 * 0.25, 0.05);
+    DenoiserPrior outside(s, saying(1.7), g, window, window, cells, cells, o);
+    for (const double v : outside.target(model, 3, 3, 10).model) EXPECT_NEAR(v, 4500, 1e-9);
+  }
+}
+
+TEST(DenoiserPrior, TimesAreFunctionsOfTheIteration) {
+  const Index n = 4;
+  const Generator g = shell(Process::flow);
+  DenoiserPriorOptions o;
+  o.time_low = 0.1;
+  o.time_high = 0.9;
+  Stream s{Device{}};
+  const std::vector<double> model(16, 2500);
+  const auto make = [&] { return DenoiserPrior(s, gaussian_denoiser(g.process, 0, 1, 16), g, n, n, n, n, o); };
+  DenoiserPrior one = make(), two = make();
+  double least = 1, most = 0;
+  for (Index k = 0; k < 50; ++k) {
+    const auto t = one.target(model, k, k, 50);
+    least = std::min(least, t.time);
+    most = std::max(most, t.time);
+    if (k % 10 == 3) {
+      const auto again = two.target(model, k, k, 50);
+      EXPECT_EQ(again.time, t.time);
+      EXPECT_EQ(again.model, t.model);
+    }
+  }
+  EXPECT_GE(least, 0.1);
+  EXPECT_LE(most, 0.9);
+  EXPECT_LT(least, 0.2);
+  EXPECT_GT(most, 0.8);
+  o.falling = true;
+  DenoiserPrior falling = make();
+  EXPECT_EQ(falling.target(model, 100, 0, 5).time, 0.9);
+  EXPECT_NEAR(falling.target(model, 102, 2, 5).time, 0.5, 1e-12);
+  EXPECT_NEAR(falling.target(model, 104, 4, 5).time, 0.1, 1e-12);
+}
+
+class DenoiserInversion : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("terrane-prior-" + std::to_string(getpid()) + "-" +
+                                           testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::create_directories(folder_);
+    UnetShape f;
+    f.height = f.width = 16;
+    f.channels = {8, 8};
+    f.attention = {false, false};
+    f.attention_middle = false;
+    f.blocks = 1;
+    f.groups = 4;
+    f.families = 1;
+    const Denoiser net(f);
+    Generator g{net, {Process::flow}, net.initial_parameters(3), {3000}, {1500}, {"curve-vel-a"}};
+    write_generator(file(), g);
+    write_file_atomic((folder_ / "generator.json").string(),
+                      R"({"type": "flow-matching", "size": 16, "sampler": "heun", "sampler_steps": 4, "guidance": 1})");
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string file() const { return (folder_ / "generator.safetensors").string(); }
+  std::string denoiser(const std::string& more = "") const {
+    return R"(regularizers=[{"type": "denoiser", "weight": 0.05, "path": ")" + folder_.string() + "\"" + more + "}]";
+  }
+  Config config(const std::vector<std::string>& sets) const {
+    return Config::parse(R"({
+      "task": "invert", "seed": 3, "grid": {"nz": 14, "nx": 26, "dz_m": 10, "dx_m": 10},
+      "physics": {"type": "acoustic", "order": 4, "vmax_mps": 3500, "boundary": {"type": "cpml", "width_cells": 6}},
+      "survey": {"dt_s": 0.0015, "nt": 80, "wavelet": {"type": "ricker", "frequency_hz": 15},
+                 "sources": {"type": "line", "x_m": [20, 230], "z_m": 20, "count": 2},
+                 "receivers": {"type": "grid-row", "z_m": 20}},
+      "true_model": {"type": "constant", "value_mps": 2300}, "start_model": {"type": "constant", "value_mps": 2200},
+      "data": {"type": "synthetic"}, "field": {"type": "grid"}, "misfit": {"type": "l2"},
+      "bounds": {"min_mps": 1500, "max_mps": 3400},
+      "optimizer": {"type": "adam", "lr_mps": 20, "iterations": 6}})",
+                         "test", sets);
+  }
+  std::string refused(const std::vector<std::string>& sets) const {
+    try {
+      const Config c = config(sets);
+      Stream s{Device{}};
+      const Problem problem = build_problem(c, true);
+      const Inversion<float> inversion(s, c, problem, Log());
+    } catch (const Error& e) {
+      return std::to_string(static_cast<int>(e.code())) + " " + e.message();
+    }
+    return "accepted";
+  }
+  fs::path folder_;
+};
+
+TEST_F(DenoiserInversion, RestoredStateGoesOnBitForBit) {
+  const std::vector<std::string> sets = {denoiser(R"(, "family": "curve-vel-a", "draws": 2,
+                                                    "schedule": {"type": "cosine"})"),
+                                         "stages=[{\"iterations\":3},{\"iterations\":3}]", "optimizer.iterations=null"};
+  const Config c = config(sets);
+  const auto model_after = [&](int threads, Index stop) {
+    StreamOptions options;
+    options.threads = threads;
+    Stream s(Device{}, options);
+    Problem problem = build_problem(c, true);
+    problem.observed = simulate<float>(s, problem, problem.true_model, problem.wavelet, 2);
+    Inversion<float> inversion(s, c, problem, Log());
+    if (stop > 0) {
+      Inversion<float> before(s, c, problem, Log());
+      while (before.iteration() < stop) before.step();
+      inversion.restore(before.state());
+    }
+    while (!inversion.finished()) {
+      const IterationReport r = inversion.step();
+      EXPECT_GT(r.phi_model.at("denoiser"), 0);
+      EXPECT_NEAR(r.phi, r.phi_data + r.phi_model.at("denoiser"), 1e-5 * r.phi);
+    }
+    return inversion.model();
+  };
+  const auto through = model_after(1, 0);
+  EXPECT_EQ(model_after(2, 0), through);
+  EXPECT_EQ(model_after(1, 2), through);
+  EXPECT_EQ(model_after(1, 4), through);
+}
+
+TEST_F(DenoiserInversion, Errors) {
+  EXPECT_EQ(refused({denoiser()}), "accepted");
+  EXPECT_EQ(refused({denoiser(R"(, "family": "style-a")")}).rfind("2 ", 0), 0U);
+  EXPECT_NE(refused({denoiser(), R"(optimizer={"type":"lbfgs","iterations":3})"}).find("use adam"), std::string::npos);
+  EXPECT_NE(refused({denoiser(R"(, "times": [0.5, 1.5])")}).find("times"), std::string::npos);
+  EXPECT_NE(refused({R"(regularizers=[{"type": "code", "weight": 1}])"}).find("field \"decoder\""), std::string::npos);
+  EXPECT_NE(refused({R"(regularizers=[{"type": "denoiser", "weight": 1}])"}).find("path"), std::string::npos);
+  fs::rename(file(), folder_ / "moved");
+  const std::string missing = refused({denoiser()});
+  EXPECT_EQ(missing.rfind("3 ", 0), 0U) << missing;
+  EXPECT_NE(missing.find("generator.safetensors"), std::string::npos) << missing;
+  // A generator of codes.
+  ResidualMlpShape shape;
+  shape.values = 4;
+  const Denoiser net(shape);
+  write_generator(file(), {net, {Process::flow}, net.initial_parameters(1), {0, 0, 0, 0}, {1, 1, 1, 1}, {}});
+  const std::string codes = refused({denoiser()});
+  EXPECT_NE(codes.find("needs a generator of pixels"), std::string::npos) << codes;
+}
+
+}  // namespace denoiser_prior_test
+}  // namespace terrane
