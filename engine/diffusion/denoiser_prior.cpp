@@ -12,7 +12,7 @@ namespace terrane {
 namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of engine/diffusion.
-constexpr std::uint32_t purpose_time = 67, purpose_noise = 68;
+constexpr std::uint32_t prior_time = 67, prior_noise = 68;
 
 // Rising from the edges of a window to its middle.
 std::vector<double> window_weights(Index window) {
@@ -109,7 +109,7 @@ double DenoiserPrior::time_of(Index iteration, Index draw, Index iteration_in_st
     const double done = static_cast<double>(iteration_in_stage) / static_cast<double>(std::max<Index>(1, length - 1));
     return o_.time_high + (o_.time_low - o_.time_high) * std::min(1.0, done);
   }
-  return Random(o_.seed, purpose_time)
+  return Random(o_.seed, prior_time)
       .uniform(static_cast<std::uint64_t>(iteration), static_cast<std::uint32_t>(draw), o_.time_low, o_.time_high);
 }
 
@@ -139,7 +139,7 @@ DenoiserPrior::Target DenoiserPrior::target(const std::vector<double>& model, In
     const double w = o_.noise_weight ? l.signal / l.noise : 1;
     out.weight += w / static_cast<double>(o_.draws);
     out.time += time / static_cast<double>(o_.draws);
-    const Random random(o_.seed, purpose_noise);
+    const Random random(o_.seed, prior_noise);
     const auto key = static_cast<std::uint64_t>(iteration * o_.draws + draw);
     each_pixel([&](std::size_t at, Index, Index, Index z, Index x_at) {
       const Index cell = std::clamp<Index>(z, 0, nz_ - 1) * nx_ + std::clamp<Index>(x_at, 0, nx_ - 1);

@@ -48,9 +48,9 @@ class Appended {
   std::string bytes_;
 };
 
-using Shape = std::array<Index, 3>;  // z, y, x
+using VtkShape = std::array<Index, 3>;  // z, y, x
 
-void check_fields(const Shape& shape, const std::vector<VtkField>& fields) {
+void check_fields(const VtkShape& shape, const std::vector<VtkField>& fields) {
   Index count = 1;
   for (const Index n : shape) {
     if (n < 1) refuse_vtk("the shape must be at least one along each axis");
@@ -82,8 +82,8 @@ std::string extent(Index nx, Index ny, Index nz) {
 }
 
 std::string document(const std::string& type, const std::string& attributes, const std::string& whole,
-                     const std::string& geometry, const Shape& shape, bool points, const std::vector<VtkField>& fields,
-                     Appended& data) {
+                     const std::string& geometry, const VtkShape& shape, bool points,
+                     const std::vector<VtkField>& fields, Appended& data) {
   const char* kind = points ? "PointData" : "CellData";
   std::string arrays;
   for (const VtkField& f : fields) arrays += data.array(f.name, f.unit, upward(f.values, shape[0]));
@@ -133,7 +133,7 @@ std::string vtr_text(const std::vector<double>& x_m, const std::vector<double>& 
   const std::vector<double> y = y_m.empty() ? std::vector<double>{0} : y_m;
   const auto steps = [](const std::vector<double>& nodes) { return static_cast<Index>(nodes.size()) - 1; };
   const Index nx = steps(x_m), ny = steps(y), nz = steps(z_m);
-  const Shape shape = points ? Shape{nz + 1, ny + 1, nx + 1} : Shape{nz, y_m.empty() ? 1 : ny, nx};
+  const VtkShape shape = points ? VtkShape{nz + 1, ny + 1, nx + 1} : VtkShape{nz, y_m.empty() ? 1 : ny, nx};
   check_fields(shape, fields);
   std::vector<double> up;
   for (auto z = z_m.rbegin(); z != z_m.rend(); ++z) up.push_back(0.0 - *z);
