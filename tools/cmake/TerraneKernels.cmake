@@ -14,12 +14,14 @@ list(FILTER TERRANE_KERNELS_CUDA INCLUDE REGEX "\\.cuda\\.cu$")
 
 # Vectors wider than a register of the baseline are inlined everywhere; their calling convention does not matter.
 set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/wave.cpu.cpp"
-  "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp" PROPERTIES COMPILE_OPTIONS -Wno-psabi)
-# Optimised and sanitized, these two take minutes each.
-set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/wave3.cpu.cpp"
-  "${PROJECT_SOURCE_DIR}/kernels/stencil/eikonal.cpu.cpp" PROPERTIES COMPILE_OPTIONS "-Wno-psabi;$<$<CONFIG:Debug>:-O0>")
+  "${PROJECT_SOURCE_DIR}/kernels/stencil/wave3.cpu.cpp" "${PROJECT_SOURCE_DIR}/kernels/stencil/poisson.cpp"
+  PROPERTIES COMPILE_OPTIONS -Wno-psabi)
+# Optimised and sanitized, this one takes minutes.
+set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/stencil/eikonal.cpu.cpp" PROPERTIES COMPILE_OPTIONS
+  "$<$<CONFIG:Debug>:-O0>")
 # The library of transforms is vectorized by hand.
-set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/fft/fft.cpu.cpp" PROPERTIES COMPILE_OPTIONS -O1)
+set_source_files_properties("${PROJECT_SOURCE_DIR}/kernels/fft/fft.cpu.cpp"
+  PROPERTIES COMPILE_OPTIONS "$<IF:$<CONFIG:Debug>,-O0,-O1>")
 
 # Large sources stay alone.
 foreach(source IN LISTS TERRANE_KERNELS_CPU)
