@@ -10,7 +10,6 @@ code, with half of the iterations each. Rows that are there are kept, so a stopp
   python bench/code_fwi.py --terrane build/release/bin/terrane --codec runs/codec --output bench/results/code_fwi.json
 """
 import argparse
-import datetime
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import merge, save  # noqa: E402
 
 MAPS = [("flat-vel-a", 3), ("curve-vel-a", 5), ("curve-fault-a", 2), ("flat-fault-a", 7)]
 SEED = 12  # the decoder has seen another
@@ -50,13 +49,6 @@ def methods(codec):
     yield "grid", [{"field": {"type": "grid"}, "optimizer": {"lr": lr}} for lr in (10, 30)]
     yield "sines", [{"field": {"type": "siren", "width": 128, "layers": 4, "transform":
                                {"type": "perturb", "scale_mps": 1000}}, "optimizer": {"lr": lr}} for lr in (1e-4, 4e-4)]
-
-
-def merge(a, b):
-    out = dict(a)
-    for k, v in b.items():
-        out[k] = merge(out[k], v) if isinstance(v, dict) and isinstance(out.get(k), dict) else v
-    return out
 
 
 def run(terrane, c, folder, keep=None):
@@ -109,13 +101,7 @@ def main():
                     else:
                         done[key] = run(args.terrane, c, folder)
                     print(family, name, key, json.dumps(done[key]), flush=True)
-                    result.update({
-                        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                        "processor": processor(), "iterations": args.iterations})
-                    with open(args.output + ".part", "w", encoding="utf-8") as f:
-                        json.dump(result, f, indent=1)
-                        f.write("\n")
-                    os.replace(args.output + ".part", args.output)
+                    save(args.output, result, iterations=args.iterations)
     return 0
 
 

@@ -17,7 +17,6 @@ Needs numpy. One thread; training that is finished is not repeated, rows that ar
   reflectivity  correlation of a sample's contrasts with those it was told; beside it samples that were not
 """
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -26,7 +25,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import save  # noqa: E402
 
 FAMILIES = ["flat-vel-a", "curve-vel-a", "flat-fault-a"]
 TRAIN_SEED, HELD_SEED, CLASSIFIER_SEED, FRESH_SEED = 3, 41, 42, 43
@@ -219,7 +218,7 @@ def main():
             result = json.load(f)
     study = Study(args)
     result.update({"settings": {k: v for k, v in vars(args).items() if k not in ("terrane", "output", "work", "only")},
-                   "processor": processor(), "family_fresh_maps": study.floor,
+                   "family_fresh_maps": study.floor,
                    "deviation_of_fresh_maps_mps": study.between})
     for kind in [args.only] if args.only else ["codes", "pixels"]:
         row = result["rows"].setdefault(kind, {})
@@ -238,11 +237,7 @@ def main():
                 continue
             row[name] = measure()
             print(kind, name, json.dumps(row[name]), flush=True)
-            result["date"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes")
-            with open(args.output + ".part", "w", encoding="utf-8") as f:
-                json.dump(result, f, indent=1)
-                f.write("\n")
-            os.replace(args.output + ".part", args.output)
+            save(args.output, result)
     return 0
 
 

@@ -10,7 +10,6 @@ that does not reach the target within its iterations says so. Rows that are ther
   python bench/damped_study.py --terrane build/release/bin/terrane --output bench/results/damped.json [CASE ...]
 """
 import argparse
-import datetime
 import json
 import os
 import resource
@@ -19,7 +18,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import save  # noqa: E402
 
 WAVES = {
     "task": "invert", "name": "waves", "grid": {"nz": 60, "nx": 100, "dz_m": 20, "dx_m": 20},
@@ -114,12 +113,7 @@ def main():
                    "processor_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
                    "model_error": {k: v for k, v in (run.get("model_error") or {}).items() if isinstance(v, float)}}
             result["rows"][key] = row
-            result.update({"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                           "processor": processor(), "threads": 1})
-            with open(args.output + ".part", "w", encoding="utf-8") as f:
-                json.dump(result, f, indent=1)
-                f.write("\n")
-            os.replace(args.output + ".part", args.output)
+            save(args.output, result, threads=1)
             print(key, json.dumps(row), flush=True)
     return 0
 

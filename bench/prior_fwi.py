@@ -17,7 +17,6 @@ fits the data best counts ("chosen"): the true map chooses nothing; weights of p
 change all data alike. Rows that are in FILE.json are kept, so a stopped study goes on. Needs numpy.
 """
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -27,17 +26,10 @@ import tempfile
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import merge, save  # noqa: E402
 
 SEED = 12  # of the generated maps; trainings use others
 EXTENT = 700.0
-
-
-def merge(a, b):
-    out = dict(a)
-    for k, v in b.items():
-        out[k] = merge(out[k], v) if isinstance(v, dict) and isinstance(out.get(k), dict) else v
-    return out
 
 
 class Study:
@@ -224,13 +216,8 @@ def main():
         if result["settings"] != settings:
             sys.exit(f"{args.output} holds a study with other settings: {result['settings']}; choose another --output")
 
-    def save():
-        result.update({"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                       "processor": processor(), "chosen": chosen(result["rows"])})
-        with open(args.output + ".part", "w", encoding="utf-8") as f:
-            json.dump(result, f, indent=1)
-            f.write("\n")
-        os.replace(args.output + ".part", args.output)
+    def keep():
+        save(args.output, result, chosen=chosen(result["rows"]))
 
     maps = [(f, k) for k in range(args.maps) for f in args.families]
     if args.openfwi and args.size == 70:
@@ -265,8 +252,8 @@ def main():
                         continue
                     done[key] = study.invert(choice)
                     print(name, method, key, json.dumps(done[key]), flush=True)
-                    save()
-    save()
+                    keep()
+    keep()
     print(json.dumps(result["chosen"]["mean_of_generated"], indent=1))
     return 0
 

@@ -14,7 +14,6 @@ there is none, as one curve ends before the other begins. An exact copy counts a
     --openfwi $TERRANE_DATA/openfwi --output bench/results/rate_distortion.json
 """
 import argparse
-import datetime
 import io
 import json
 import os
@@ -27,7 +26,7 @@ import numpy as np
 from PIL import Image, features
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import save  # noqa: E402
 
 LOW, HIGH = 1500.0, 4500.0
 REAL = {"FlatVel-A": "FlatVelA_100.npy", "CurveVel-A": "CurveVelA_100.npy", "FlatFault-A": "FlatFaultA_100.npy"}
@@ -149,8 +148,7 @@ def main():
     p.add_argument("--bits", type=int, nargs="+", default=[2, 3, 4, 5, 6, 8])
     p.add_argument("--output", required=True)
     a = p.parse_args()
-    out = {"date": datetime.date.today().isoformat(), "processor": processor(),
-           "openjpeg": features.version("jpg_2000"), "maps": a.maps, "codecs": {}, "families": {}}
+    out = {"openjpeg": features.version("jpg_2000"), "maps": a.maps, "codecs": {}, "families": {}}
     with tempfile.TemporaryDirectory() as folder:
         program = Program(a.terrane, folder)
         train = np.concatenate(list(program.generated(["flat-vel-a", "curve-vel-a", "curve-fault-a", "flat-fault-a"], 11,
@@ -177,9 +175,7 @@ def main():
                                                              if k != "jpeg2000"}}
             out["families"][name] = row
             print(name, json.dumps(row["bd_psnr_over_jpeg2000"]), flush=True)
-            with open(a.output + ".tmp", "w", encoding="utf-8") as f:
-                json.dump(out, f, indent=1)
-            os.replace(a.output + ".tmp", a.output)
+            save(a.output, out)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ value, the median over seeds, the suggestion and the default. Rows that are ther
 Needs numpy.
 """
 import argparse
-import datetime
 import json
 import os
 import statistics
@@ -22,7 +21,7 @@ import tempfile
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
-from machine import processor  # noqa: E402
+from machine import save  # noqa: E402
 
 VALUES = [5, 10, 20, 30, 45, 60]
 DEFAULT = 30
@@ -67,19 +66,13 @@ def run(command):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def save(result, row, args):
+def save_row(result, row, args):
     median = {v: statistics.median(e) for v, e in row["errors_mps"].items() if e}
     row["median_mps"] = median
     if str(row["suggested"]) in median and str(DEFAULT) in median:
         row["suggested_over_default"] = median[str(row["suggested"])] / median[str(DEFAULT)]
-    result.update({
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-        "processor": processor(), "iterations": args.iterations,
-        "command": "suggest_study.py --iterations " + str(args.iterations)})
-    with open(args.output + ".part", "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1)
-        f.write("\n")
-    os.replace(args.output + ".part", args.output)
+    save(args.output, result, iterations=args.iterations,
+         command="suggest_study.py --iterations " + str(args.iterations))
 
 
 def main():
@@ -116,8 +109,8 @@ def main():
                              "--json", "-qq", "--overwrite", "--out", os.path.join(folder, "run")])
                     errors.append(round(r["model_error"]["rmse_mps"], 2))
                     print(name, value, errors, flush=True)
-                    save(result, row, args)
-            save(result, row, args)
+                    save_row(result, row, args)
+            save_row(result, row, args)
     return 0
 
 

@@ -7,6 +7,7 @@
 
 #include "analysis/spectra.hpp"
 #include "engine/diffusion/trained_generator.hpp"
+#include "engine/io/file.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -72,8 +73,7 @@ Axes flow_axes(const Generator& g) {
 }
 
 TrainedGenerator read_flow(const CodeFlow& flow, const AutoDecoder& d) {
-  const std::string directory =
-      std::filesystem::is_directory(flow.path) ? flow.path : std::filesystem::path(flow.path).parent_path().string();
+  const std::string directory = directory_of(flow.path);
   TrainedGenerator trained = read_trained_generator(directory);
   if (!trained.decoder) {
     throw Error(ErrorCode::config, "/field/flow: " + directory + " holds a generator of pixels, not of codes");

@@ -23,7 +23,6 @@
 namespace terrane {
 namespace {
 
-constexpr Index maps_a_file = 500;
 constexpr int area_samples = 4;
 constexpr double layered_height_m = 3000, layered_max_mps = 5500;
 
@@ -44,11 +43,11 @@ std::vector<SetFile> plan_files(const std::string& family, Index count) {
   std::vector<SetFile> files;
   for (Index q = 0; q < sequences; ++q) {
     const Index maps = (count - q + sequences - 1) / sequences;
-    for (Index begin = 0, k = 0; begin < maps; begin += maps_a_file, ++k) {
+    for (Index begin = 0, k = 0; begin < maps; begin += geology_file_maps, ++k) {
       SetFile f;
       f.first = static_cast<std::uint64_t>(q + begin * sequences);
       f.step = static_cast<std::uint64_t>(sequences);
-      f.count = std::min(maps_a_file, maps - begin);
+      f.count = std::min(geology_file_maps, maps - begin);
       f.layers = layers[static_cast<std::size_t>(q)];
       if (f.layers > 0) {
         const std::string tail = std::to_string(f.layers) + "_1_" + std::to_string(k) + ".npy";
@@ -68,10 +67,7 @@ void check(const GeologySetOptions& o, const std::vector<std::string>& families)
   if (o.count < 1) throw Error(ErrorCode::config, "count must be at least 1");
   if (o.size < 2 || o.size > 4096) throw Error(ErrorCode::config, "size must lie between 2 and 4096 pixels");
   if (o.directory.empty()) throw Error(ErrorCode::config, "an output folder is needed");
-  if (o.seismic && o.size != 70) {
-    throw Error(ErrorCode::config,
-                "seismic data need a size of 70: the time step of the OpenFWI operator fits cells of 10 m");
-  }
+  if (o.seismic) OpenFwiPairs::check_size(o.size);
   const bool layered = std::find(families.begin(), families.end(), layered_faulted_name) != families.end();
   if (layered && (o.seismic || o.area)) {
     throw Error(ErrorCode::config, std::string(layered_faulted_name) + " has neither seismic data nor area sampling");
@@ -137,13 +133,7 @@ class SetWriter {
   std::vector<float> maps(GeologyFamily family, const SetFile& f) {
     return geology_maps(s_, {family, o_.seed, f.first, f.step, f.count}, {o_.size, o_.area ? area_samples : 1, 0});
   }
-  void report(const std::string& name, Index more) {
-    done_ += more;
-    if (o_.progress) o_.progress(name, done_, o_.count);
-    if (o_.stop != nullptr && o_.stop->load() != 0) {
-      throw Error(ErrorCode::stopped, "stopped by a signal; the set in " + o_.directory + " is incomplete");
-    }
-  }
+  void report(const std::string& name, Index more) { report_maps(o_, name, done_ += more); }
 
   Stream& s_;
   const GeologySetOptions& o_;
@@ -168,6 +158,13 @@ void write_contact_sheet(Stream& s, const GeologySetOptions& o, const std::vecto
 }
 
 }  // namespace
+
+void report_maps(const GeologySetOptions& o, const std::string& family, Index done) {
+  if (o.progress) o.progress(family, done, o.count);
+  if (o.stop != nullptr && o.stop->load() != 0) {
+    throw Error(ErrorCode::stopped, "stopped by a signal; the set in " + o.directory + " is incomplete");
+  }
+}
 
 std::vector<std::string> resolve_geology_families(const std::vector<std::string>& families) {
   std::vector<std::string> names;

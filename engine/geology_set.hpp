@@ -35,6 +35,12 @@ struct GeologySetOptions {
   std::function<void(const std::string& family, Index done, Index count)> progress;
 };
 
+// Of one file of models.
+inline constexpr Index geology_file_maps = 500;
+
+// Tells `progress` of maps done of a family. Throws Error{stopped} when `stop` was set.
+void report_maps(const GeologySetOptions& options, const std::string& family, Index done);
+
 // The names that `families` means, in order and without repeats. Throws Error{config} with the nearest name.
 std::vector<std::string> resolve_geology_families(const std::vector<std::string>& families);
 

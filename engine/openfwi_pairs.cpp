@@ -48,6 +48,12 @@ void OpenFwiPairs::write(Stream& s, const float* vp, Index models, AtomicFile& f
   file.write(to.data(), to.size() * sizeof(float));
 }
 
+void OpenFwiPairs::check_size(Index size) {
+  if (size == 70) return;
+  throw Error(ErrorCode::config,
+              "seismic data need a size of 70: the time step of the OpenFWI operator fits cells of 10 m");
+}
+
 nlohmann::ordered_json OpenFwiPairs::description() {
   return {{"operator", "openfwi"},
           {"dt_s", 1e-3},

@@ -20,6 +20,8 @@ class OpenFwiPairs {
   // done() leaves no file.
   void write_file(Stream& s, const std::vector<float>& vp, const std::string& path,
                   const std::function<void(Index)>& done);
+  // Error{config} for a side other than 70 pixels.
+  static void check_size(Index size);
   // What the manifest says about the data.
   static nlohmann::ordered_json description();
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "engine/prior_term.hpp"
 
-#include <filesystem>
-
 #include "autodiff/ops/penalty.hpp"
 #include "engine/converted.hpp"
 #include "engine/diffusion/trained_generator.hpp"
@@ -13,8 +11,7 @@ namespace terrane {
 namespace {
 
 std::unique_ptr<DenoiserPrior> read_prior(Stream& s, const Json& r, const Grid2& grid, std::uint64_t seed) {
-  TrainedGenerator trained =
-      read_trained_generator(std::filesystem::path(r.at("path").get<std::string>()).parent_path().string());
+  TrainedGenerator trained = read_trained_generator(r.at("path").get<std::string>());
   const auto times = r.at("times").get<std::vector<double>>();
   DenoiserPriorOptions o;
   o.time_low = times.at(0);

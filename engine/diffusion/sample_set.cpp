@@ -20,15 +20,12 @@
 namespace terrane {
 namespace {
 
-constexpr Index maps_a_file = 500, maps_a_slice = 125;
+constexpr Index maps_a_slice = 125;
 
 class SampleWriter {
  public:
   SampleWriter(Stream& s, const SampleSource& source, const GeologySetOptions& o) : s_(s), source_(source), o_(o) {
-    if (o_.seismic && source_.size != 70) {
-      throw Error(ErrorCode::config,
-                  "seismic pairs need a size of 70: the time step of the OpenFWI operator fits cells of 10 m");
-    }
+    if (o_.seismic) OpenFwiPairs::check_size(source_.size);
     if (o_.seismic) pairs_ = std::make_unique<OpenFwiPairs>(s);
   }
 
@@ -39,8 +36,8 @@ class SampleWriter {
     const auto known = find_geology_family(name);
     const std::string folder = known ? openfwi_name(*known) : name;
     Json files = Json::array();
-    for (Index begin = 0, number = 1; begin < o_.count; begin += maps_a_file, ++number) {
-      const Index count = std::min(maps_a_file, o_.count - begin);
+    for (Index begin = 0, number = 1; begin < o_.count; begin += geology_file_maps, ++number) {
+      const Index count = std::min(geology_file_maps, o_.count - begin);
       const std::vector<float> maps = draw(name, row, base, begin, count);
       const std::string model = folder + "/model/model" + std::to_string(number) + ".npy";
       make_directories(std::filesystem::path(o_.directory + "/" + model).parent_path().string());
@@ -52,7 +49,8 @@ class SampleWriter {
       if (o_.seismic) {
         const std::string data = folder + "/data/data" + std::to_string(number) + ".npy";
         Index done = begin;
-        pairs_->write_file(s_, maps, o_.directory + "/" + data, [&](Index some) { report(name, done += some); });
+        pairs_->write_file(s_, maps, o_.directory + "/" + data,
+                           [&](Index some) { report_maps(o_, name, done += some); });
         entry["data"] = data;
       }
       if (begin == 0) {
@@ -77,17 +75,10 @@ class SampleWriter {
                                  source_.size, source_.condition);
       if (source_.snap) snap_layers(s_, maps, points());
       all.insert(all.end(), maps.begin(), maps.end());
-      if (!o_.seismic) report(name, begin + k + some);
+      if (!o_.seismic) report_maps(o_, name, begin + k + some);
     }
     return all;
   }
-  void report(const std::string& name, Index done) const {
-    if (o_.progress) o_.progress(name, done, o_.count);
-    if (o_.stop != nullptr && o_.stop->load() != 0) {
-      throw Error(ErrorCode::stopped, "stopped by a signal; the set in " + o_.directory + " is incomplete");
-    }
-  }
-
   Stream& s_;
   const SampleSource& source_;
   const GeologySetOptions& o_;
@@ -99,7 +90,7 @@ class SampleWriter {
 
 SampleSource read_sample_source(const Json& source) {
   const std::string path = source.at("path");
-  TrainedGenerator trained = read_trained_generator(std::filesystem::path(path).parent_path().string());
+  TrainedGenerator trained = read_trained_generator(path);
   SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false};
   r.condition = condition_of_source(source, r.trained.conditions);
   r.sampler = r.trained.sampler;

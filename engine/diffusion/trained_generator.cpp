@@ -62,7 +62,8 @@ std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& opt
   return values;
 }
 
-TrainedGenerator read_trained_generator(const std::string& directory) {
+TrainedGenerator read_trained_generator(const std::string& path) {
+  const std::string directory = directory_of(path);
   const std::string file = directory + "/generator.json";
   TrainedGenerator t{read_generator(directory + "/generator.safetensors"), std::nullopt, 70, {}, {}};
   try {

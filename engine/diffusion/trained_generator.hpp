@@ -30,7 +30,7 @@ struct TrainedGenerator {
   std::vector<float> models(Stream& s, const SamplerOptions& sampler, std::uint64_t seed, std::uint64_t first,
                             Index count, int family, Index size, const std::vector<float>& condition = {}) const;
 };
-// From a directory that task "train-generator" wrote. Error{data} naming the file.
-TrainedGenerator read_trained_generator(const std::string& directory);
+// From the directory that task "train-generator" wrote, or a file in it. Error{data} naming the file.
+TrainedGenerator read_trained_generator(const std::string& path);
 
 }  // namespace terrane

@@ -132,6 +132,10 @@ void sync_directory(const std::string& path) {
   if (failed) throw Error(ErrorCode::failed, "cannot flush the directory: " + write_error_text(reason), path);
 }
 
+std::string directory_of(const std::string& path) {
+  return std::filesystem::is_directory(path) ? path : std::filesystem::path(path).parent_path().string();
+}
+
 void make_directories(const std::string& path) {
   std::error_code reason;
   std::filesystem::create_directories(path, reason);

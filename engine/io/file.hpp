@@ -37,6 +37,8 @@ Index file_bytes(const std::string& path);  // throws when it is absent or not a
 
 // Flushes names (created, renamed, removed) of a directory to disk.
 void sync_directory(const std::string& path);
+// The path itself where it is a directory, else the one that holds it.
+std::string directory_of(const std::string& path);
 // Like mkdir -p; throws Error{failed}.
 void make_directories(const std::string& path);
 

@@ -30,6 +30,10 @@ struct WavePoints {
     for (Index j = start[l]; j < start[l + 1]; ++j) sum += weight[j] * u[cell[j]];
     return sum;
   }
+  // Sample n of the traces of a shot; stride: samples of a trace, 0 where one trace serves all.
+  TERRANE_HD const T* sample(const T* traces, Index stride, Index shot, Index n) const {
+    return traces + (stride > 0 ? shot * per_shot * stride : 0) + n;
+  }
   // Sum over the locations of touched cell k; value(l) = values[l stride].
   TERRANE_HD T gather(Index k, const T* values, Index stride) const {
     T sum = 0;

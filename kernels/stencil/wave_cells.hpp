@@ -217,7 +217,7 @@ struct InjectSource {
     const WavePoints<T>& p = s.sources;
     const Index shot = s.shot[task];
     if (k >= p.touch_count[shot]) return;
-    const T* values = a.wavelet + (a.wavelet_stride > 0 ? shot * p.per_shot * a.wavelet_stride : 0) + n;
+    const T* values = p.sample(a.wavelet, a.wavelet_stride, shot, n);
     const T value = p.gather(p.touch_first[shot] + k, values, a.wavelet_stride);
     const CellPlace at = CellPlace::of(s.g, task, p.touch_cell[p.touch_first[shot] + k]);
     const Index i = at.cell(s.g);
@@ -245,7 +245,7 @@ struct RebuildSource {
     if (k >= p.touch_count[shot]) return;
     const CellPlace at = CellPlace::of(s.g, task, p.touch_cell[p.touch_first[shot] + k]);
     if (!a.ring.layout.core(at.z, at.y, at.x)) return;
-    const T* values = a.wavelet + (a.wavelet_stride > 0 ? shot * p.per_shot * a.wavelet_stride : 0) + n;
+    const T* values = p.sample(a.wavelet, a.wavelet_stride, shot, n);
     const T value = p.gather(p.touch_first[shot] + k, values, a.wavelet_stride);
     T* image = a.image + task * s.g.cells + at.cell(s.g);
     T* earlier = a.background.u[1 - (n & 1)] + at.field(s.g);

@@ -93,7 +93,7 @@ void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Inde
   if (wavelet == nullptr) return;
   const WavePoints<T>& p = s.sources;
   const Index shot = s.shot[task];
-  const T* values = wavelet + (stride > 0 ? shot * p.per_shot * stride : 0) + n;
+  const T* values = p.sample(wavelet, stride, shot, n);
   for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
     f(p.touch_cell[k], p.gather(k, values, stride));
   }

@@ -94,8 +94,9 @@ struct DimensionNames {
   }
 };
 
-inline Wave3Case homogeneous3(const Grid3& grid, double c, int order, Index nt, double dt) {
-  Wave3Case w;
+template <class Case, class Grid>
+Case homogeneous_case(const Grid& grid, double c, int order, Index nt, double dt) {
+  Case w;
   w.grid = grid;
   w.vp.assign(static_cast<std::size_t>(grid.cells()), c);
   w.survey.nt = nt;
@@ -104,6 +105,12 @@ inline Wave3Case homogeneous3(const Grid3& grid, double c, int order, Index nt, 
   w.options.vmax_mps = c;
   w.options.substeps = 1;
   return w;
+}
+inline WaveCase homogeneous(Index nz, Index nx, double h, double c, int order, Index nt, double dt) {
+  return homogeneous_case<WaveCase>(Grid2{nz, nx, h, h, 0, 0}, c, order, nt, dt);
+}
+inline Wave3Case homogeneous3(const Grid3& grid, double c, int order, Index nt, double dt) {
+  return homogeneous_case<Wave3Case>(grid, c, order, nt, dt);
 }
 
 // One operator with its device arrays. Data and wavelets as host vectors.

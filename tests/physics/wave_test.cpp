@@ -40,18 +40,6 @@ std::vector<double> exact_trace(double f0, double delay, double r_m, double c_mp
   return p;
 }
 
-WaveCase homogeneous(Index nz, Index nx, double h, double c, int order, Index nt, double dt) {
-  WaveCase w;
-  w.grid = {nz, nx, h, h, 0, 0};
-  w.vp.assign(static_cast<std::size_t>(w.grid.cells()), c);
-  w.survey.nt = nt;
-  w.survey.dt_s = dt;
-  w.options.order = order;
-  w.options.vmax_mps = c;
-  w.options.substeps = 1;
-  return w;
-}
-
 // 8 points per wavelength at 2.5 f0, Courant number 0.1, 5 peak wavelengths; all reflections arrive later.
 TEST(Wave, GreensFunction) {
   const double c = 2000, f0 = 10, h = c / (2.5 * f0) / 8, dt = 0.1 * h / c;

@@ -15,8 +15,6 @@
 #include <set>
 #include <thread>
 
-#include "engine/json_value.hpp"
-
 namespace cli_test {
 
 namespace fs = std::filesystem;
