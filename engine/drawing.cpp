@@ -246,11 +246,10 @@ Image Drawing::raster(double scale) const {
     } else if (const auto* p = std::get_if<Picture>(&item)) {
       painter.picture(p->rect, p->pixels, p->smooth);
     } else if (const auto* t = std::get_if<Text>(&item)) {
-      const std::string text = ascii_label(t->text);
+      const std::vector<Glyph> line = glyphs_of(t->text);
       const double unit = t->size * cap_per_size / font_cap_height;
-      double pen = -text_width(text) * unit * (t->anchor == Anchor::start ? 0 : t->anchor == Anchor::middle ? 0.5 : 1);
-      for (const char c : text) {
-        const Glyph glyph = glyph_of(c);
+      double pen = -text_width(line) * unit * (t->anchor == Anchor::start ? 0 : t->anchor == Anchor::middle ? 0.5 : 1);
+      for (const Glyph& glyph : line) {
         for (const Stroke& stroke : glyph.strokes) {
           std::vector<Point> points;
           for (const auto& [gx, gy] : stroke) {

@@ -107,15 +107,42 @@ constexpr std::array<const char*, 95> glyphs = {
     "4 03123342",                             // ~
 };
 
-}  // namespace
+// Greek letters and signs of labels, coded the same way.
+constexpr std::pair<char32_t, const char*> others[] = {
+    {U'\u00b0', "2 1021120110"},                // degree
+    {U'\u00b1', "4 2024 0242 0646"},            // plus-minus
+    {U'\u00b5', "3 0208 0205162635 3236"},      // micro
+    {U'\u00b7', "0 03"},                        // middle dot
+    {U'\u00d7', "3 0235 0532"},                 // times
+    {U'\u0394', "4 06204606"},                  // Delta
+    {U'\u03a6', "4 113142443515040211 2026"},   // Phi
+    {U'\u03a9', "4 061614030110304143343646"},  // Omega
+    {U'\u03b1', "4 42352616050312223346"},      // alpha
+    {U'\u03b2', "3 0801102031223335261605"},    // beta
+    {U'\u03b5', "3 3212031424 14051636"},       // epsilon
+    {U'\u03b7', "3 0206 0312223338"},           // eta
+    {U'\u03b8', "3 102031352616050110 0333"},   // theta
+    {U'\u03bb', "3 001036 2306"},               // lambda
+    {U'\u03bc', "3 0208 0205162635 3236"},      // mu
+    {U'\u03c0', "4 0242 1216 3236"},            // pi
+    {U'\u03c1', "3 080312223335261605"},        // rho
+    {U'\u03c3', "4 421203051626353322"},        // sigma
+    {U'\u03c6', "4 123243453616050312 2028"},   // phi
+    {U'\u03c7', "3 0238 3208"},                 // chi
+    {U'\u03c9', "4 120305162536454332 2325"},   // omega
+    {U'\u2013', "4 0343"},                      // en dash
+    {U'\u2026', "4 06 26 46"},                  // ellipsis
+    {U'\u2202', "3 10203135261605041333"},      // partial derivative
+    {U'\u2212', "4 0343"},                      // minus
+};
 
-Glyph glyph_of(char c) {
+// Raised characters are small copies of these.
+constexpr std::pair<char32_t, char> raised[] = {
+    {U'\u00b9', '1'}, {U'\u00b2', '2'}, {U'\u00b3', '3'}, {U'\u1d40', 'T'}, {U'\u207b', '-'}};
+constexpr double raised_size = 0.6, raised_top = -1;
+
+Glyph decode(std::string_view code) {
   Glyph glyph;
-  if (c < ' ' || c > '~') {
-    glyph.strokes = {{{0, 0}, {4, 0}, {4, 6}, {0, 6}, {0, 0}}};
-    return glyph;
-  }
-  const std::string_view code = glyphs[static_cast<std::size_t>(c - ' ')];
   glyph.width = code[0] - '0';
   for (std::size_t i = 1; i < code.size();) {
     if (code[i] == ' ') {
@@ -130,28 +157,48 @@ Glyph glyph_of(char c) {
   return glyph;
 }
 
-double text_width(std::string_view text) {
-  double width = 0;
-  for (const char c : text) width += glyph_of(c).width + font_space;
-  return text.empty() ? 0 : width - font_space;
+template <class Table>
+auto find(const Table& table, char32_t c) {
+  return std::find_if(std::begin(table), std::end(table), [c](const auto& row) { return row.first == c; });
 }
 
-std::string ascii_label(std::string_view utf8) {
-  static constexpr std::pair<std::string_view, std::string_view> table[] = {
-      {"²", "^2"},  {"³", "^3"},  {"−", "-"},  {"×", "x"}, {"·", " "}, {"–", "-"},
-      {"Ω", "ohm"}, {"φ", "phi"}, {"±", "+-"}, {"Δ", "d"}, {"∂", "d"}};
-  std::string out;
-  for (std::size_t i = 0; i < utf8.size();) {
-    const auto hit = std::find_if(std::begin(table), std::end(table),
-                                  [&](const auto& row) { return utf8.substr(i, row.first.size()) == row.first; });
-    if (hit != std::end(table)) {
-      out += hit->second;
-      i += hit->first.size();
-    } else {
-      out += utf8[i++];
+Glyph glyph_of(char32_t c) {
+  if (c >= U' ' && c <= U'~') return decode(glyphs[static_cast<std::size_t>(c - U' ')]);
+  if (const auto other = find(others, c); other != std::end(others)) return decode(other->second);
+  if (const auto small = find(raised, c); small != std::end(raised)) {
+    Glyph glyph = decode(glyphs[static_cast<std::size_t>(small->second - ' ')]);
+    glyph.width *= raised_size;
+    for (Stroke& stroke : glyph.strokes) {
+      for (auto& [x, y] : stroke) x *= raised_size, y = y * raised_size + raised_top;
     }
+    return glyph;
   }
-  return out;
+  return {4, {{{0, 0}, {4, 0}, {4, 6}, {0, 6}, {0, 0}}}};
+}
+
+// The character at `utf8[i]`, and i behind it; a byte that is none of UTF-8 stands for itself.
+char32_t next_character(std::string_view utf8, std::size_t& i) {
+  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(utf8[k]); };
+  const unsigned char first = byte(i++);
+  const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+  if (more == 0 || i + more > utf8.size()) return first;
+  char32_t c = first & (0x3fu >> more);
+  for (std::size_t k = 0; k < more; ++k) c = c << 6 | (byte(i++) & 0x3fu);
+  return c;
+}
+
+}  // namespace
+
+std::vector<Glyph> glyphs_of(std::string_view utf8) {
+  std::vector<Glyph> line;
+  for (std::size_t i = 0; i < utf8.size();) line.push_back(glyph_of(next_character(utf8, i)));
+  return line;
+}
+
+double text_width(const std::vector<Glyph>& line) {
+  double width = 0;
+  for (const Glyph& glyph : line) width += glyph.width + font_space;
+  return line.empty() ? 0 : width - font_space;
 }
 
 }  // namespace terrane

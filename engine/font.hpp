@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A small stroke font (printable ASCII) for figures written as pixels. Glyph coordinates: a cell 4 wide and 8 high,
-// x to the right, y down; capitals stand on y = 6 and reach y = 0, descenders go to y = 8.
+// A small stroke font (printable ASCII, Greek letters and signs of labels) for figures written as pixels. Glyph
+// coordinates: a cell 4 wide and 8 high, x to the right, y down; capitals stand on y = 6 and reach y = 0, descenders go
+// to y = 8.
 #pragma once
 
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -20,12 +20,9 @@ struct Glyph {
   std::vector<Stroke> strokes;
 };
 
-// Unknown characters give a small box.
-Glyph glyph_of(char c);
-// Width of `text` in font units (scale by size / font_cap_height).
-double text_width(std::string_view text);
-
-// Replaces the few non-ASCII characters that labels use (superscripts, minus, multiplication sign, Greek) by ASCII.
-std::string ascii_label(std::string_view utf8);
+// One a character; unknown ones give a box.
+std::vector<Glyph> glyphs_of(std::string_view utf8);
+// Of a line of glyphs in font units (scale by size / font_cap_height).
+double text_width(const std::vector<Glyph>& line);
 
 }  // namespace terrane

@@ -90,12 +90,14 @@ native_preset() {
   if have_gpu && have_nvcc; then echo release; else echo cpu; fi
 }
 
-# configure PRESET BUILD_DIR [cmake options]: the generator of an existing build tree is kept; sources in batches.
+# configure PRESET BUILD_DIR [cmake options]: the generator of an existing build tree is kept; sources in batches. A
+# build that runs here gets the kernels of this processor alone.
 configure() {
-  local preset=$1 build=$2 generator=()
+  local preset=$1 build=$2 generator=() variants=()
   shift 2
+  case $preset in cpu | release) variants=(-DTERRANE_CPU_VARIANTS=native) ;; esac
   if [ ! -f "$build/CMakeCache.txt" ] && [ -z "${CMAKE_GENERATOR:-}" ] && have ninja; then generator=(-G Ninja); fi
-  (cd "$TERRANE_ROOT" && cmake --preset "$preset" -B "$build" "${generator[@]}" -DTERRANE_UNITY=ON "$@")
+  (cd "$TERRANE_ROOT" && cmake --preset "$preset" -B "$build" "${generator[@]}" -DTERRANE_UNITY=ON "${variants[@]}" "$@")
 }
 
 # build BUILD_DIR [targets]

@@ -202,8 +202,30 @@ TEST(Figure, TicksAndLabels) {
   EXPECT_EQ(tick_text(0.5, 0.25), "0.50");
   EXPECT_EQ(tick_text(1500, 500), "1500");
   EXPECT_EQ(tick_text(1e-19, 1), "0");
-  EXPECT_EQ(ascii_label("km²/s² − Δ"), "km^2/s^2 - d");
-  for (char c = ' '; c <= '~'; ++c) EXPECT_LE(glyph_of(c).width, 4);
+}
+
+TEST(Font, LinesOfGlyphs) {
+  const auto strokes = [](const char* text) { return glyphs_of(text).at(0).strokes; };
+  const auto box = strokes("\u4e00");
+  for (char c = '!'; c <= '~'; ++c) {
+    const auto line = glyphs_of(std::string(1, c));
+    ASSERT_EQ(line.size(), 1u);
+    EXPECT_LE(line[0].width, 4);
+    EXPECT_NE(line[0].strokes, box);
+  }
+  EXPECT_EQ(glyphs_of("km²/s² − Δχᵀ").size(), 12u);
+  for (const char* sign :
+       {"²", "³", "ᵀ", "χ", "φ", "σ", "λ", "ω", "Ω", "µ", "°", "±", "×", "−", "–", "Δ", "∂", "…", "·"}) {
+    EXPECT_NE(strokes(sign), box) << sign;
+    for (const Stroke& stroke : strokes(sign)) {
+      for (const auto& [x, y] : stroke) EXPECT_TRUE(x >= 0 && x <= 4 && y >= -1 && y <= 8) << sign;
+    }
+  }
+  // The small copy of a digit, and bytes that are no characters.
+  EXPECT_EQ(strokes("²").size(), strokes("2").size());
+  EXPECT_EQ(glyphs_of("\xe2\x88").size(), 2u);
+  EXPECT_EQ(text_width(glyphs_of("")), 0);
+  EXPECT_DOUBLE_EQ(text_width(glyphs_of("−")), 4);
 }
 
 TEST(Figure, RasterDrawsWhatSvgDraws) {

@@ -4,7 +4,8 @@ option(BUILD_SHARED_LIBS "Build libterrane as a shared library" ON)
 set(TERRANE_CUDA AUTO CACHE STRING "CUDA back end: AUTO (if nvcc is found), ON, OFF")
 set_property(CACHE TERRANE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(TERRANE_CUDA_ARCHS auto CACHE STRING "CUDA architectures; auto asks the driver, else 80-real;90")
-set(TERRANE_CPU_VARIANTS "v3;v4" CACHE STRING "CPU kernel variants beside the baseline: v3 (AVX2), v4 (AVX-512)")
+set(TERRANE_CPU_VARIANTS "v3;v4" CACHE STRING
+  "CPU kernel variants beside the baseline: v3 (AVX2), v4 (AVX-512); native: the best one of this processor")
 foreach(library IN ITEMS PNG LAPACK)
   set(TERRANE_${library} AUTO CACHE STRING "${library}: AUTO, ON, OFF")
 endforeach()
@@ -21,6 +22,17 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYP
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 string(REGEX MATCH "x86_64|AMD64" TERRANE_X86 "${CMAKE_SYSTEM_PROCESSOR}")
+if(TERRANE_CPU_VARIANTS STREQUAL "native")
+  set(TERRANE_CPU_VARIANTS "")
+  if(TERRANE_X86 AND EXISTS /proc/cpuinfo)
+    file(STRINGS /proc/cpuinfo flags REGEX "^flags" LIMIT_COUNT 1)
+    if(flags MATCHES " avx512vl( |$)")
+      set(TERRANE_CPU_VARIANTS "v4")
+    elseif(flags MATCHES " avx2( |$)")
+      set(TERRANE_CPU_VARIANTS "v3")
+    endif()
+  endif()
+endif()
 
 # One layout for the build tree and the installation: modules are found in <libdir>/terrane beside the library.
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
@@ -52,6 +64,15 @@ if(TERRANE_SANITIZE)
   target_compile_definitions(terrane_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
 endif()
 
+# Code that steers, and programs. The sanitized build leaves out checks of every access for null and alignment there:
+# they double the code, and AddressSanitizer reports the first as a fault. Linked after terrane_build: the last flag wins.
+add_library(terrane_steering INTERFACE)
+target_compile_options(terrane_steering INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:$<$<CONFIG:Release>:-O1>$<$<CONFIG:Debug>:-O0>>)
+if(TERRANE_SANITIZE)
+  target_compile_options(terrane_steering INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=null,alignment>)
+endif()
+
 # Sources of a target in batches of ten. Names without linkage must then differ between the files of a folder.
 function(terrane_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${TERRANE_UNITY} UNITY_BUILD_BATCH_SIZE 10)
@@ -64,16 +85,15 @@ function(terrane_cold_objects library)
   add_library(${library}_cold OBJECT ${ARGN})
   terrane_library_defaults(${library}_cold)
   terrane_unity(${library}_cold)
-  target_compile_options(${library}_cold PRIVATE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Debug>:-O0>)
+  target_link_libraries(${library}_cold PRIVATE terrane_steering)
   if(BUILD_SHARED_LIBS)
     target_compile_definitions(${library}_cold PRIVATE ${library}_EXPORTS)
   endif()
   target_sources(${library} PRIVATE $<TARGET_OBJECTS:${library}_cold>)
 endfunction()
 
-# Programs and tests only call the library: -O1 as well.
+# Programs and tests only call the library.
 function(terrane_program_defaults target)
-  target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
-  target_link_libraries(${target} PRIVATE terrane_build terrane terrane_private_deps)
+  target_link_libraries(${target} PRIVATE terrane_build terrane_steering terrane terrane_private_deps)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
