@@ -173,7 +173,9 @@ int run(int argc, char** argv) {
   row.update(train(s, settings, maps, d));
   const DecoderWindow window{.extent = maps.extent};
   const Index rank = settings.preset.shape.code;
-  row["train"] = psnr(decode_models(s, d, d.training_codes, window), maps, 0, settings);
+  const std::vector<float> recovered = decode_models(s, d, d.training_codes, window);
+  row["train"] = psnr(recovered, maps, 0, settings);
+  row["train"]["code_norm_psnr_correlation"] = code_norm_correlation(d.training_codes, rank, recovered, maps);
   for (const int bits : {8, 6, 5}) {
     const LatentFile file = pack_codes(d, d.training_codes, maps.extent, bits);
     const std::string name = std::to_string(bits) + "_bit";
@@ -194,7 +196,9 @@ int run(int argc, char** argv) {
     const std::vector<float> codes =
         search_codes(s, d, unseen, CodeSearch{.steps = settings.search, .lr = settings.search_lr});
     row["encode_ms_per_map"] = 1000 * seconds_since(start) / static_cast<double>(settings.unseen);
-    row["unseen"] = psnr(decode_models(s, d, codes, window), unseen, settings.maps, settings);
+    const std::vector<float> found = decode_models(s, d, codes, window);
+    row["unseen"] = psnr(found, unseen, settings.maps, settings);
+    row["unseen"]["code_norm_psnr_correlation"] = code_norm_correlation(codes, rank, found, unseen);
     row["pca_unseen"] = psnr(project_on_components(s, maps, unseen, rank), unseen, settings.maps, settings);
   }
   std::printf("%s\n", row.dump(1).c_str());

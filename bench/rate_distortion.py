@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rate and distortion of velocity maps: the structured codec, what is chosen beside a decoder, components, JPEG2000.
+"""Rate and distortion of velocity maps: structured codec, codes of trained decoders, components, one network a map, JPEG2000.
 
-Real maps of FlatVel-A, CurveVel-A and FlatFault-A (100 each) and maps of procedural families that no decoder has seen.
-Bytes are those of the file, header and checksum included, over the maps in it. The decoder and the components, which are
-shared by all maps, are not counted; their sizes stand in the table. JPEG2000 is the bare codestream of every map at 8 bits
-over 1,500 to 4,500 m/s (Pillow, OpenJPEG), summed. PSNR is the mean over maps with a range of 3,000 m/s. BD-PSNR
-integrates the difference to JPEG2000 over log2(bytes) on the common interval, by monotone piecewise cubics; null where
-there is none, as one curve ends before the other begins. An exact copy counts as an error of 1e-6 (m/s)^2, 129.5 dB.
-"chosen with decoder" is `compress --codec`, which takes the structured codec where that is the smaller file.
+Real maps of FlatVel-A, CurveVel-A and FlatFault-A and maps of procedural families that no decoder has seen. Bytes are those
+of the file, header and checksum included, over the maps in it. The decoders and the components, which are shared by all
+maps, are not counted; their sizes stand in the table. A decoder is asked for the families that it was trained on, with
+codes of 2 to 10 bits (`compress --method code --target`: packed and unpacked; one of the files is written and decoded
+again). JPEG2000 is the bare codestream of every map at 8 bits over 1,500 to 4,500 m/s (Pillow, OpenJPEG), summed. One
+network a map (COIN): two bytes a weight and no header. PSNR is the mean over maps with a range of 3,000 m/s, at most
+60 dB a map. BD-PSNR integrates the difference to JPEG2000 over log2(bytes) on the common interval, by monotone piecewise
+cubics; null where there is none, as one curve ends before the other begins. "at most": the best PSNR of each within so
+many bytes a map, null where none is that small, and whose is the best.
 
-  python bench/rate_distortion.py --terrane build/release/bin/terrane --codec runs/codec [--codec runs/codec16 ...]
-    --openfwi $TERRANE_DATA/openfwi --output bench/results/rate_distortion.json
+  python bench/rate_distortion.py --terrane build/release/bin/terrane --coin build/release/bin/coin_bench
+    --codec runs/codec [--codec runs/style ...] --openfwi $TERRANE_DATA/openfwi --output bench/results/rate_distortion.json
+
+A family that the output holds for the same number of maps is not done again.
 """
 import argparse
 import io
@@ -27,21 +31,18 @@ from PIL import Image, features
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
 from machine import save  # noqa: E402
+from map_measures import HIGH, LOW, psnr_each, squeezed  # noqa: E402
 
-LOW, HIGH = 1500.0, 4500.0
-REAL = {"FlatVel-A": "FlatVelA_100.npy", "CurveVel-A": "CurveVelA_100.npy", "FlatFault-A": "FlatFaultA_100.npy"}
-PROCEDURAL = ["curve-fault-a", "style-a"]
+REAL = {"flat-vel-a": "FlatVelA_100.npy", "curve-vel-a": "CurveVelA_100.npy", "flat-fault-a": "FlatFaultA_100.npy"}
+PROCEDURAL = ["curve-fault-a", "style-a", "style-b"]
+WIDTHS, NETWORK_STEPS = [14], 1000  # of one network a map, three layers
+LIMITS = [32, 64, 96, 128, 192, 256, 384, 512, 1024]
 RATES = [100, 50, 35, 28, 25, 22, 20, 18, 15, 12, 10, 8, 6.5, 5, 4]
-BOUNDS = [2, 5, 10, 20, 40, 80, 160]
+BOUNDS = [0, 2, 5, 10, 20, 40, 80, 160]
 
 
 def psnr(decoded, maps):
-    mse = np.mean((np.asarray(decoded, float) - maps) ** 2, axis=(1, 2))
-    return float(np.mean(10 * np.log10((HIGH - LOW) ** 2 / np.maximum(mse, 1e-6))))
-
-
-def squeezed(a):
-    return np.asarray(a, dtype=np.float32).reshape(-1, a.shape[-2], a.shape[-1])
+    return float(np.mean(psnr_each(decoded, maps)))
 
 
 def jpeg2000(maps):
@@ -79,23 +80,60 @@ class Program:
         self.terrane, self.folder = terrane, folder
 
     def __call__(self, *args):
-        subprocess.run([self.terrane, *args], check=True, stdout=subprocess.DEVNULL)
+        quiet = [] if args[0] == "decompress" or args[0] == "compress" else ["-q"]
+        return subprocess.run([self.terrane, *args, *quiet], check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    def coded(self, maps, *options):
+    def paths(self, maps):
         raw, packed, back = (os.path.join(self.folder, n) for n in ("maps.npy", "maps.lat", "back.npy"))
         np.save(raw, maps)
-        self("compress", raw, "-o", packed, "--overwrite", *options)
-        codec = [o for i, o in enumerate(options) if o == "--codec" or i and options[i - 1] == "--codec"]
-        self("decompress", packed, "-o", back, "--overwrite", *codec)
-        return {"bytes": os.path.getsize(packed) / len(maps), "psnr_db": psnr(squeezed(np.load(back)), maps)}
+        return raw, packed, back
 
-    def generated(self, families, seed, count):
-        out = os.path.join(self.folder, "set%d" % seed)
-        self("generate", "--family", ",".join(families), "--count", str(count), "--seed", str(seed), "-o", out)
+    def structured(self, maps, bound):
+        raw, packed, back = self.paths(maps)
+        self("compress", raw, "-o", packed, "--overwrite", "--bound", str(bound))
+        self("decompress", packed, "-o", back, "--overwrite")
+        return {"bytes": os.path.getsize(packed) / len(maps), "psnr_db": psnr(squeezed(np.load(back)), maps),
+                "bound_mps": bound}
+
+    def codes(self, maps, codec, steps):
+        """Codes of 2 to 10 bits from one search; the file that is written, the smallest, is decoded again."""
+        raw, packed, back = self.paths(maps)
+        line = self("compress", raw, "-o", packed, "--overwrite", "--codec", codec, "--method", "code", "--steps",
+                    str(steps), "--target", "psnr_db=0.1", "--json")
+        self("decompress", packed, "-o", back, "--overwrite", "--codec", codec)
+        r = json.loads(line)
+        again = psnr(squeezed(np.load(back)), maps)
+        if abs(again - r["psnr_full_db"]) > 1e-3 or os.path.getsize(packed) != r["file_bytes"]:
+            sys.exit("what %s holds is not what compress said: %g dB, %s" % (packed, again, line))
+        return [{"bytes": c["bytes_per_model"], "psnr_db": c["psnr_full_db"], "bits": c["code_bits"],
+                 "codec": os.path.basename(os.path.normpath(codec))} for c in r["candidates"]]
+
+    def generated(self, families, seed, count, *options):
+        """Maps of every family in the order of their scenes: files of one number of layers take every n-th."""
+        out = tempfile.mkdtemp(dir=self.folder)
+        self("generate", "--family", ",".join(families), "--count", str(count), "--seed", str(seed), "-o", out, *options)
         with open(os.path.join(out, "manifest.json"), encoding="utf-8") as f:
             manifest = json.load(f)
-        return {f["family"]: np.concatenate([squeezed(np.load(os.path.join(out, x["model"]))) for x in f["files"]])
-                for f in manifest["families"]}
+        sets = {}
+        for family in manifest["families"]:
+            rows = []
+            for x in family["files"]:
+                maps = squeezed(np.load(os.path.join(out, x["model"])))
+                rows += [(x["first_index"] + k * x["index_step"], m) for k, m in enumerate(maps)]
+            sets[family["family"]] = np.array([m for _, m in sorted(rows, key=lambda r: r[0])])
+        return sets
+
+
+def single_networks(coin, folder, maps):
+    raw, points = os.path.join(folder, "coin.npy"), []
+    np.save(raw, maps)
+    for width in WIDTHS:
+        line = subprocess.run([coin, "--width", str(width), "--steps", str(NETWORK_STEPS), "--maps", str(len(maps)), raw],
+                              check=True, capture_output=True, text=True).stdout
+        r = json.loads(line)
+        points.append({"width": width, "steps": r["steps"], "bytes": r["bytes_per_map"], "psnr_db": r["mean_db"],
+                       "seconds_a_map": round(r["seconds_per_map"], 2)})
+    return points
 
 
 def monotone(x, y):
@@ -139,42 +177,78 @@ def bd_psnr(points, reference):
     return {"from_bytes": 2 ** low, "to_bytes": 2 ** high, "db": float(np.mean([f(x) - g(x) for x in t]))}
 
 
+def at_most(curves):
+    """{limit: {curve: dB, ..., "best": curve}}"""
+    table = {}
+    for limit in LIMITS:
+        row = {}
+        for name, points in curves.items():
+            within = [p["psnr_db"] for p in points if p["bytes"] <= limit]
+            row[name] = round(max(within), 2) if within else None
+        known = {k: v for k, v in row.items() if v is not None}
+        row["best"] = max(known, key=known.get) if known else None
+        table[str(limit)] = row
+    return table
+
+
+def decoders(codecs):
+    known = {}
+    for codec in codecs:
+        with open(os.path.join(codec, "result.json"), encoding="utf-8") as f:
+            r = json.load(f)
+        with open(os.path.join(codec, "resolved.json"), encoding="utf-8") as f:
+            c = json.load(f)
+        known[codec] = {"decoder_bytes": r["decoder"]["file_bytes"], "parameters": r["decoder"]["parameters"],
+                        "training_models": r["train"]["models"], "steps": r["steps"], "code": c["codec"]["code"],
+                        "families": c["models"]["families"]}
+    return known
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--terrane", required=True)
+    p.add_argument("--coin")
     p.add_argument("--codec", action="append", default=[])
     p.add_argument("--openfwi", required=True)
     p.add_argument("--maps", type=int, default=100)
-    p.add_argument("--bits", type=int, nargs="+", default=[2, 3, 4, 5, 6, 8])
+    p.add_argument("--only", default="", help="families, with commas; all")
+    p.add_argument("--steps", type=int, default=1000, help="of the search for codes")
     p.add_argument("--output", required=True)
     a = p.parse_args()
-    out = {"openjpeg": features.version("jpg_2000"), "maps": a.maps, "codecs": {}, "families": {}}
+    out = {"families": {}}
+    if os.path.exists(a.output):
+        with open(a.output, encoding="utf-8") as f:
+            out = json.load(f)
+    if out.get("maps") != a.maps or out.get("search_steps") != a.steps:
+        out["families"] = {}
+    known = decoders(a.codec)
+    out.update(openjpeg=features.version("jpg_2000"), maps=a.maps, search_steps=a.steps,
+               codecs={os.path.basename(os.path.normpath(k)): v for k, v in known.items()})
     with tempfile.TemporaryDirectory() as folder:
         program = Program(a.terrane, folder)
-        train = np.concatenate(list(program.generated(["flat-vel-a", "curve-vel-a", "curve-fault-a", "flat-fault-a"], 11,
-                                                      200).values()))
-        sets = {name: squeezed(np.load(os.path.join(a.openfwi, file)))[:a.maps] for name, file in REAL.items()}
+        layered, styles = ["flat-vel-a", "curve-vel-a", "curve-fault-a", "flat-fault-a"], ["style-a", "style-b"]
+        train = program.generated(layered + styles, 11, 200)
+        sets = {family + " (real)": squeezed(np.load(os.path.join(a.openfwi, file)))[:a.maps]
+                for family, file in REAL.items()}
         for family, maps in program.generated(PROCEDURAL, 12, a.maps).items():
-            sets[family + " (procedural)"] = maps[:a.maps]
-        for codec in a.codec:
-            with open(os.path.join(codec, "result.json"), encoding="utf-8") as f:
-                r = json.load(f)
-            out["codecs"][os.path.basename(os.path.normpath(codec))] = {
-                "decoder_bytes": r["decoder"]["file_bytes"], "training_models": r["train"]["models"], "steps": r["steps"]}
+            sets[family + " (procedural)"] = maps
         for name, maps in sets.items():
-            curves = {"jpeg2000": jpeg2000(maps), "principal components": components(train, maps)}
-            curves["structured"] = [dict(program.coded(maps, "--bound", str(b)), bound_mps=b) for b in BOUNDS]
-            codes = []
-            for codec in a.codec:
-                for bits in a.bits:
-                    codes.append(dict(program.coded(maps, "--codec", codec, "--bits", str(bits)), bits=bits,
-                                      codec=os.path.basename(os.path.normpath(codec))))
+            family = name.split()[0]
+            if name in out["families"] or a.only and family not in a.only.split(","):
+                continue
+            group = styles if family in styles else layered
+            curves = {"jpeg2000": jpeg2000(maps),
+                      "principal components": components(np.concatenate([train[f] for f in group]), maps),
+                      "structured": [program.structured(maps, b) for b in BOUNDS]}
+            codes = [c for codec, k in known.items() if family in k["families"] for c in program.codes(maps, codec, a.steps)]
             if codes:
-                curves["chosen with decoder"] = codes
-            row = {"curves": curves, "bd_psnr_over_jpeg2000": {k: bd_psnr(v, curves["jpeg2000"]) for k, v in curves.items()
-                                                             if k != "jpeg2000"}}
+                curves["codes"] = codes
+            if a.coin:
+                curves["one network a map"] = single_networks(a.coin, folder, maps)
+            row = {"curves": curves, "at_most_bytes": at_most(curves), "bd_psnr_over_jpeg2000": {
+                k: bd_psnr(v, curves["jpeg2000"]) for k, v in curves.items() if k != "jpeg2000"}}
             out["families"][name] = row
-            print(name, json.dumps(row["bd_psnr_over_jpeg2000"]), flush=True)
+            print(name, json.dumps(row["bd_psnr_over_jpeg2000"]), json.dumps(row["at_most_bytes"]), flush=True)
             save(a.output, out)
 
 

@@ -2,6 +2,8 @@
 #include "engine/compression/components.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
@@ -40,6 +42,26 @@ double mean_psnr_full(const std::vector<float>& recovered, const ModelSet& truth
     sum += psnr_full(recovered.data() + k * n, truth.values.data() + k * n, n);
   }
   return sum / static_cast<double>(truth.count());
+}
+
+double code_norm_correlation(const std::vector<float>& codes, Index length, const std::vector<float>& recovered,
+                             const ModelSet& truth) {
+  const Index count = truth.count(), n = truth.points();
+  require(length >= 1 && count * length == static_cast<Index>(codes.size()) && count * n == std::ssize(recovered),
+          ErrorCode::data, "codes and models are of different numbers");
+  // Sums of a = |z|, b = PSNR, about their first values.
+  double a0 = 0, b0 = 0, sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+  for (Index m = 0; m < count; ++m) {
+    const float* z = codes.data() + m * length;
+    double a = std::sqrt(std::inner_product(z, z + length, z, 0.0));
+    double b = psnr_full(recovered.data() + m * n, truth.values.data() + m * n, n);
+    if (m == 0) a0 = a, b0 = b;
+    a -= a0, b -= b0;
+    sa += a, sb += b, saa += a * a, sbb += b * b, sab += a * b;
+  }
+  const auto c = static_cast<double>(count);
+  const double va = saa - sa * sa / c, vb = sbb - sb * sb / c;
+  return va > 1e-12 * saa && vb > 1e-12 * sbb ? (sab - sa * sb / c) / std::sqrt(va * vb) : 0;
 }
 
 }  // namespace terrane

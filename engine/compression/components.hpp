@@ -14,4 +14,9 @@ std::vector<float> project_on_components(Stream& s, const ModelSet& fit, const M
 // Mean of psnr_full over the models.
 double mean_psnr_full(const std::vector<float>& recovered, const ModelSet& truth);
 
+// Pearson's correlation, over the models, of the norm of the code and psnr_full; 0 where one of them does not vary.
+// codes: (count, length).
+double code_norm_correlation(const std::vector<float>& codes, Index length, const std::vector<float>& recovered,
+                             const ModelSet& truth);
+
 }  // namespace terrane

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "engine/compression/code_file.hpp"
+#include "engine/compression/components.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/json_value.hpp"
@@ -41,12 +42,24 @@ struct Candidate {
   LatentFile file;
   Index bytes = 0;
   double psnr = 0, worst = 0;
+  double norm_correlation = 0;  // of codes
 
   double bytes_per_model() const { return static_cast<double>(bytes) / static_cast<double>(file.count); }
+  Json describe() const {
+    Json r = {{"codec", file.codec == LatentCodec::siren ? "siren" : "lossless"}};
+    if (file.codec == LatentCodec::siren) {
+      r["code_bits"] = file.bits;
+    } else {
+      r["error_bound_mps"] = file.bound;
+    }
+    r["bytes_per_model"] = bytes_per_model();
+    r["psnr_full_db"] = psnr;
+    return r;
+  }
 };
 
 Candidate judged(LatentFile file, const std::vector<float>& recovered, const ModelSet& models) {
-  Candidate c{std::move(file), 0, 0, 0};
+  Candidate c{.file = std::move(file)};
   c.bytes = c.file.bytes();
   const Index n = models.points();
   for (Index m = 0; m < models.count(); ++m) {
@@ -61,18 +74,25 @@ Candidate judged(LatentFile file, const std::vector<float>& recovered, const Mod
 class Candidates {
  public:
   Candidates(Stream& s, const ModelSet& models, const CompressOptions& options) : s_(s), models_(models), o_(options) {
-    if (o_.decoder.empty()) return;
+    if (o_.decoder.empty() || o_.method == CompressMethod::structured) return;
     decoder_ = read_decoder(decoder_path(o_.decoder));
   }
   bool has_codes() const { return decoder_.has_value(); }
 
   Candidate codes(int bits) {
-    if (codes_.empty()) codes_ = search_codes(s_, *decoder_, models_, o_.search);
+    if (codes_.empty()) {
+      codes_ = search_codes(s_, *decoder_, models_, o_.search);
+      if (o_.polish.iterations > 0) codes_ = polish_codes(s_, *decoder_, models_, std::move(codes_), o_.polish);
+    }
     LatentFile file = pack_codes(*decoder_, codes_, models_.extent, bits);
     const std::vector<float> z = unpack_codes(*decoder_, file, "codes");
-    return judged(std::move(file), decode_models(s_, *decoder_, z, {.extent = models_.extent}), models_);
+    const std::vector<float> recovered = decode_models(s_, *decoder_, z, {.extent = models_.extent});
+    Candidate c = judged(std::move(file), recovered, models_);
+    c.norm_correlation = code_norm_correlation(z, decoder_->shape.code, recovered, models_);
+    return c;
   }
   std::optional<Candidate> lossless(double bound) const {
+    if (o_.method == CompressMethod::code) return std::nullopt;
     if (models_.extent[1] != 1 || models_.extent[0] > 16384 || models_.extent[2] > 16384) return std::nullopt;
     LatentFile file =
         pack_lossless(models_.values.data(), models_.count(), models_.extent[0], models_.extent[2], bound);
@@ -98,16 +118,18 @@ class Candidates {
       return c.bytes_per_model() <= o_.target_bytes && (!best || c.psnr > best->psnr);
     };
     const auto consider = [&](std::optional<Candidate> c) {
+      if (c) tried_.push_back(c->describe());
       if (c && better(*c)) best = std::move(c);
     };
     for (const double bound : {0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0}) consider(lossless(bound));
-    for (const int bits : {4, 5, 6, 8, 10}) {
+    for (const int bits : {2, 3, 4, 5, 6, 8, 10}) {
       if (has_codes()) consider(codes(bits));
     }
     require(best.has_value(), ErrorCode::failed,
             "no way of compressing reaches the target; lower it, or give a decoder with --codec");
     return std::move(*best);
   }
+  const Json& tried() const { return tried_; }
 
  private:
   Stream& s_;
@@ -115,6 +137,7 @@ class Candidates {
   const CompressOptions& o_;
   std::optional<AutoDecoder> decoder_;
   std::vector<float> codes_;
+  Json tried_ = Json::array();
 };
 
 std::vector<Index> shape_of(const std::array<Index, 3>& extent, Index count) {
@@ -130,9 +153,18 @@ const char* codec_name(const LatentFile& f) { return f.codec == LatentCodec::sir
 
 }  // namespace
 
+CompressMethod compress_method(const std::string& word) {
+  if (word == "smallest") return CompressMethod::smallest;
+  if (word == "code") return CompressMethod::code;
+  if (word == "structured") return CompressMethod::structured;
+  throw Error(ErrorCode::config, "methods of compress: smallest, code, structured; not \"" + word + "\"");
+}
+
 Json compress_file(Stream& s, const std::string& model, const std::string& out, const CompressOptions& o) {
   const bool targets = o.target_psnr_db > 0 || o.target_bytes > 0;
   require(o.target_psnr_db <= 0 || o.target_bytes <= 0, ErrorCode::config, "give one target: psnr_db or bytes");
+  require(o.method != CompressMethod::code || !o.decoder.empty(), ErrorCode::config,
+          "method code needs a decoder: --codec names the directory that holds it");
   const Index dims = o.decoder.empty() ? 2 : read_decoder(decoder_path(o.decoder)).shape.dims;
   const ModelSet models = read_models(model, dims);
   Candidates candidates(s, models, o);
@@ -148,10 +180,12 @@ Json compress_file(Stream& s, const std::string& model, const std::string& out, 
                  {"largest_error_mps", std::isfinite(chosen.worst) ? Json(chosen.worst) : Json(nullptr)}};
   if (chosen.file.codec == LatentCodec::siren) {
     result["code_bits"] = chosen.file.bits;
+    result["code_norm_psnr_correlation"] = chosen.norm_correlation;
     result["decoder_bytes"] = file_bytes(decoder_path(o.decoder));
   } else {
     result["error_bound_mps"] = chosen.file.bound;
   }
+  if (targets) result["candidates"] = candidates.tried();
   return result;
 }
 

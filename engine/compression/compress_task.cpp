@@ -81,6 +81,7 @@ class CompressRun : public TrainingTask {
            {"bytes_per_model", static_cast<double>(file_bytes(out_.file(name))) / n}};
     r.update(score_models(recovered, models));
     r["psnr_full_unquantised_db"] = mean_psnr_full(decode_models(s, d, codes, window), models);
+    r["code_norm_psnr_correlation"] = code_norm_correlation(codes, d.shape.code, recovered, models);
     const auto shown = static_cast<std::size_t>(std::min<Index>(models.count(), 6) * models.points());
     CompressPage::Set part{&models == held_out_ ? "held out" : "training", {models.extent, {}}, {}};
     part.models.values.assign(models.values.begin(), models.values.begin() + static_cast<std::ptrdiff_t>(shown));

@@ -116,6 +116,84 @@ TEST_F(Compress, CodesNeedTheirDecoder) {
   EXPECT_FALSE(fs::exists(path("a.npy")));
 }
 
+// Where the structured codec is the smaller file, codes are written only if they are asked for.
+TEST_F(Compress, MethodForcesCodesOrTheStructuredCodec) {
+  make_decoder("codec", 1);
+  const std::string given = "compress maps.npy -o maps.lat --overwrite --json --codec codec --steps 5";
+  const auto codec = [&](const std::string& words) { return Json::parse(terrane(given + words).out).at("codec"); };
+  EXPECT_EQ(codec(" --bits 12"), "lossless");
+  EXPECT_EQ(codec(" --bits 12 --method smallest"), "lossless");
+  EXPECT_EQ(codec(" --method structured"), "lossless");
+  const Json code = Json::parse(terrane(given + " --bits 12 --method code").out);
+  EXPECT_EQ(code.at("codec"), "siren");
+  EXPECT_LE(std::abs(code.at("code_norm_psnr_correlation").get<double>()), 1);
+  ASSERT_EQ(terrane("decompress maps.lat -o back.npy --codec codec").code, 0);
+  EXPECT_EQ(read_npy<float>(path("back.npy")).shape, (std::vector<Index>{6, 16, 18}));
+  // Polished codes are no worse, but for what rounding to 12 bits does.
+  const Json polished = Json::parse(terrane(given + " --bits 12 --method code --polish 3").out);
+  EXPECT_GT(polished.at("psnr_full_db").get<double>(), code.at("psnr_full_db").get<double>() - 0.01);
+  // A target lists what was tried; the file is the smallest of them.
+  for (const char* method : {"code", "structured"}) {
+    const Json r = Json::parse(terrane(given + " --target psnr_db=1 --method " + method).out);
+    double least = 1e300;
+    for (const Json& c : r.at("candidates")) {
+      EXPECT_EQ(c.at("codec"), std::string(method) == "code" ? "siren" : "lossless");
+      least = std::min(least, c.at("bytes_per_model").get<double>());
+    }
+    EXPECT_EQ(r.at("candidates").size(), std::string(method) == "code" ? 7U : 8U);
+    EXPECT_EQ(r.at("bytes_per_model").get<double>(), least);
+    EXPECT_EQ(r.at("file_bytes"), file_bytes(path("maps.lat")));
+  }
+  const Result alone = terrane("compress maps.npy -o x.lat --method code");
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_NE(alone.err.find("--codec"), std::string::npos) << alone.err;
+  const Result wrong = terrane("compress maps.npy -o x.lat --method codes");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("smallest, code, structured"), std::string::npos) << wrong.err;
+  EXPECT_FALSE(fs::exists(path("x.lat")));
+}
+
+TEST_F(Compress, VolumesByCodes) {
+  constexpr Index n = 32;
+  ModelSet set{.extent = {n, n, n}, .values = {}};
+  for (Index k = 0; k < 2 * n * n * n; ++k) {
+    const Index z = k / (n * n) % n, y = k / n % n, model = k / (n * n * n);
+    set.values.push_back(static_cast<float>(1800 + (40 + 20 * model) * z + 10 * y));
+  }
+  AutoDecoderPreset preset;
+  preset.shape = DecoderShape{.dims = 3, .code = 3, .width = 12, .hidden = 2};
+  preset.train.steps = 250;
+  preset.train.points = 300;
+  preset.train.lr_network = 3e-3;
+  preset.train.lr_hidden = 3e-3;
+  preset.shape.omega = 10;
+  StreamOptions options;
+  options.threads = 1;
+  Stream s(Device::parse("cpu"), options);
+  AutoDecoderTrainer trainer(s, preset, set);
+  while (trainer.steps_done() < preset.train.steps) trainer.step();
+  make_directories(path("codec3"));
+  write_decoder(path("codec3") + "/decoder.safetensors", trainer.decoder());
+  write_npy(path("volumes.npy"), {2, n, n, n}, set.values.data());
+  const Result r = terrane("compress volumes.npy -o v.lat --codec codec3 --steps 30 --json");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json json = Json::parse(r.out);
+  EXPECT_EQ(json.at("codec"), "siren");
+  EXPECT_EQ(json.at("shape"), (std::vector<Index>{n, n, n}));
+  ASSERT_EQ(terrane("decompress v.lat -o back.npy --codec codec3").code, 0);
+  const NdArray<float> back = read_npy<float>(path("back.npy"));
+  ASSERT_EQ(back.shape, (std::vector<Index>{2, n, n, n}));
+  double psnr = 0;
+  for (Index m = 0; m < 2; ++m) {
+    psnr += psnr_full(back.values.data() + m * n * n * n, set.values.data() + m * n * n * n, n * n * n) / 2;
+  }
+  EXPECT_NEAR(psnr, json.at("psnr_full_db").get<double>(), 1e-6);
+  EXPECT_GT(psnr, 25);
+  ASSERT_EQ(terrane("decompress v.lat -o small.npy --codec codec3 --size 8x6x4").code, 0);
+  EXPECT_EQ(read_npy<float>(path("small.npy")).shape, (std::vector<Index>{2, 8, 6, 4}));
+  EXPECT_EQ(terrane("compress volumes.npy -o w.lat --codec codec3 --method structured").code, 3);
+}
+
 TEST_F(Compress, TargetsChooseTheSmallestOrTheBest) {
   const Json exact = Json::parse(terrane("compress maps.npy -o a.lat --target psnr_db=60 --json").out);
   EXPECT_EQ(exact.at("largest_error_mps"), 0.0);

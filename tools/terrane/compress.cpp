@@ -56,8 +56,10 @@ int compress_verb(const Options& o) {
   CompressOptions options;
   options.bound_mps = o.bound;
   options.decoder = o.codec;
+  if (!o.method.empty()) options.method = compress_method(o.method);
   if (o.bits > 0) options.bits = o.bits;
   if (o.search_steps > 0) options.search.steps = o.search_steps;
+  options.polish.iterations = o.polish_steps;
   if (!o.target.empty()) set_target(o.target, options);
   refuse_existing(o);
   const auto s = stream_of(o);

@@ -189,7 +189,10 @@ void build_compression(CLI::App& app, Options& o) {
   compress->add_option("--bits", o.bits, "with --codec: of a number of a code (8)")->check(CLI::Range(2, 12));
   compress->add_option("--steps", o.search_steps, "with --codec: steps of the search for codes (1000)")
       ->check(CLI::PositiveNumber);
+  compress->add_option("--polish", o.polish_steps, "with --codec: Levenberg-Marquardt steps after the search (0)")
+      ->check(CLI::NonNegativeNumber);
   compress->add_option("--target", o.target, "psnr_db=NUMBER: the smallest file; bytes=NUMBER a model: the best");
+  compress->add_option("--method", o.method, "with --codec: smallest (default), code or structured");
   common(compress);
   CLI::App* decompress = app.add_subcommand("decompress", "A file of compressed models (.lat) to .npy.");
   decompress->add_option("FILE", o.arguments, "compressed models")->required()->expected(1);

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""PSNR of training maps and of unseen ones against the number of training maps, at one number of steps and one code.
+
+Five procedural families in equal parts, seed 11; the decoder of every size takes the same steps, so that a code of the
+largest set is visited N times less often than one of the smallest. The unseen maps are those of seed 12, the same for all;
+nothing was chosen on them. Beside it principal components of the same maps and as many numbers (at most N). Slopes: of
+straight lines through all sizes, dB a decade. A size that was trained before is not trained again, a stopped one goes on.
+
+  python bench/scaling.py --terrane build/release/bin/terrane --runs runs/scaling
+    --output bench/results/compression/scaling.json
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from scipy.linalg import eigh
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
+from machine import save  # noqa: E402
+from map_measures import psnr_each  # noqa: E402
+from rate_distortion import Program  # noqa: E402
+
+FAMILIES = ["flat-vel-a", "curve-vel-a", "flat-fault-a", "curve-fault-a", "style-a"]
+
+
+def config(maps, a):
+    return {"task": "compress", "name": "scaling-%d" % maps, "seed": 0, "threads": 1,
+            "models": {"type": "generated", "families": FAMILIES, "count": maps, "seed": 11},
+            "codec": {"type": "auto-decoder", "code": a.code, "width": a.width, "layers": 4, "steps": a.steps,
+                      "batch_models": 20, "points": 512, "full_from": 1, "baselines": False},
+            "checkpoint": {"every_iterations": 500}, "report": {"enabled": False}}
+
+
+def trained(a, maps):
+    """The run's result; trains, or goes on, where there is none."""
+    out = os.path.join(a.runs, "s%d" % maps)
+    done = os.path.join(out, "result.json")
+    if not os.path.exists(done):
+        if os.path.exists(os.path.join(out, "checkpoint")):
+            subprocess.run([a.terrane, "resume", out], check=True, stdout=subprocess.DEVNULL)
+        else:
+            os.makedirs(a.runs, exist_ok=True)
+            name = out + ".json"
+            with open(name, "w", encoding="utf-8") as f:
+                json.dump(config(maps, a), f)
+            subprocess.run([a.terrane, "run", name, "--out", out], check=True, stdout=subprocess.DEVNULL)
+    with open(done, encoding="utf-8") as f:
+        result = json.load(f)
+    with open(os.path.join(out, "resolved.json"), encoding="utf-8") as f:
+        held = json.load(f)
+    for part, wanted in config(maps, a).items():
+        if isinstance(wanted, dict) and any(held[part][k] != v for k, v in wanted.items()):
+            sys.exit("%s was made with other settings in \"%s\"" % (out, part))
+    return out, result
+
+
+def components(fit, maps, numbers):
+    mean = fit.mean(0)
+    a = fit - mean
+    last = a.shape[1] - 1
+    if len(a) < a.shape[1]:
+        basis = np.linalg.svd(a, full_matrices=False)[2][:numbers]
+    else:
+        basis = eigh(a.T @ a, subset_by_index=[last - numbers + 1, last])[1].T
+    return (maps - mean) @ basis.T @ basis + mean
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--terrane", required=True)
+    p.add_argument("--runs", required=True, help="folder of the trained decoders")
+    p.add_argument("--maps", type=int, nargs="+", default=[60, 600, 6000])
+    p.add_argument("--code", type=int, default=256)
+    p.add_argument("--width", type=int, default=96)
+    p.add_argument("--steps", type=int, default=8000)
+    p.add_argument("--unseen", type=int, default=10, help="maps of each family")
+    p.add_argument("--search", type=int, default=500, help="steps of the search for a code")
+    p.add_argument("--output", required=True)
+    a = p.parse_args()
+    out = {"families": FAMILIES, "training_seed": 11, "unseen_seed": 12, "unseen_maps_a_family": a.unseen, "code": a.code,
+           "width": a.width, "layers": 4, "steps": a.steps, "batch": "20 maps x 512 points", "search_steps": a.search,
+           "rows": []}
+    with tempfile.TemporaryDirectory() as folder:
+        program = Program(a.terrane, folder)
+        unseen = program.generated(FAMILIES, 12, a.unseen)
+        maps = np.concatenate([unseen[f] for f in FAMILIES])
+        for count in a.maps:
+            run, result = trained(a, count)
+            raw, packed, back = program.paths(maps)
+            found = json.loads(program("compress", raw, "-o", packed, "--overwrite", "--codec", run, "--method", "code",
+                                       "--steps", str(a.search), "--json"))
+            program("decompress", packed, "-o", back, "--overwrite", "--codec", run)
+            each = psnr_each(np.load(back), maps).reshape(len(FAMILIES), a.unseen).mean(1)
+            fit = program.generated(FAMILIES, 11, count // len(FAMILIES))
+            fit = np.concatenate([fit[f] for f in FAMILIES]).reshape(-1, maps[0].size).astype(float)
+            basis = [components(fit, m, a.code).reshape(-1, 70, 70) for m in (fit, maps.reshape(len(maps), -1).astype(float))]
+            row = {"maps": count, "visits_a_code": a.steps * 20 / count, "train_db": result["train"]["psnr_full_db"],
+                   "unseen_db": found["psnr_full_db"], "unseen_by_family_db": dict(zip(FAMILIES, np.round(each, 2))),
+                   "code_norm_psnr_correlation": {"unseen": found["code_norm_psnr_correlation"],
+                                                  "train": result["train"].get("code_norm_psnr_correlation")},
+                   "bytes_a_map": found["bytes_per_model"],
+                   "pca_train_db": float(psnr_each(basis[0], fit.reshape(-1, 70, 70)).mean()),
+                   "pca_unseen_db": float(psnr_each(basis[1], maps).mean()), "train_s": result["time"]["wall_s"]}
+            out["rows"].append(row)
+            print(json.dumps(row), flush=True)
+            save(a.output, out)
+    x = np.log10([r["maps"] for r in out["rows"]])
+    if len(x) > 1:
+        out["slope_db_a_decade"] = {k: round(float(np.polyfit(x, [r[k] for r in out["rows"]], 1)[0]), 2)
+                                    for k in ("train_db", "unseen_db", "pca_train_db", "pca_unseen_db")}
+        print(json.dumps(out["slope_db_a_decade"]))
+    save(a.output, out)
+
+
+if __name__ == "__main__":
+    main()
