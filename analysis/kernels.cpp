@@ -101,6 +101,21 @@ template <class T>
 SymmetricMap<T> wave_tangent_kernel(Stream& s, const InversionMaps<T>& maps) {
   return left_gram_map(s, maps.total);
 }
+std::vector<double> predicted_residual(const SingularTriplets& j, const std::vector<double>& r,
+                                       const std::function<double(double)>& factor) {
+  require(j.left.size() == j.values.size() * r.size(), ErrorCode::failed, "the residual does not fit the triplets",
+          kernels_where);
+  std::vector<double> out = r;
+  for (std::size_t k = 0; k < j.values.size(); ++k) {
+    const double* u = j.left.data() + k * r.size();
+    double along = 0;
+    for (std::size_t i = 0; i < r.size(); ++i) along += u[i] * r[i];
+    const double change = (factor(j.values[k] * j.values[k]) - 1) * along;
+    for (std::size_t i = 0; i < r.size(); ++i) out[i] += change * u[i];
+  }
+  return out;
+}
+
 template <class T>
 SymmetricMap<T> gauss_newton_map(Stream& s, const LinearMap<T>& j, const std::vector<double>& weights) {
   return right_gram_map(s, weights.empty() ? j : weighted_rows(s, j, weights));

@@ -19,6 +19,7 @@
 // reading of the abstract of arXiv 2605.14370.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "analysis/spectra.hpp"
@@ -61,6 +62,10 @@ template <class T>
 SymmetricMap<T> wave_kernel(Stream& s, const InversionMaps<T>& maps);  // J J^T
 template <class T>
 SymmetricMap<T> wave_tangent_kernel(Stream& s, const InversionMaps<T>& maps);  // J K J^T
+// What the triplets of J (or J J_f) at the start make of the residual r (rows): its part along each u_k times
+// factor(sigma_k^2), the rest as it is. Gradient descent: factor(lambda) = (1 - eta lambda)^n, exact where J stands.
+std::vector<double> predicted_residual(const SingularTriplets& j, const std::vector<double>& r,
+                                       const std::function<double(double lambda)>& factor);
 // J^T W^2 J of any Jacobian; empty weights: 1.
 template <class T>
 SymmetricMap<T> gauss_newton_map(Stream& s, const LinearMap<T>& j, const std::vector<double>& weights = {});

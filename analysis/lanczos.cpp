@@ -121,10 +121,16 @@ void ritz_vectors(Stream& s, const LanczosBasis<T>& basis, const std::vector<dou
   gemm(s, Gemm<T>{count, n, m, turn.data(), m, false, basis.vectors(), n, false, x, n});
 }
 
-}  // namespace
+// The leading Ritz pairs of a symmetric map: values (descending) and vectors x (count, n) on the device.
+template <class T>
+struct RitzPairs {
+  std::vector<double> values;
+  Buffer<T> x;
+  Index steps = 0;
+};
 
 template <class T>
-Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const LanczosOptions& o) {
+RitzPairs<T> lanczos_ritz(Stream& s, const SymmetricMap<T>& b, const LanczosOptions& o) {
   require(b.n > 0 && o.count > 0 && o.steps > 0, ErrorCode::config, "Lanczos needs a count and steps", lanczos_where);
   const Index count = std::min(o.count, b.n), steps = std::min(std::max(o.steps, count), b.n);
   const double tolerance = o.tolerance > 0 ? o.tolerance : std::is_same_v<T, double> ? 1e-10 : 1e-5;
@@ -158,21 +164,69 @@ Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const Lanczos
                     std::to_string(steps) + " steps; allow more steps or a larger tolerance",
                 lanczos_where);
   }
+  RitzPairs<T> pairs;
+  pairs.steps = basis.rows();
+  pairs.x = Buffer<T>(s, count * b.n);
+  ritz_vectors(s, basis, vectors, count, b.n, pairs.x.data());
+  pairs.values.assign(values.rbegin(), values.rbegin() + count);
+  return pairs;
+}
+
+// ||y - value x||; y is overwritten by the difference.
+template <class T>
+double ritz_residual(Stream& s, const T* x, T* y, double value, Index n, const Buffer<T>& one) {
+  axpby(s, Axpby<T>{static_cast<T>(-value), x, T(1), y, n});
+  dot(s, Dot<T>{y, y, one.data(), n});
+  return std::sqrt(static_cast<double>(to_host(s, one)[0]));
+}
+
+}  // namespace
+
+template <class T>
+Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const LanczosOptions& o) {
+  const RitzPairs<T> pairs = lanczos_ritz(s, b, o);
+  const auto count = static_cast<Index>(pairs.values.size());
   Eigenpairs result;
-  result.iterations = static_cast<int>(basis.rows());
-  result.applications = basis.rows() + count;
-  const Buffer<T> x(s, count * b.n), y(s, count * b.n), one(s, 1);
-  ritz_vectors(s, basis, vectors, count, b.n, x.data());
-  b.apply(s, count, x.data(), y.data());
+  result.iterations = static_cast<int>(pairs.steps);
+  result.applications = pairs.steps + count;
+  result.values = pairs.values;
+  const Buffer<T> y(s, count * b.n), one(s, 1);
+  b.apply(s, count, pairs.x.data(), y.data());
   for (Index k = 0; k < count; ++k) {
-    result.values.push_back(values[values.size() - 1 - static_cast<std::size_t>(k)]);
-    T* r = y.data() + k * b.n;
-    axpby(s, Axpby<T>{static_cast<T>(-result.values.back()), x.data() + k * b.n, T(1), r, b.n});
-    dot(s, Dot<T>{r, r, one.data(), b.n});
-    result.residuals.push_back(std::sqrt(static_cast<double>(to_host(s, one)[0])));
+    result.residuals.push_back(ritz_residual(s, pairs.x.data() + k * b.n, y.data() + k * b.n,
+                                             pairs.values[static_cast<std::size_t>(k)], b.n, one));
   }
-  const std::vector<T> host = to_host(s, x);
+  const std::vector<T> host = to_host(s, pairs.x);
   result.vectors.assign(host.begin(), host.end());
+  return result;
+}
+
+// With B = J^T J and B v = lambda v + r: u = J v / |J v|, sigma = sqrt(lambda), J^T u - sigma v = r / sigma.
+template <class T>
+SingularTriplets lanczos_singular(Stream& s, const LinearMap<T>& j, const LanczosOptions& o) {
+  const bool by_columns = j.columns <= j.rows;
+  const Index n = by_columns ? j.columns : j.rows, m = by_columns ? j.rows : j.columns;
+  const RitzPairs<T> pairs = lanczos_ritz(s, by_columns ? right_gram_map(s, j) : left_gram_map(s, j), o);
+  SingularTriplets result;
+  result.iterations = static_cast<int>(pairs.steps);
+  result.applications = pairs.steps + static_cast<Index>(pairs.values.size());
+  std::vector<double>& near = by_columns ? result.right : result.left;
+  std::vector<double>& far = by_columns ? result.left : result.right;
+  const std::vector<T> host = to_host(s, pairs.x);
+  near.assign(host.begin(), host.end());
+  const Buffer<T> across(s, m), back(s, n), one(s, 1);
+  for (std::size_t k = 0; k < pairs.values.size(); ++k) {
+    const T* x = pairs.x.data() + static_cast<Index>(k) * n;
+    (by_columns ? j.apply : j.adjoint)(s, x, across.data());
+    (by_columns ? j.adjoint : j.apply)(s, across.data(), back.data());
+    const double residual = ritz_residual(s, x, back.data(), pairs.values[k], n, one);
+    const double sigma = std::sqrt(std::max(0.0, pairs.values[k]));
+    dot(s, Dot<T>{across.data(), across.data(), one.data(), m});
+    const double length = std::sqrt(static_cast<double>(to_host(s, one)[0]));
+    result.values.push_back(sigma);
+    result.residuals.push_back(sigma > 0 ? std::abs(length - sigma) + residual / sigma : length);
+    for (const T v : to_host(s, across)) far.push_back(length > 0 ? static_cast<double>(v) / length : 0);
+  }
   return result;
 }
 
@@ -220,6 +274,8 @@ double SpectralDensity::trace(Index n, const std::function<double(double)>& f) c
 
 template Eigenpairs lanczos_eigenpairs(Stream&, const SymmetricMap<float>&, const LanczosOptions&);
 template Eigenpairs lanczos_eigenpairs(Stream&, const SymmetricMap<double>&, const LanczosOptions&);
+template SingularTriplets lanczos_singular(Stream&, const LinearMap<float>&, const LanczosOptions&);
+template SingularTriplets lanczos_singular(Stream&, const LinearMap<double>&, const LanczosOptions&);
 template SpectralDensity lanczos_density(Stream&, const SymmetricMap<float>&, Index, Index, std::uint64_t);
 template SpectralDensity lanczos_density(Stream&, const SymmetricMap<double>&, Index, Index, std::uint64_t);
 

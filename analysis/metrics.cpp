@@ -132,8 +132,14 @@ template <class T>
 double ssim_minmax(std::span<const T> a, std::span<const T> truth, Index rows, Index columns) {
   check_shape(a.size(), truth.size(), rows, columns);
   const auto [lo, hi] = std::minmax_element(truth.begin(), truth.end());
-  if (!(*hi > *lo)) return undefined;
-  const double low = static_cast<double>(*lo), scale = 1 / (static_cast<double>(*hi) - low);
+  return ssim_minmax(a, truth, rows, columns, *lo, *hi);
+}
+
+template <class T>
+double ssim_minmax(std::span<const T> a, std::span<const T> truth, Index rows, Index columns, T minimum, T maximum) {
+  check_shape(a.size(), truth.size(), rows, columns);
+  if (!(maximum > minimum)) return undefined;
+  const double low = static_cast<double>(minimum), scale = 1 / (static_cast<double>(maximum) - low);
   return ssim(affine(a, low, scale), affine(truth, low, scale), rows, columns, gaussian_window(), 1, 5, 1);
 }
 
@@ -164,6 +170,8 @@ template double psnr(std::span<const float>, std::span<const float>, double);
 template double psnr(std::span<const double>, std::span<const double>, double);
 template double ssim_minmax(std::span<const float>, std::span<const float>, Index, Index);
 template double ssim_minmax(std::span<const double>, std::span<const double>, Index, Index);
+template double ssim_minmax(std::span<const float>, std::span<const float>, Index, Index, float, float);
+template double ssim_minmax(std::span<const double>, std::span<const double>, Index, Index, double, double);
 template double ssim_skimage(std::span<const float>, std::span<const float>, Index, Index, double);
 template double ssim_skimage(std::span<const double>, std::span<const double>, Index, Index, double);
 template double ssim_openfwi(std::span<const float>, std::span<const float>, Index, Index);

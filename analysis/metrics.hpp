@@ -37,6 +37,9 @@ double psnr(std::span<const T> a, std::span<const T> truth, double range);
 
 template <class T>
 double ssim_minmax(std::span<const T> a, std::span<const T> truth, Index rows, Index columns);
+// Of a part of a larger true map, whose minimum and maximum the mapping takes.
+template <class T>
+double ssim_minmax(std::span<const T> a, std::span<const T> truth, Index rows, Index columns, T minimum, T maximum);
 template <class T>
 double ssim_skimage(std::span<const T> a, std::span<const T> truth, Index rows, Index columns, double data_range);
 template <class T>

@@ -52,7 +52,7 @@ struct SingularTriplets {
   std::vector<double> right;      // (values, columns)
   std::vector<double> residuals;  // ||J v - sigma u|| + ||J^T u - sigma v||
   int iterations = 0;
-  Index applications = 0;
+  Index applications = 0;  // of J and J^T as a pair
 };
 
 // The `top` largest eigenpairs of a stored symmetric matrix k (n, n), all with top = 0: LAPACK (syevr, syevd) or, in a
@@ -90,6 +90,11 @@ struct LanczosOptions {
 // eigenvalues are found.
 template <class T>
 Eigenpairs lanczos_eigenpairs(Stream& s, const SymmetricMap<T>& b, const LanczosOptions& options);
+
+// Leading singular triplets by Lanczos on the smaller of J^T J and J J^T; the other side follows from the product that
+// measures the residual. options.tolerance is that of the eigenvalues sigma^2, relative to the largest.
+template <class T>
+SingularTriplets lanczos_singular(Stream& s, const LinearMap<T>& j, const LanczosOptions& options);
 
 // Spectral density sum_k delta(x - lambda_k) / n as nodes and weights (sum 1), ascending nodes: the mean of Gauss
 // quadratures of `steps` Lanczos steps from `probes` random sign vectors. n sum_i w_i f(x_i) estimates trace f(B).

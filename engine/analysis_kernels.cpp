@@ -159,7 +159,7 @@ double mean_frequency(Stream& s, const std::vector<double>& vector, const Proble
 // Power of an image by wavenumber, to a largest value of 1.
 template <class T>
 AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& title, const std::vector<double>& v) {
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   const RadialSpectrum r = radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m);
   const double most = *std::max_element(r.power.begin(), r.power.end());
   AnalysisPage::Curve c{title, r.wavenumber, r.power};
@@ -172,7 +172,7 @@ template <class T>
 void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<double>& residual) {
   const std::vector<T> g = adjoint(a.s, t.maps.data, converted<T>(residual));
   const std::vector<T> kg = kernel_product(a.s, t.maps.field, g);
-  const Grid2& grid = a.problem.grid;
+  const Grid2 grid = a.problem.grid.section();
   a.write("gradient", converted<double>(g), {grid.nz, grid.nx});
   a.write("neural_gradient", converted<double>(kg), {grid.nz, grid.nx});
   a.add_image("gradient Jᵀr", converted<double>(g));
@@ -194,7 +194,7 @@ void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std:
 template <class T>
 void analyze_kernels(AnalysisSession<T>& a) {
   const DataTape<T> t(a);
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   a.page.grid = g;
   std::vector<double> plain, neural;
   Json names = Json::array();
@@ -226,23 +226,29 @@ void analyze_kernels(AnalysisSession<T>& a) {
   weighted.total = weighted_rows(a.s, t.maps.total, w);
   LanczosOptions o;
   o.count = std::min(a.request.count(), std::min(t.count, a.nodes()));
-  o.steps = std::max<Index>(60, 4 * o.count);
+  o.steps = std::max<Index>(100, 6 * o.count);
   o.seed = a.seed();
-  o.tolerance = 1e-4;
-  const auto spectrum = [&](const char* name, const char* title, const SymmetricMap<T>& map) {
+  o.tolerance = 1e-5;  // small values of J K Jᵀ lie far below the largest
+  // On the smaller of model (or parameters) and data.
+  const auto spectrum = [&](const char* name, const char* title, const LinearMap<T>& map) {
     const double start = now_s();
-    const Eigenpairs pairs = lanczos_eigenpairs(a.s, map, o);
-    const auto found = static_cast<Index>(pairs.values.size());
-    a.write(std::string(name) + "_eigenvalues", pairs.values, {found});
-    a.write(std::string(name) + "_eigenvectors", pairs.vectors, {found, t.count});
-    Json r{{"eigenvalues", pairs.values},
-           {"residuals", pairs.residuals},
-           {"products", pairs.applications},
+    const SingularTriplets triplets = lanczos_singular(a.s, map, o);
+    const auto found = static_cast<Index>(triplets.values.size());
+    std::vector<double> values, residuals;
+    for (std::size_t k = 0; k < triplets.values.size(); ++k) {
+      values.push_back(triplets.values[k] * triplets.values[k]);
+      residuals.push_back(triplets.values[k] * triplets.residuals[k]);
+    }
+    a.write(std::string(name) + "_eigenvalues", values, {found});
+    a.write(std::string(name) + "_eigenvectors", triplets.left, {found, t.count});
+    Json r{{"eigenvalues", values},
+           {"residuals", residuals},
+           {"products", triplets.applications},
            {"seconds", now_s() - start}};
     double energy = 0, held = 0;
     for (const double v : residual) energy += v * v;
     for (Index k = 0; k < found; ++k) {
-      const std::vector<double> u(pairs.vectors.begin() + k * t.count, pairs.vectors.begin() + (k + 1) * t.count);
+      const std::vector<double> u(triplets.left.begin() + k * t.count, triplets.left.begin() + (k + 1) * t.count);
       if (a.problem.waves()) r["mean_frequencies_hz"].push_back(mean_frequency(a.s, u, a.problem));
       double along = 0;
       for (std::size_t i = 0; i < residual.size(); ++i) along += residual[i] * u[i];
@@ -250,17 +256,17 @@ void analyze_kernels(AnalysisSession<T>& a) {
       if (energy > 0) r["residual_held"].push_back(held / energy);
     }
     a.result[name] = r;
-    a.page.spectra.push_back({title, pairs.values});
+    a.page.spectra.push_back({title, values});
   };
-  spectrum("wave_kernel", "J Jᵀ", wave_kernel(a.s, weighted));
-  spectrum("wave_tangent_kernel", "J K Jᵀ", wave_tangent_kernel(a.s, weighted));
+  spectrum("wave_kernel", "J Jᵀ", weighted.data);
+  spectrum("wave_tangent_kernel", "J K Jᵀ", weighted.total);
   a.page.normalised = true;
 }
 
 template <class T>
 void analyze_resolution(AnalysisSession<T>& a) {
   const DataTape<T> t(a);
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   a.page.grid = g;
   // Noise: that of the data; else what a run has left, at least 1 % of the data; else 5 %.
   double noise = 0.05 * rms(t.predicted);

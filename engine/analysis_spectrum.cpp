@@ -137,7 +137,7 @@ void analyze_spectrum(AnalysisSession<T>& a) {
   for (double& v : lambda) v = std::max(v, 0.0);
   const std::vector<double> shown = svd ? singular_values_of(lambda) : lambda;
   a.write(svd ? "singular_values" : "eigenvalues", shown, {static_cast<Index>(shown.size())});
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   const auto count = static_cast<Index>(pairs.vectors.size()) / a.nodes();
   a.write("vectors", pairs.vectors, {count, g.nz, g.nx});
   describe(lambda, a.nodes(), a.result);

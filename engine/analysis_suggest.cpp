@@ -31,7 +31,7 @@ struct Gain {
 template <class T>
 Gain gain_of(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z,
              const std::vector<std::vector<double>>& y) {
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   Gain r;
   std::vector<double> in, out;
   for (std::size_t p = 0; p < z.size(); ++p) {
@@ -75,7 +75,7 @@ double match(const Gain& a, const Gain& b) {
 template <class T>
 Gain data_gain(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z) {
   Tape<T> tape(a.s);
-  const Grid2& g = a.problem.grid;
+  const Grid2 g = a.problem.grid.section();
   const Simulation<T> simulation(a.s, a.problem, a.problem.wavelet, a.problem.shots());
   const Var m = tape.input({g.nz, g.nx}, "model");
   const Var d = simulation.record(tape, m);

@@ -100,6 +100,11 @@ Json execute(const AnalyzeRequest& request, const Config& config, const RunOptio
   return execute_in<double>(request, config, options, log);
 }
 
+void require_section(const Problem& problem) {
+  if (problem.grid.flat()) return;
+  throw Error(ErrorCode::config, "/grid/ny: analyses take grids of two dimensions in this version");
+}
+
 // A page that leads to those of several analyses.
 void write_index(const std::string& directory, const std::string& title, const std::vector<std::string>& folders) {
   std::string body = "<h1>" + html_escape(title) + "</h1>\n<ul>\n";
@@ -119,6 +124,7 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
       s(options.device, stream_options(options)),
       field(Field<T>::make(c.json().at("field"), problem.grid, seed())),
       tape(s) {
+  require_section(problem);
   if (r.count() > nodes()) {
     throw Error(ErrorCode::config, "k = " + std::to_string(r.count()) + ": the model has " + std::to_string(nodes()) +
                                        " values, give 1 to that many");
@@ -238,6 +244,7 @@ Forecast forecast_analysis(const Config& config) {
   const Json& c = config.json();
   const Config analysed = source_config(source_of(c), c.at("settings"));
   const Problem problem = build_problem(analysed, false);
+  require_section(problem);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
   for (const Json& a : c.at("analyses")) {

@@ -37,11 +37,9 @@ std::vector<DcDatum> array_data(const Json& array, Index count) {
 }
 
 void read_electrodes(const Json& survey, Problem& p) {
-  const Grid2& g = p.grid;
+  const Grid3& g = p.grid;
   const Extent extent{p.mesh.x_m.front(), p.mesh.x_m.back(), g.z0_m - 0.5 * g.dz_m, p.mesh.z_m.back()};
-  for (const Position& e : build_positions(survey.at("electrodes"), g, extent, "electrode")) {
-    p.dc.electrodes.push_back({e.x_m, e.z_m, 0});
-  }
+  p.dc.electrodes = build_positions(survey.at("electrodes"), g, extent, "electrode");
   const auto count = static_cast<Index>(p.dc.electrodes.size());
   p.dc.data = array_data(survey.at("array"), count);
   if (p.dc.data.empty()) {
@@ -184,7 +182,7 @@ void build_resistivity(const Config& config, Problem& p) {
   const Json& c = config.json();
   const Json& physics = c.at("physics");
   const Json& padding = physics.at("padding");
-  p.mesh = mesh_of(p.grid, padding);
+  p.mesh = mesh_of(p.grid.section(), padding);
   const bool invert = c.at("task") == "invert", from_file = invert && c.at("data").at("type") == "file";
   std::vector<double> std;
   std::vector<Point3> topography;
@@ -261,10 +259,13 @@ Json grid_for_electrodes(const Json& config) {
                z0 = in_quotes(std::floor(top / h + 1e-9) * h, 10);
   const double bottom = std::max(low + 8 * h, top + 0.35 * std::max(longest, 12 * h) + (low - top));
   return {{"nz", static_cast<Index>(std::ceil((bottom - z0) / h))},
+          {"ny", nullptr},
           {"nx", static_cast<Index>(std::ceil((x1 + 4 * h - left) / h - 1e-9))},
           {"dz_m", h},
+          {"dy_m", nullptr},
           {"dx_m", h},
           {"z0_m", z0},
+          {"y0_m", nullptr},
           {"x0_m", left}};
 }
 

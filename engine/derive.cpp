@@ -48,6 +48,11 @@ void check_positions(const Json& survey, const std::string& name, Resolver& reso
     resolver.issue_at("/survey/" + name + "/z_m", std::to_string(nx) + " x_m but " + std::to_string(nz) +
                                                       " z_m: give as many of both, or one number for all");
   }
+  const std::size_t ny = positions.at("y_m").is_null() ? 1 : positions.at("y_m").size(), most = std::max(nx, nz);
+  if (ny != 1 && most != 1 && ny != most) {
+    resolver.issue_at("/survey/" + name + "/y_m", std::to_string(ny) + " y_m but " + std::to_string(most) +
+                                                      " positions: give as many, or one number for all");
+  }
 }
 
 bool waves(const Json& config) { return config.at("physics").at("type") == "acoustic"; }
@@ -597,6 +602,7 @@ void derive(Json& config, Resolver& resolver) {
     }
     if (resolver.issues().empty()) config["grid"] = dc ? grid_for_electrodes(config) : grid_for_picks(config);
   }
+  check_dimensions(config, resolver);
   if (waves(config)) derive_boundary(config, resolver);
   check_surface(config.at("physics"), resolver);
   for (const std::string name : {"true_model", "start_model", "reference_model", "model"}) {

@@ -62,7 +62,7 @@ std::string form_of(const Key& key) {
     case KeyKind::axis:
       return "number or list";
     case KeyKind::edges:
-      return "integer" + range + ", or per edge {top, bottom, left, right}";
+      return "integer" + range + ", or per edge {top, bottom, left, right, front, back}";
     case KeyKind::component:
       return is_typed(key.slot) ? std::string(key.slot) + ": " + join_words(type_names(key.slot)) + also : "object";
     case KeyKind::component_list:

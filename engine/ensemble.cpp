@@ -73,7 +73,7 @@ double within(const Statistics& s, const std::vector<double>& truth, double k) {
 }
 
 Figure maps_figure(const Statistics& s, const Problem& problem) {
-  const Grid2& g = problem.grid;
+  const Grid2 g = problem.grid.section();
   const double x0 = g.x0_m - 0.5 * g.dx_m, x1 = g.x0_m + (static_cast<double>(g.nx) - 0.5) * g.dx_m;
   const double z0 = g.z0_m - 0.5 * g.dz_m, z1 = g.z0_m + (static_cast<double>(g.nz) - 0.5) * g.dz_m;
   const double width = 480, height = width * std::clamp((z1 - z0) / (x1 - x0), 0.25, 1.6);

@@ -66,17 +66,19 @@ ActivationChoice read_activation(const Json& field) {
   fail("/field/activation/type", "unknown activation \"" + type + "\": use relu, leaky-relu, tanh, gelu or sine");
 }
 
-// frequencies (m, 2), normal with standard deviation sigma
-std::vector<double> random_frequencies(Index m, double sigma, std::uint64_t seed) {
+// frequencies (m, axes), normal with standard deviation sigma
+std::vector<double> random_frequencies(Index m, int axes, double sigma, std::uint64_t seed) {
   const Random random(seed, RandomPurpose::fourier_frequencies);
-  std::vector<double> b(static_cast<std::size_t>(2 * m));
+  std::vector<double> b(static_cast<std::size_t>(axes * m));
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = sigma * random.normal(i);
   return b;
 }
 // Every listed number of cycles along each axis by itself.
-std::vector<double> axis_frequencies(const std::vector<double>& cycles) {
+std::vector<double> axis_frequencies(const std::vector<double>& cycles, int axes) {
   std::vector<double> b;
-  for (const double c : cycles) b.insert(b.end(), {c, 0.0, 0.0, c});
+  for (const double c : cycles) {
+    for (int k = 0; k < axes * axes; ++k) b.push_back(k % (axes + 1) == 0 ? c : 0.0);
+  }
   return b;
 }
 
@@ -98,22 +100,23 @@ MlpShape layers_of(Index inputs, const std::vector<Index>& hidden, Index outputs
 
 }  // namespace
 
-CoordinateScaling CoordinateScaling::make(const Grid2& grid, const std::string& coordinates) {
+CoordinateScaling CoordinateScaling::make(const Grid3& grid, const std::string& coordinates) {
   CoordinateScaling c;
+  const int axes = grid.dimensions();
+  const auto last = [&](int a) { return static_cast<double>(grid.size(grid.axis(a)) - 1); };
   const bool isotropic = c.isotropic = coordinates == "isotropic";
   if (coordinates == "unit") {
-    c.step[0] = grid.nz > 1 ? 1 / static_cast<double>(grid.nz - 1) : 0;
-    c.step[1] = grid.nx > 1 ? 1 / static_cast<double>(grid.nx - 1) : 0;
+    for (int a = 0; a < axes; ++a) c.step[a] = last(a) > 0 ? 1 / last(a) : 0;
     c.zeta_shift = 0, c.zeta_scale = 1;
     return c;
   }
-  const double half[2] = {0.5 * static_cast<double>(grid.nz - 1), 0.5 * static_cast<double>(grid.nx - 1)};
-  const double spacing[2] = {grid.dz_m, grid.dx_m};
-  const double longest = std::max(half[0] * spacing[0], half[1] * spacing[1]);
-  for (int a = 0; a < 2; ++a) {
-    if (half[a] == 0) continue;
-    c.step[a] = isotropic ? spacing[a] / longest : 1 / half[a];
-    c.origin[a] = isotropic ? -half[a] * spacing[a] / longest : -1;
+  double longest = 0;
+  for (int a = 0; a < axes; ++a) longest = std::max(longest, 0.5 * last(a) * grid.spacing_m(grid.axis(a)));
+  for (int a = 0; a < axes; ++a) {
+    const double half = 0.5 * last(a), spacing = grid.spacing_m(grid.axis(a));
+    if (half == 0) continue;
+    c.step[a] = isotropic ? spacing / longest : 1 / half;
+    c.origin[a] = isotropic ? -half * spacing / longest : -1;
   }
   return c;
 }
@@ -154,7 +157,7 @@ MlpShape mlp_shape(Index inputs, const std::vector<Index>& hidden, Activation ac
 }
 
 template <class T>
-Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed) {
+Field<T> Field<T>::make(const Json& field, const Grid3& grid, std::uint64_t seed) {
   grid.check();
   Field f;
   f.grid_ = grid;
@@ -180,6 +183,7 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
     f.read_network(field);
   } else if (type == "wire") {
     f.type_ = FieldType::wire;
+    f.gabor_.n_in = f.axes();
     // The complex network has width / sqrt(2) units, so that it has about as many real numbers as a real one.
     f.gabor_.width = static_cast<Index>(quantity_or(field, "width", 200) / std::sqrt(2.0));
     f.gabor_.depth = static_cast<int>(quantity_or(field, "layers", 4));
@@ -212,9 +216,9 @@ Field<T> Field<T>::make(const Json& field, const Grid2& grid, std::uint64_t seed
                             "\": use grid, siren, mlp, fourier, wire, low-rank, mpe, ig, lrg, fusion or decoder");
   }
   if ((f.type_ == FieldType::low_rank || f.branch_ == FusionBranch::low_rank) && std::min(grid.nz, grid.nx) < 2) {
-    fail("/field/type",
-         "a low-rank field is made of functions of two coordinates: it is not defined on a grid of one " +
-             std::string(grid.nx < 2 ? "column" : "row"));
+    const char* const one[] = {"row", "", "column"};
+    fail("/field/type", "a low-rank field is made of functions of " + std::string(grid.flat() ? "two" : "three") +
+                            " coordinates: it is not defined on a grid of one " + one[grid.nx < 2 ? 2 : 0]);
   }
   const Json none = {{"type", f.type_ == FieldType::grid ? "identity" : "perturb"}};
   f.read_map(field.contains("transform") && !field.at("transform").is_null() ? field.at("transform") : none,
@@ -227,20 +231,21 @@ void Field<T>::set_precision(const std::string& network) {
   const MlpPrecision p = network == "tf32"   ? MlpPrecision::tf32
                          : network == "bf16" ? MlpPrecision::bf16
                                              : MlpPrecision::tf32x3;
-  for (MlpShape* shape : {&shape_, &branch_shape_, &factor_[0], &factor_[1]}) shape->precision = p;
+  for (MlpShape* shape : {&shape_, &branch_shape_, &factor_[0], &factor_[1], &factor_[2]}) shape->precision = p;
 }
 
 template <class T>
 void Field<T>::read_low_rank(const Json& field) {
   const auto width = static_cast<Index>(quantity_or(field, "width", 128));
   const double omega = quantity_or(field, "omega_0", 30);
-  const Index nodes[2] = {grid_.nz, grid_.nx};
   const Json* ranks = find_quantity(field, "ranks");
-  for (int a = 0; a < 2; ++a) {
-    rank_[a] = std::max<Index>(1, nodes[a] / 2);
+  for (int a = 0; a < axes(); ++a) {
+    rank_[a] = std::max<Index>(1, nodes(a) / 2);
     if (ranks != nullptr) {
       const auto given = ranks->get<std::vector<Index>>();
-      if (given.size() != 2) fail("/field/ranks", "give two ranks, of z and of x");
+      if (given.size() != static_cast<std::size_t>(axes())) {
+        fail("/field/ranks", axes() == 2 ? "give two ranks, of z and of x" : "give three ranks, of z, y and x");
+      }
       rank_[a] = given[static_cast<std::size_t>(a)];
     }
     if (rank_[a] < 1) fail("/field/ranks", "a rank is at least 1");
@@ -249,6 +254,7 @@ void Field<T>::read_low_rank(const Json& field) {
   // RMS(F) = 1e-2 at the start: the variance of a factor is that of its bias, 1 / (3 width), plus 1 / omega^2.
   const double variance = 1 / (3 * static_cast<double>(width)) + 1 / (omega * omega);
   core_std_ = 1e-2 / (std::sqrt(static_cast<double>(rank_[0] * rank_[1])) * variance);
+  if (axes() == 3) core_std_ /= std::sqrt(static_cast<double>(rank_[2]) * variance);
   core_std_ = quantity_or(field, "core_std", core_std_);
 }
 
@@ -256,14 +262,15 @@ void Field<T>::read_low_rank(const Json& field) {
 template <class T>
 void Field<T>::read_decoder(const Json& field) {
   type_ = FieldType::decoder;
+  if (!grid_.flat())
+    fail("/field/type", "a decoder makes maps of two dimensions, the grid has three: use another field");
   const std::string flow = word_or(field, "flow", "");
   decoder_ = make_decoder_field(
       word_or(field, "path", ""), static_cast<Index>(quantity_or(field, "unknowns", 0)),
       {flow, static_cast<Index>(quantity_or(field, "flow_steps", 8)), word_or(field, "flow_family", "")});
   shape_ = decoder_->shape.network();
-  const Index nodes[2] = {grid_.nz, grid_.nx};
-  for (int a = 0; a < 2; ++a) {
-    scaling_.step[a] = 2 / static_cast<double>(nodes[a]);
+  for (int a = 0; a < axes(); ++a) {
+    scaling_.step[a] = 2 / static_cast<double>(nodes(a));
     scaling_.origin[a] = -1 + 0.5 * scaling_.step[a];
   }
   map_.kind = MapKind::affine;
@@ -284,10 +291,11 @@ void Field<T>::read_fusion(const Json& field, const Json& encoder, FusionBranch 
   o.smoothstep = word_or(encoder, "interpolation", "linear") == "smoothstep";
   o.offset = word_or(encoder, "offset", "vertex") == "tcnn" ? GridOffset::tcnn : GridOffset::vertex;
   o.aspect = word_or(encoder, "aspect", "equal") == "match" ? GridAspect::match : GridAspect::equal;
-  o.lengths[0] = static_cast<double>(std::max<Index>(1, grid_.nz - 1)) * grid_.dz_m;
-  o.lengths[1] = static_cast<double>(std::max<Index>(1, grid_.nx - 1)) * grid_.dx_m;
+  for (int a = 0; a < axes(); ++a) {
+    o.lengths[a] = static_cast<double>(std::max<Index>(1, nodes(a) - 1)) * grid_.spacing_m(grid_.axis(a));
+  }
   try {
-    table_ = multigrid_shape(2, o);
+    table_ = multigrid_shape(axes(), o);
   } catch (const Error& e) {
     fail(at, e.message());
   }
@@ -304,8 +312,10 @@ void Field<T>::read_fusion(const Json& field, const Json& encoder, FusionBranch 
   Index inputs = table_.n_out();
   if (branch != FusionBranch::none) {
     inputs += width;
-    if (branch == FusionBranch::siren) branch_shape_ = sine_features_shape(2, hidden, omega);
-    if (branch == FusionBranch::low_rank) factor_[0] = factor_[1] = sine_features_shape(1, hidden, omega);
+    if (branch == FusionBranch::siren) branch_shape_ = sine_features_shape(axes(), hidden, omega);
+    for (int a = 0; branch == FusionBranch::low_rank && a < axes(); ++a) {
+      factor_[a] = sine_features_shape(1, hidden, omega);
+    }
   }
   const auto [activation, parameter] = read_activation(field);
   shape_ = mlp_shape(inputs, hidden_widths(field, 64, 2), activation, parameter);
@@ -321,7 +331,7 @@ void Field<T>::read_network(const Json& field) {
     if (field.contains("omega") && field.at("omega").is_array()) omega = field.at("omega").get<std::vector<double>>();
     if (omega.size() < hidden.size()) fail("/field/omega", "give one frequency factor for each activated layer");
     framework_head_ = word_or(field, "final_init", "siren") == "framework";
-    shape_ = siren_shape(2, hidden, omega);
+    shape_ = siren_shape(axes(), hidden, omega);
     return;
   }
   const Json* encoder = type_ == FieldType::fourier ? &field : nullptr;
@@ -336,23 +346,26 @@ void Field<T>::read_network(const Json& field) {
     const std::string file = word_or(*encoder, "file", "");
     if (!file.empty()) {
       const auto a = read_npy<double>(file);
-      if (a.shape.size() != 2 || a.shape[1] != 2) {
-        throw Error(ErrorCode::data, "frequencies have the shape (m, 2), this is " + shape_text(a.shape), file);
+      if (a.shape.size() != 2 || a.shape[1] != axes()) {
+        throw Error(ErrorCode::data,
+                    "frequencies have the shape (m, " + std::to_string(axes()) + "), this is " + shape_text(a.shape),
+                    file);
       }
       frequencies_ = a.values;
       if (word_or(*encoder, "file_axes", "zx") == "xz") {
-        for (std::size_t i = 0; i < frequencies_.size(); i += 2) std::swap(frequencies_[i], frequencies_[i + 1]);
+        const auto d = static_cast<std::size_t>(axes());
+        for (std::size_t i = 0; i < frequencies_.size(); i += d) std::swap(frequencies_[i], frequencies_[i + d - 1]);
       }
     } else if (encoder->contains("cycles") && encoder->at("cycles").is_array()) {
-      frequencies_ = axis_frequencies(encoder->at("cycles").template get<std::vector<double>>());
+      frequencies_ = axis_frequencies(encoder->at("cycles").template get<std::vector<double>>(), axes());
     } else {
       const auto m = static_cast<Index>(quantity_or(*encoder, "frequencies", 64));
-      frequencies_ = random_frequencies(m, sigma_, seed_);
+      frequencies_ = random_frequencies(m, axes(), sigma_, seed_);
     }
   }
   const auto [activation, parameter] = read_activation(field);
   const std::vector<Index> hidden = hidden_widths(field, 128, type_ == FieldType::fourier ? 3 : 4);
-  shape_ = mlp_shape(encoder != nullptr ? 2 * features() : 2, hidden, activation, parameter);
+  shape_ = mlp_shape(encoder != nullptr ? 2 * features() : Index{axes()}, hidden, activation, parameter);
 }
 
 template <class T>
@@ -426,19 +439,26 @@ std::vector<typename Field<T>::Part> Field<T>::parts() const {
       add("head", gabor_.layer_parameters(gabor_.depth));
       break;
     case FieldType::low_rank:
-      add("inr", factor_[0].parameters() + factor_[1].parameters());
-      add("core", rank_[0] * rank_[1]);
+      add("inr", factor_parameters());
+      add("core", rank_[0] * rank_[1] * rank_[2]);
       break;
     case FieldType::fusion:
       add("grid", table_.parameters());
       if (branch_ == FusionBranch::siren) add("inr", branch_shape_.parameters());
-      if (branch_ == FusionBranch::low_rank) add("inr", factor_[0].parameters() + factor_[1].parameters());
+      if (branch_ == FusionBranch::low_rank) add("inr", factor_parameters());
       network(shape_, "fusion");
       break;
     default:
       network(shape_, "inr");
   }
   return parts;
+}
+
+template <class T>
+Index Field<T>::factor_parameters() const {
+  Index sum = 0;
+  for (int a = 0; a < axes(); ++a) sum += factor_[a].parameters();
+  return sum;
 }
 
 template <class T>
@@ -450,7 +470,7 @@ Index Field<T>::parameters() const {
 template <class T>
 Index Field<T>::published_parameters() const {
   if (type_ == FieldType::wire) return gabor_.complex_parameters();
-  if (type_ == FieldType::low_rank) return parameters() - rank_[0] * rank_[1];
+  if (type_ == FieldType::low_rank) return parameters() - rank_[0] * rank_[1] * rank_[2];
   return parameters();
 }
 
@@ -537,9 +557,9 @@ std::vector<T> Field<T>::initial_parameters(const std::vector<T>& start_model) c
   const bool zero = starts_at_zero();
   Index at = 0;
   const auto fill_factors = [&] {
-    for (const MlpShape& f : factor_) {
-      fill_network(f, at, true, 1, false, theta);
-      at += f.parameters();
+    for (int a = 0; a < axes(); ++a) {
+      fill_network(factor_[a], at, true, 1, false, theta);
+      at += factor_[a].parameters();
     }
   };
   if (type_ == FieldType::wire) {

@@ -46,7 +46,8 @@ std::string layers_text(const MlpShape& shape) {
   return text;
 }
 
-Index rows_of_chunk(const Grid2& grid) { return std::clamp<Index>(chunk_points / grid.nx, 1, grid.nz); }
+// Depths that are evaluated together, each a row or a plane of nodes.
+Index rows_of_chunk(const Grid3& grid) { return std::clamp<Index>(chunk_points / grid.plane(), 1, grid.nz); }
 
 }  // namespace
 
@@ -69,7 +70,7 @@ class ChunkedFieldOp : public DiffOp<T> {
     for_each_chunk([&](Index first, Index) {
       field_.set_points(c.tape, c.points, first);
       c.tape.forward();
-      copy_values(s, CopyValues<T>{c.tape.data(c.output), out[0] + first * field_.grid_.nx, size()});
+      copy_values(s, CopyValues<T>{c.tape.data(c.output), out[0] + first * field_.grid_.plane(), size()});
     });
     return saved;
   }
@@ -79,9 +80,9 @@ class ChunkedFieldOp : public DiffOp<T> {
     for_each_chunk([&](Index first, Index repeated) {
       field_.set_points(c.tape, c.points, first);
       c.tape.forward();
-      const Index nx = field_.grid_.nx;
-      copy_values(s, CopyValues<T>{d_out[0] + first * nx, c.seed.data(), size()});
-      if (repeated > 0) fill(s, Fill<T>{c.seed.data(), T(0), repeated * nx});
+      const Index row = field_.grid_.plane();
+      copy_values(s, CopyValues<T>{d_out[0] + first * row, c.seed.data(), size()});
+      if (repeated > 0) fill(s, Fill<T>{c.seed.data(), T(0), repeated * row});
       c.tape.backward(c.sweep, c.output, c.seed.data());
       axpby(s, Axpby<T>{T(1), c.sweep.cotangent(c.theta), T(1), d_in[0], field_.parameters()});
     });
@@ -92,7 +93,7 @@ class ChunkedFieldOp : public DiffOp<T> {
       field_.set_points(c.tape, c.points, first);
       c.tape.forward();
       c.tape.jvp(c.sweep, c.theta, t_in[0]);
-      copy_values(s, CopyValues<T>{c.sweep.tangent(c.output), t_out[0] + first * field_.grid_.nx, size()});
+      copy_values(s, CopyValues<T>{c.sweep.tangent(c.output), t_out[0] + first * field_.grid_.plane(), size()});
     });
   }
 
@@ -109,7 +110,7 @@ class ChunkedFieldOp : public DiffOp<T> {
     Var theta, output;
     typename Field<T>::Points points;
   };
-  Index size() const { return rows_ * field_.grid_.nx; }
+  Index size() const { return rows_ * field_.grid_.plane(); }
   // The workspace; its contents are no result, so the operation stays const.
   Chunk& chunk(Stream& s, const Saved* saved, Inputs<T> in) const {
     auto& c = *const_cast<Chunk*>(static_cast<const Chunk*>(saved));
@@ -139,15 +140,15 @@ Var Field<T>::slice(Tape<T>& tape, Var theta, Index offset, Shape shape) const {
 template <class T>
 typename Field<T>::Points Field<T>::points(Tape<T>& tape, Index first, Index rows, bool differentiable) const {
   Points p;
-  p.n = rows * grid_.nx;
+  p.n = rows * grid_.plane();
   const bool table = type_ == FieldType::fusion, fourier = !frequencies_.empty();
-  const bool axes = type_ == FieldType::low_rank || branch_ == FusionBranch::low_rank;
-  const bool xi = (!table && !fourier && !axes) || branch_ == FusionBranch::siren;
-  if (xi) p.xi = tape.input({p.n, 2}, "xi", differentiable);
-  if (table || fourier) p.zeta = tape.input({p.n, 2}, "zeta", differentiable);
-  if (axes) {
-    p.axis[0] = tape.input({rows, 1}, "xi of z", differentiable);
-    p.axis[1] = tape.input({grid_.nx, 1}, "xi of x", differentiable);
+  const bool factors = type_ == FieldType::low_rank || branch_ == FusionBranch::low_rank;
+  const bool xi = (!table && !fourier && !factors) || branch_ == FusionBranch::siren;
+  if (xi) p.xi = tape.input({p.n, axes()}, "xi", differentiable);
+  if (table || fourier) p.zeta = tape.input({p.n, axes()}, "zeta", differentiable);
+  for (int a = 0; factors && a < axes(); ++a) {
+    const char* const names[] = {"xi of z", "xi of y", "xi of x"};
+    p.axis[a] = tape.input({a == 0 ? rows : nodes(a), 1}, names[grid_.axis(a)], differentiable);
   }
   set_points(tape, p, first);
   return p;
@@ -155,19 +156,19 @@ typename Field<T>::Points Field<T>::points(Tape<T>& tape, Index first, Index row
 
 template <class T>
 void Field<T>::set_points(Tape<T>& tape, const Points& p, Index first) const {
-  const Index rows = p.n / grid_.nx;
-  const auto nodes = [&](Var x, double shift, double scale) {
-    GridCoordinates<T> c{rows, grid_.nx, {}, {}, tape.data(x)};
-    for (int a = 0; a < 2; ++a) {
+  const auto fill_nodes = [&](Var x, double shift, double scale) {
+    GridCoordinates<T> c{p.n, axes(), {}, {}, {}, tape.data(x)};
+    for (int a = 0; a < axes(); ++a) {
+      c.nodes[a] = nodes(a);
       const double origin = scaling_.origin[a] + (a == 0 ? scaling_.step[0] * static_cast<double>(first) : 0.0);
       c.origin[a] = shift + scale * origin;
       c.step[a] = scale * scaling_.step[a];
     }
     grid_coordinates(tape.stream(), c);
   };
-  if (p.xi.valid()) nodes(p.xi, 0, 1);
-  if (p.zeta.valid()) nodes(p.zeta, scaling_.zeta_shift, scaling_.zeta_scale);
-  for (int a = 0; a < 2; ++a) {
+  if (p.xi.valid()) fill_nodes(p.xi, 0, 1);
+  if (p.zeta.valid()) fill_nodes(p.zeta, scaling_.zeta_shift, scaling_.zeta_scale);
+  for (int a = 0; a < axes(); ++a) {
     if (!p.axis[a].valid()) continue;
     std::vector<T> values(static_cast<std::size_t>(tape.size(p.axis[a])));
     for (std::size_t k = 0; k < values.size(); ++k) {
@@ -178,19 +179,19 @@ void Field<T>::set_points(Tape<T>& tape, const Points& p, Index first) const {
   }
 }
 
-// The networks of z and of x, whose parameters begin at `at`; with the nodes of both axes.
+// The networks of the axes, whose parameters begin at `at`; with the nodes of each.
 template <class T>
-std::pair<std::array<Var, 2>, std::vector<Index>> Field<T>::record_factors(Tape<T>& tape, Var theta, const Points& p,
-                                                                           Index at) const {
-  std::array<Var, 2> f;
-  std::vector<Index> nodes;
-  for (std::size_t a = 0; a < 2; ++a) {
-    nodes.push_back(tape.shape(p.axis[a])[0]);
+std::pair<std::vector<Var>, std::vector<Index>> Field<T>::record_factors(Tape<T>& tape, Var theta, const Points& p,
+                                                                         Index at) const {
+  std::vector<Var> f;
+  std::vector<Index> counts;
+  for (int a = 0; a < axes(); ++a) {
+    counts.push_back(tape.shape(p.axis[a])[0]);
     const Var w = slice(tape, theta, at, {factor_[a].parameters()});
-    f[a] = tape.apply(std::make_shared<MlpOp<T>>(factor_[a], nodes.back()), {w, p.axis[a]});
+    f.push_back(tape.apply(std::make_shared<MlpOp<T>>(factor_[a], counts.back()), {w, p.axis[a]}));
     at += factor_[a].parameters();
   }
-  return {f, nodes};
+  return {f, counts};
 }
 
 // Features of the branch beside the grid, (n, features).
@@ -201,8 +202,8 @@ Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
     const Var w = slice(tape, theta, at, {branch_shape_.parameters()});
     return tape.apply(std::make_shared<MlpOp<T>>(branch_shape_, p.n), {w, p.xi});
   }
-  const auto [f, nodes] = record_factors(tape, theta, p, at);
-  return tape.apply(std::make_shared<OuterProductOp<T>>(nodes, factor_[0].n_out()), {f[0], f[1]});
+  const auto [f, counts] = record_factors(tape, theta, p, at);
+  return tape.apply(std::make_shared<OuterProductOp<T>>(counts, factor_[0].n_out()), f);
 }
 
 template <class T>
@@ -229,10 +230,10 @@ Var Field<T>::record_output(Tape<T>& tape, Var theta, const Points& p, const std
   if (type_ == FieldType::decoder) return record_decoder(tape, theta, p);
   if (type_ == FieldType::wire) return tape.apply(std::make_shared<GaborOp<T>>(gabor_, p.n), {theta, p.xi});
   if (type_ == FieldType::low_rank) {
-    const auto [f, nodes] = record_factors(tape, theta, p, 0);
-    const Index at = factor_[0].parameters() + factor_[1].parameters();
-    const Var core = slice(tape, theta, at, {rank_[0], rank_[1]});
-    return tape.apply(std::make_shared<TuckerOp<T>>(nodes, std::vector<Index>{rank_[0], rank_[1]}), {f[0], f[1], core});
+    auto [in, counts] = record_factors(tape, theta, p, 0);
+    const std::vector<Index> ranks(rank_, rank_ + axes());
+    in.push_back(slice(tape, theta, factor_parameters(), ranks));
+    return tape.apply(std::make_shared<TuckerOp<T>>(counts, ranks), in);
   }
   if (type_ == FieldType::fusion) {
     const Var table = slice(tape, theta, 0, {table_.parameters()});
@@ -251,9 +252,9 @@ Var Field<T>::record_output(Tape<T>& tape, Var theta, const Points& p, const std
   }
   Var x = p.xi;
   if (!frequencies_.empty()) {
-    const Var b = tape.input({features(), 2}, "frequencies", false);
+    const Var b = tape.input({features(), axes()}, "frequencies", false);
     tape.set(b, std::vector<T>(frequencies_.begin(), frequencies_.end()));
-    x = tape.apply(std::make_shared<FourierOp<T>>(p.n, 2, features()), {p.zeta, b});
+    x = tape.apply(std::make_shared<FourierOp<T>>(p.n, axes(), features()), {p.zeta, b});
   }
   return tape.apply(std::make_shared<MlpOp<T>>(shape_, p.n), {theta, x});
 }
@@ -312,13 +313,13 @@ Var Field<T>::record(Tape<T>& tape, Var theta, Var start_model, Var mask) const 
   map.masked = mask.valid();
   std::vector<Var> in = {out, start_model};
   if (mask.valid()) in.push_back(mask);
-  return tape.apply(std::make_shared<OutputMapOp<T>>(map, Shape{grid_.nz, grid_.nx}), in);
+  return tape.apply(std::make_shared<OutputMapOp<T>>(map, grid_.shape()), in);
 }
 
 template <class T>
 std::vector<T> Field<T>::output_gradient(Stream& s, const std::vector<T>& theta) const {
-  const Index n = grid_.cells(), nx = grid_.nx;
-  std::vector<T> gradient(static_cast<std::size_t>(2 * n), T(0));
+  const Index n = grid_.cells(), plane = grid_.plane(), d = axes();
+  std::vector<T> gradient(static_cast<std::size_t>(d * n), T(0));
   if (type_ == FieldType::grid) return gradient;
   const Index rows = rows_of_chunk(grid_);
   Tape<T> tape(s);
@@ -327,25 +328,25 @@ std::vector<T> Field<T>::output_gradient(Stream& s, const std::vector<T>& theta)
   const Points p = points(tape, 0, rows, true);
   const Var out = record_output(tape, parameters_var, p, feature_rms(s));
   Sweep<T> sweep(tape);
-  const double spacing[2] = {grid_.dz_m, grid_.dx_m};
   for (Index row = 0; row < grid_.nz; row += rows) {
     const Index first = std::min(row, grid_.nz - rows);
     set_points(tape, p, first);
     tape.forward();
-    for (int a = 0; a < 2; ++a) {
-      T* to = gradient.data() + a * n + first * nx;
-      std::fill_n(to, rows * nx, T(0));
+    for (int a = 0; a < d; ++a) {
+      T* to = gradient.data() + a * n + first * plane;
+      std::fill_n(to, rows * plane, T(0));
       for (const Var x : {p.xi, p.zeta, p.axis[a]}) {
         if (!x.valid()) continue;
-        const double per_metre = scaling_.step[a] / spacing[a] * (x.id == p.zeta.id ? scaling_.zeta_scale : 1.0);
+        const double spacing = grid_.spacing_m(grid_.axis(a));
+        const double per_metre = scaling_.step[a] / spacing * (x.id == p.zeta.id ? scaling_.zeta_scale : 1.0);
         std::vector<T> direction(static_cast<std::size_t>(tape.size(x)), T(0));
-        const std::size_t width = x.id == p.axis[a].id ? 1 : 2;
+        const std::size_t width = x.id == p.axis[a].id ? 1 : static_cast<std::size_t>(d);
         for (std::size_t i = width == 1 ? 0 : static_cast<std::size_t>(a); i < direction.size(); i += width) {
           direction[i] = static_cast<T>(per_metre);
         }
         const Buffer<T> t = to_device(s, direction);
         tape.jvp(sweep, x, t.data());
-        const auto part = to_host(s, sweep.tangent(out), rows * nx);
+        const auto part = to_host(s, sweep.tangent(out), rows * plane);
         for (std::size_t i = 0; i < part.size(); ++i) to[i] += part[i];
       }
     }
@@ -359,9 +360,14 @@ std::map<std::string, std::string> Field<T>::metadata() const {
   m["field.type"] = name_;
   m["field.parameters"] = std::to_string(parameters());
   m["field.seed"] = std::to_string(seed_);
-  m["grid"] = std::to_string(grid_.nz) + " " + std::to_string(grid_.nx);
-  m["grid.spacing_m"] = text_of(grid_.dz_m) + " " + text_of(grid_.dx_m);
-  m["grid.origin_m"] = text_of(grid_.z0_m) + " " + text_of(grid_.x0_m);
+  const auto of_axes = [&](const auto& value) {
+    std::string text;
+    for (int a = 0; a < axes(); ++a) text += (a == 0 ? "" : " ") + value(a);
+    return text;
+  };
+  m["grid"] = of_axes([&](int a) { return std::to_string(nodes(a)); });
+  m["grid.spacing_m"] = of_axes([&](int a) { return text_of(grid_.spacing_m(grid_.axis(a))); });
+  m["grid.origin_m"] = of_axes([&](int a) { return text_of(grid_.begin_m(grid_.axis(a))); });
   m["map.type"] = name_of(map_.kind);
   m["map.scale"] = text_of(map_.scale);
   m["map.center"] = text_of(map_.center);
@@ -371,18 +377,18 @@ std::map<std::string, std::string> Field<T>::metadata() const {
   }
   if (type_ == FieldType::grid) return m;
   m["coordinates"] = scaling_.isotropic ? "isotropic" : scaling_.zeta_scale == 1 ? "unit" : "per-axis";
-  m["coordinates.origin"] = text_of(scaling_.origin[0]) + " " + text_of(scaling_.origin[1]);
-  m["coordinates.step"] = text_of(scaling_.step[0]) + " " + text_of(scaling_.step[1]);
+  m["coordinates.origin"] = of_axes([&](int a) { return text_of(scaling_.origin[a]); });
+  m["coordinates.step"] = of_axes([&](int a) { return text_of(scaling_.step[a]); });
   if (shape_.layers > 0) m["network.layers"] = layers_text(shape_);
   if (type_ == FieldType::wire) {
     m["wire"] = "width " + std::to_string(gabor_.width) + " depth " + std::to_string(gabor_.depth) + " omega " +
                 text_of(gabor_.omega) + " scale " + text_of(gabor_.scale);
   }
   if (type_ == FieldType::low_rank || branch_ == FusionBranch::low_rank) {
-    m["factor.z"] = layers_text(factor_[0]);
-    m["factor.x"] = layers_text(factor_[1]);
+    const char* const names[] = {"factor.z", "factor.y", "factor.x"};
+    for (int a = 0; a < axes(); ++a) m[names[grid_.axis(a)]] = layers_text(factor_[a]);
   }
-  if (type_ == FieldType::low_rank) m["ranks"] = std::to_string(rank_[0]) + " " + std::to_string(rank_[1]);
+  if (type_ == FieldType::low_rank) m["ranks"] = of_axes([&](int a) { return std::to_string(rank_[a]); });
   if (type_ == FieldType::fusion) {
     if (branch_ == FusionBranch::siren) m["branch.layers"] = layers_text(branch_shape_);
     m["fusion.alpha"] = text_of(alpha_) + (alpha_on_grid_ ? " on grid" : " on inr");
@@ -390,8 +396,9 @@ std::map<std::string, std::string> Field<T>::metadata() const {
     std::string levels;
     for (int l = 0; l < table_.levels; ++l) {
       const MultigridLevel& level = table_.level[l];
-      levels += (l == 0 ? "" : " ") + std::to_string(level.resolution[0]) + "x" + std::to_string(level.resolution[1]) +
-                (level.hashed ? "h" : "");
+      levels += l == 0 ? "" : " ";
+      for (int a = 0; a < table_.d; ++a) levels += (a == 0 ? "" : "x") + std::to_string(level.resolution[a]);
+      levels += level.hashed ? "h" : "";
     }
     m["table.levels"] = levels;
     m["table.features"] = std::to_string(table_.features);
@@ -414,16 +421,16 @@ std::map<std::string, std::string> Field<T>::metadata() const {
 template <class T>
 Index Field<T>::memory_bytes() const {
   Index values = 2 * grid_.cells();  // F and m
-  const Index n = chunked() ? rows_of_chunk(grid_) * grid_.nx : grid_.cells();
+  const Index n = chunked() ? rows_of_chunk(grid_) * grid_.plane() : grid_.cells();
   // Decoder, its copies with shifted biases, directions and shifts.
   if (type_ == FieldType::decoder) {
     values += 3 * shape_.parameters() + (decoder_->unknowns + 3) * decoder_->shape.shifts();
     if (decoder_->flow) values += decoder_->flow->memory_values();
   }
   if (type_ == FieldType::fusion) {
-    values += n * (4 + 2 * (shape_.n_in() + table_.n_out())) + 2 * parameters();
+    values += n * (2 * axes() + 2 * (shape_.n_in() + table_.n_out())) + 2 * parameters();
   } else if (type_ != FieldType::grid) {
-    values += n * (2 + 1 + 2 * features()) + 2 * features();
+    values += n * (axes() + 1 + 2 * features()) + axes() * features();
   }
   return values * static_cast<Index>(sizeof(T));
 }
@@ -451,14 +458,20 @@ Index network_workspace(const MlpShape& shape, Index points, int threads, Index 
 
 template <class T>
 Index Field<T>::workspace_bytes(int threads) const {
-  const Index n = chunked() ? rows_of_chunk(grid_) * grid_.nx : grid_.cells(), bytes = sizeof(T);
+  const Index n = chunked() ? rows_of_chunk(grid_) * grid_.plane() : grid_.cells(), bytes = sizeof(T);
   Index values = network_workspace(shape_, n, threads, bytes);
   values = std::max(values, network_workspace(branch_shape_, n, threads, bytes));
-  values = std::max(values, network_workspace(factor_[1], grid_.nx, threads, bytes));
+  for (int a = 1; a < axes(); ++a) {
+    values = std::max(values, network_workspace(factor_[a], nodes(a), threads, bytes));
+  }
   if (type_ == FieldType::wire) {
     // as a real network of twice the width
     const std::vector<Index> hidden(static_cast<std::size_t>(gabor_.depth), 2 * gabor_.width);
-    values = network_workspace(mlp_shape(2, hidden, Activation::relu, 0), n, threads, bytes);
+    values = network_workspace(mlp_shape(axes(), hidden, Activation::relu, 0), n, threads, bytes);
+  }
+  if (type_ == FieldType::low_rank) {  // partial products with the core, and their cotangents
+    const Index last = rank_[axes() - 1];
+    values += 2 * nodes(0) * (axes() == 3 ? rank_[1] * last + nodes(1) * last : last);
   }
   if (type_ == FieldType::fusion) values += 34 * table_.parameters();  // partial sums of the table's gradient
   return values * bytes;

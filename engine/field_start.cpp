@@ -23,8 +23,8 @@ std::vector<T> start_parameters(Stream& s, const nlohmann::ordered_json& section
 
 template <class T>
 FieldInputs input_field(Tape<T>& tape, const Field<T>& field, const Problem& problem, const std::vector<T>& theta) {
-  const Grid2& grid = problem.grid;
-  const FieldInputs in{tape.input({field.parameters()}, "theta"), tape.input({grid.nz, grid.nx}, "start model", false)};
+  const Grid3& grid = problem.grid;
+  const FieldInputs in{tape.input({field.parameters()}, "theta"), tape.input(grid.shape(), "start model", false)};
   tape.set(in.theta, theta);
   const std::vector<T> none(static_cast<std::size_t>(grid.cells()), T(0));
   tape.set(in.start, problem.start.empty() ? none : converted<T>(problem.start));

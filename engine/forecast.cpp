@@ -104,11 +104,13 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
   char line[320];
   const auto n = [](Index v) { return static_cast<long long>(v); };
   const std::string task = c.at("task");
+  std::string nodes;
+  for (const Index k : p.grid.shape()) nodes += (nodes.empty() ? "" : " x ") + std::to_string(k);
   if (p.waves()) {
     std::snprintf(line, sizeof line,
-                  "task: %s, %lld x %lld nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
+                  "task: %s, %s nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
                   "iterations, %lld parameters",
-                  task.c_str(), n(p.grid.nz), n(p.grid.nx), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
+                  task.c_str(), nodes.c_str(), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
                   n(z.iterations), n(z.parameters));
   } else if (p.physics == PhysicsType::dc_2d) {
     std::snprintf(line, sizeof line,
@@ -128,11 +130,11 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
 
 // Wave fields that storage `ring` would keep for the same run.
 Index ring_bytes(const Problem& p, const Sizes& z) {
-  WaveOptions o = p.wave;
+  WaveOptions3 o = p.wave;
   o.storage = Storage::ring;
   o.memory_budget_bytes = 0;
   o.backward_shots = z.plan.backward_shots;
-  return make_wave_plan(p.grid, p.survey, o, z.batch, z.plan.scalar_bytes).storage.bytes;
+  return plan_waves(p, o, z.batch, z.plan.scalar_bytes).storage.bytes;
 }
 
 std::string stability_line(const Problem& p, const WavePlan& plan) {
@@ -140,9 +142,10 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
   for (const auto* m : {&p.true_model, &p.start}) {
     if (!m->empty()) slowest = std::min(slowest, *std::min_element(m->begin(), m->end()));
   }
-  const double h = std::max(p.grid.dz_m, p.grid.dx_m);
+  double h = 0;
+  for (int a = 0; a < p.grid.dimensions(); ++a) h = std::max(h, p.grid.spacing_m(p.grid.axis(a)));
   const double wavelength = slowest / (2.5 * p.wave.pml_frequency_hz);
-  const double limit = wave_stable_dt_s(p.grid, p.wave.order, p.wave.vmax_mps);
+  const double limit = stable_step_s(p);
   const double need = p.wave.order >= 8 ? 3.5 : p.wave.order >= 6 ? 4 : p.wave.order >= 4 ? 5 : 10;
   char text[320];
   std::snprintf(
@@ -249,7 +252,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (problem.waves()) {
     f.json["stability"] = {{"dt_s", z.plan.inner_dt_s},
                            {"substeps", z.plan.substeps},
-                           {"limit_s", wave_stable_dt_s(problem.grid, problem.wave.order, problem.wave.vmax_mps)},
+                           {"limit_s", stable_step_s(problem)},
                            {"vmax_mps", problem.wave.vmax_mps}};
   }
   const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;

@@ -19,7 +19,7 @@ double norm_weight(double weight, double p, bool scaled, double unit) {
 }
 
 ModelNormOptions norm_options(const Json& regularizers, const Problem& problem, double data) {
-  const Grid2& grid = problem.grid;
+  const Grid2 grid = problem.grid.section();  // two dimensions only
   const double unit = problem.property->penalty_unit, cell = std::min(grid.dz_m, grid.dx_m);
   const double share = 0.5 * data / static_cast<double>(grid.cells());
   ModelNormOptions o;

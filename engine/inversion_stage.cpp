@@ -40,9 +40,11 @@ std::vector<double> source_taper(const Problem& p, double radius_m) {
   if (radius_m <= 0) return taper;
   for (const Point3& source : p.source_points()) {
     for (Index i = 0; i < p.grid.cells(); ++i) {
-      const double dz = p.grid.z0_m + static_cast<double>(i / p.grid.nx) * p.grid.dz_m - source.z_m;
-      const double dx = p.grid.x0_m + static_cast<double>(i % p.grid.nx) * p.grid.dx_m - source.x_m;
-      const double t = std::min(1.0, std::hypot(dz, dx) / radius_m);
+      const double dz = p.grid.at_m(0, i / p.grid.plane()) - source.z_m;
+      const double dx = p.grid.at_m(2, i % p.grid.nx) - source.x_m;
+      const double dy = p.grid.flat() ? 0 : p.grid.at_m(1, i / p.grid.nx % p.grid.ny) - source.y_m;
+      const double distance = p.grid.flat() ? std::hypot(dz, dx) : std::hypot(dz, dy, dx);
+      const double t = std::min(1.0, distance / radius_m);
       double& w = taper[static_cast<std::size_t>(i)];
       w = std::min(w, 0.5 * (1 - std::cos(3.14159265358979323846 * t)));
     }
@@ -124,7 +126,7 @@ template <class T>
 void Inversion<T>::record_model() {
   Stage& g = *current_;
   Tape<T>& tape = g.tape;
-  const Grid2& grid = problem_.grid;
+  const Grid3& grid = problem_.grid;
   const Json& c = config_.json();
   const FieldInputs in = input_field(tape, *field_, problem_, theta_);
   g.theta = in.theta;
@@ -134,8 +136,8 @@ void Inversion<T>::record_model() {
   if (water_m > 0) {
     const auto rows = static_cast<Index>(std::ceil(water_m / grid.dz_m - 1e-9));
     std::vector<T> keep(static_cast<std::size_t>(grid.cells()), T(0));
-    std::fill_n(keep.begin(), std::min(rows, grid.nz) * grid.nx, T(1));
-    mask = tape.input({grid.nz, grid.nx}, "mask", false);
+    std::fill_n(keep.begin(), std::min(rows, grid.nz) * grid.plane(), T(1));
+    mask = tape.input(grid.shape(), "mask", false);
     tape.set(mask, keep);
   }
   g.model = field_->record(tape, g.theta, g.m0, mask);
@@ -150,26 +152,24 @@ void Inversion<T>::record_model() {
 template <class T>
 Var Inversion<T>::record_metric() {
   Stage& g = *current_;
-  const Grid2& grid = problem_.grid;
+  const Grid3& grid = problem_.grid;
   const Json& gradient = config_.json().at("gradient");
   const double smooth = gradient.at("smooth_m"), taper = gradient.at("source_taper_m");
   const bool lit = gradient.at("precondition") == "illumination";
   if (smooth <= 0 && taper <= 0 && !lit) return g.model;
   std::vector<double> scale = source_taper(problem_, taper);
   if (lit && !problem_.observed.empty()) {
-    const auto light =
-        gaussian_blur(illumination<T>(s_, problem_, problem_.start, g.wavelet, batch_, config_.json().at("seed")),
-                      grid.nz, grid.nx, 3, 3);
+    const auto light = gaussian_blur(
+        illumination<T>(s_, problem_, problem_.start, g.wavelet, batch_, config_.json().at("seed")), grid, {3, 3, 3});
     const double top = *std::max_element(light.begin(), light.end());
     for (std::size_t i = 0; i < scale.size(); ++i) scale[i] *= top > 0 ? 1 / (light[i] / top + 1e-2) : 1.0;
   }
-  std::vector<T> bz, bx;
-  if (smooth > 0) {
-    bz = blur_matrix<T>(grid.nz, smooth / grid.dz_m);
-    bx = blur_matrix<T>(grid.nx, smooth / grid.dx_m);
+  std::vector<std::vector<T>> blurs;
+  for (int a = 0; smooth > 0 && a < grid.dimensions(); ++a) {
+    const int axis = grid.axis(a);
+    blurs.push_back(blur_matrix<T>(grid.size(axis), smooth / grid.spacing_m(axis)));
   }
-  return g.tape.apply(std::make_shared<GradientMetricOp<T>>(s_, grid.nz, grid.nx, converted<T>(scale), bz, bx),
-                      {g.model});
+  return g.tape.apply(std::make_shared<GradientMetricOp<T>>(s_, grid.shape(), converted<T>(scale), blurs), {g.model});
 }
 
 // One weighted term of the config's regularizers.
@@ -179,7 +179,7 @@ Var Inversion<T>::record_penalty(const Json& r) {
   const std::string type = r.at("type");
   if (type == "code") return record_code_penalty(g.tape, r, g.theta);
   if (type != "denoiser") return record_regularizer(g.tape, r, problem_.grid, *problem_.property, g.model, g.m0);
-  g.denoisers.emplace_back(g.tape, r, problem_.grid, *problem_.property, g.model,
+  g.denoisers.emplace_back(g.tape, r, problem_.grid.section(), *problem_.property, g.model,
                            config_.json().at("seed").template get<std::uint64_t>());
   return g.denoisers.back().penalty();
 }

@@ -18,7 +18,7 @@ namespace {
 using Model = std::vector<double>;
 
 // Rows whose depth below the first row is less than `depth_m`: the water layer.
-Index water_rows(const Grid2& grid, double depth_m) {
+Index water_rows(const Grid3& grid, double depth_m) {
   return std::min(grid.nz, static_cast<Index>(std::ceil(depth_m / grid.dz_m - 1e-9)));
 }
 
@@ -69,47 +69,92 @@ Model place_model(const std::vector<double>& values, Index nz, Index nx, const J
   return m;
 }
 
-// Values (nz, nx) of the property that the file holds, in its SI unit.
-Model read_model(const Json& model, const Grid2& grid, const PropertyInfo& p) {
-  const std::string path = model.at("path");
-  auto a = read_npy<double>(path);
-  if (model.at("axes") == "xz" && a.shape.size() == 2) {
-    const Index rows = a.shape[0], columns = a.shape[1];
-    const Model as_read = a.values;
-    for (Index i = 0; i < rows * columns; ++i) {
-      a.values[static_cast<std::size_t>(i % columns * rows + i / columns)] = as_read[static_cast<std::size_t>(i)];
-    }
-    a.shape = {columns, rows};
+// The same section at every y.
+Model extruded(const Model& section, const Grid3& grid) {
+  if (grid.flat()) return section;
+  Model m;
+  m.reserve(static_cast<std::size_t>(grid.cells()));
+  for (Index z = 0; z < grid.nz; ++z) {
+    const auto row = section.begin() + z * grid.nx;
+    for (Index y = 0; y < grid.ny; ++y) m.insert(m.end(), row, row + grid.nx);
   }
-  if (model.at("upward").get<bool>() && a.shape.size() == 2) {
-    for (Index low = 0, high = a.shape[0] - 1; low < high; ++low, --high) {
-      std::swap_ranges(a.values.begin() + low * a.shape[1], a.values.begin() + (low + 1) * a.shape[1],
-                       a.values.begin() + high * a.shape[1]);
-    }
+  return m;
+}
+
+// The first axis becomes the last and the last the first.
+NdArray<double> reversed_axes(const NdArray<double>& a) {
+  const bool flat = a.shape.size() == 2;
+  const Index n0 = a.shape.front(), n1 = flat ? 1 : a.shape[1], n2 = a.shape.back();
+  NdArray<double> out{{a.shape.rbegin(), a.shape.rend()}, Model(a.values.size())};
+  for (Index i = 0; i < n0 * n1 * n2; ++i) {
+    const Index to = (i % n2 * n1 + i / n2 % n1) * n0 + i / (n1 * n2);
+    out.values[static_cast<std::size_t>(to)] = a.values[static_cast<std::size_t>(i)];
   }
-  const bool placed = !model.at("x_m").is_null() || !model.at("z_m").is_null();
-  const bool window = placed || !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
-  if (window ? a.shape.size() != 2 : a.shape != std::vector<Index>{grid.nz, grid.nx}) {
-    throw Error(ErrorCode::data,
-                "the model has shape " + shape_text(a.shape) + ", the grid " + shape_text({grid.nz, grid.nx}) +
-                    " (nz, nx): set /grid/nz and /grid/nx to the file's shape, or give file_rows and file_columns",
-                path);
+  return out;
+}
+
+void turn_over(NdArray<double>& a) {
+  const auto row = static_cast<Index>(a.values.size()) / a.shape[0];
+  for (Index low = 0, high = a.shape[0] - 1; low < high; ++low, --high) {
+    std::swap_ranges(a.values.begin() + low * row, a.values.begin() + (low + 1) * row, a.values.begin() + high * row);
   }
-  const Index columns = a.shape[1];
-  const double factor = file_factor(model, p, path);
+}
+
+// "(z, y, x) = (0, 4, 7)"
+std::string node_text(const std::vector<Index>& shape, Index k) {
+  std::string text;
+  for (std::size_t a = shape.size(); a-- > 0; k /= shape[a]) {
+    text = std::to_string(k % shape[a]) + (text.empty() ? "" : ", ") + text;
+  }
+  return (shape.size() == 3 ? "(z, y, x) = (" : "(z, x) = (") + text + ")";
+}
+
+// To the SI unit of the property; every value must be one that it can have.
+void check_values(NdArray<double>& a, double factor, const PropertyInfo& p, const std::string& path) {
   for (std::size_t i = 0; i < a.values.size(); ++i) {
     const double v = a.values[i] *= factor;
     if (std::isfinite(v) && v > 0) continue;
-    const auto k = static_cast<Index>(i);
     throw Error(ErrorCode::data,
-                "value " + std::to_string(v) + " at node (z, x) = (" + std::to_string(k / columns) + ", " +
-                    std::to_string(k % columns) + "); a " + p.title + " must be finite and positive, in " + p.unit(),
+                "value " + std::to_string(v) + " at node " + node_text(a.shape, static_cast<Index>(i)) + "; a " +
+                    p.title + " must be finite and positive, in " + p.unit(),
                 path);
   }
-  if (!window) return a.values;
-  if (placed) return place_model(a.values, a.shape[0], columns, model, grid, p);
-  return resample(a.values, a.shape[0], columns, file_span(model, "file_rows", a.shape[0], path),
-                  file_span(model, "file_columns", columns, path), grid);
+}
+
+[[noreturn]] void wrong_shape(const NdArray<double>& a, const Grid3& grid, bool section, const std::string& path) {
+  const std::string has = "the model has shape " + shape_text(a.shape) + ", the grid ";
+  if (section) {
+    throw Error(ErrorCode::data,
+                has + shape_text({grid.nz, grid.nx}) +
+                    " (nz, nx): set /grid/nz and /grid/nx to the file's shape, or give file_rows and file_columns",
+                path);
+  }
+  throw Error(ErrorCode::data,
+              has + shape_text(grid.shape()) + " (nz, ny, nx): set /grid to the file's shape" +
+                  (a.shape.size() == 2 ? ", or \"extrude\": true to repeat a section along y" : ""),
+              path);
+}
+
+// Values of the property that the file holds, in its SI unit.
+Model read_model(const Json& model, const Grid3& grid, const PropertyInfo& p) {
+  const std::string path = model.at("path");
+  auto a = read_npy<double>(path);
+  const bool section = grid.flat() || model.at("extrude").get<bool>();
+  const std::size_t rank = section ? 2 : 3;
+  if (model.at("axes") == "xz" && a.shape.size() == rank) a = reversed_axes(a);
+  if (model.at("upward").get<bool>() && a.shape.size() == rank) turn_over(a);
+  const bool placed = !model.at("x_m").is_null() || !model.at("z_m").is_null();
+  const bool window = placed || !model.at("file_rows").is_null() || !model.at("file_columns").is_null();
+  const std::vector<Index> want = section ? std::vector<Index>{grid.nz, grid.nx} : grid.shape();
+  if (window ? a.shape.size() != rank : a.shape != want) wrong_shape(a, grid, section, path);
+  check_values(a, file_factor(model, p, path), p, path);
+  if (!window) return section ? extruded(a.values, grid) : a.values;
+  const Index columns = a.shape[1];
+  const Grid2 plane = grid.section();
+  if (placed) return extruded(place_model(a.values, a.shape[0], columns, model, plane, p), grid);
+  return extruded(resample(a.values, a.shape[0], columns, file_span(model, "file_rows", a.shape[0], path),
+                           file_span(model, "file_columns", columns, path), plane),
+                  grid);
 }
 
 // The cell that holds each node; the nearest one outside the mesh.
@@ -138,31 +183,34 @@ Model ubc_model(const Json& model, const Grid2& grid) {
 }
 
 // top at the first row, increasing by `slope` per metre; the water layer on top.
-Model depth_trend(const Grid2& grid, double top, double slope, Index water, double water_value) {
+Model depth_trend(const Grid3& grid, double top, double slope, Index water, double water_value) {
   Model m(static_cast<std::size_t>(grid.cells()));
   for (Index z = 0; z < grid.nz; ++z) {
     const double value = z < water ? water_value : top + slope * static_cast<double>(z) * grid.dz_m;
-    std::fill_n(m.begin() + z * grid.nx, grid.nx, value);
+    std::fill_n(m.begin() + z * grid.plane(), grid.plane(), value);
   }
   return m;
 }
 
-Model row_means(const Model& of, const Grid2& grid, Index water) {
+// Each row, in three dimensions each plane, of one depth.
+Model row_means(const Model& of, const Grid3& grid, Index water) {
   Model m = of;
+  const Index n = grid.plane();
   for (Index z = water; z < grid.nz; ++z) {
     double sum = 0;
-    for (Index x = 0; x < grid.nx; ++x) sum += node(m, grid, z, x);
-    std::fill_n(m.begin() + z * grid.nx, grid.nx, sum / static_cast<double>(grid.nx));
+    for (Index k = 0; k < n; ++k) sum += m[static_cast<std::size_t>(z * n + k)];
+    std::fill_n(m.begin() + z * n, n, sum / static_cast<double>(n));
   }
   return m;
 }
 
-Model best_fit(const Model& of, const Grid2& grid, Index water, bool linear) {
+Model best_fit(const Model& of, const Grid3& grid, Index water, bool linear) {
+  const Index plane = grid.plane();
   double n = 0, sz = 0, sv = 0, szz = 0, szv = 0;
   for (Index z = water; z < grid.nz; ++z) {
-    for (Index x = 0; x < grid.nx; ++x) {
+    for (Index i = 0; i < plane; ++i) {
       const auto k = static_cast<double>(z);
-      const double v = of[static_cast<std::size_t>(z * grid.nx + x)];
+      const double v = of[static_cast<std::size_t>(z * plane + i)];
       n += 1, sz += k, sv += v, szz += k * k, szv += k * v;
     }
   }
@@ -171,22 +219,24 @@ Model best_fit(const Model& of, const Grid2& grid, Index water, bool linear) {
   const double a = n > 0 ? (sv - b * sz) / n : 0;
   Model m = of;
   for (Index z = water; z < grid.nz; ++z) {
-    std::fill_n(m.begin() + z * grid.nx, grid.nx, a + b * static_cast<double>(z));
+    std::fill_n(m.begin() + z * plane, plane, a + b * static_cast<double>(z));
   }
   return m;
 }
 
-Model blocks(const Json& model, const Grid2& grid, const PropertyInfo& p) {
+Model blocks(const Json& model, const Grid3& grid, const PropertyInfo& p) {
   Model m(static_cast<std::size_t>(grid.cells()), property_value(model, "background", p));
   for (const Json& block : model.at("blocks")) {
     const double value = property_value(block, "value", p);
     const double x0 = block.at("x_m")[0], x1 = block.at("x_m")[1], z0 = block.at("z_m")[0], z1 = block.at("z_m")[1];
-    for (Index z = 0; z < grid.nz; ++z) {
-      for (Index x = 0; x < grid.nx; ++x) {
-        const double zm = grid.z0_m + static_cast<double>(z) * grid.dz_m;
-        const double xm = grid.x0_m + static_cast<double>(x) * grid.dx_m;
-        if (zm >= z0 && zm <= z1 && xm >= x0 && xm <= x1) node(m, grid, z, x) = value;
-      }
+    const bool everywhere = block.at("y_m").is_null();  // along y
+    const double y0 = everywhere ? 0 : block.at("y_m")[0].get<double>();
+    const double y1 = everywhere ? 0 : block.at("y_m")[1].get<double>();
+    for (Index k = 0; k < grid.cells(); ++k) {
+      const double zm = grid.at_m(0, k / grid.plane()), xm = grid.at_m(2, k % grid.nx);
+      const double ym = grid.at_m(1, k / grid.nx % grid.ny);
+      if (!everywhere && !(ym >= y0 && ym <= y1)) continue;
+      if (zm >= z0 && zm <= z1 && xm >= x0 && xm <= x1) m[static_cast<std::size_t>(k)] = value;
     }
   }
   return m;
@@ -239,8 +289,14 @@ std::vector<double> gaussian_weights(double sigma) {
 
 }  // namespace
 
-Grid2 build_grid(const Json& grid) {
-  Grid2 g{grid.at("nz"), grid.at("nx"), grid.at("dz_m"), grid.at("dx_m"), grid.at("z0_m"), grid.at("x0_m")};
+Grid3 build_grid(const Json& grid) {
+  Grid3 g = Grid3::of(
+      Grid2{grid.at("nz"), grid.at("nx"), grid.at("dz_m"), grid.at("dx_m"), grid.at("z0_m"), grid.at("x0_m")});
+  if (grid.contains("ny") && !grid.at("ny").is_null()) {
+    g.ny = grid.at("ny");
+    g.dy_m = grid.at("dy_m");
+    g.y0_m = grid.at("y0_m").is_null() ? 0 : grid.at("y0_m").get<double>();
+  }
   g.check();
   return g;
 }
@@ -268,33 +324,28 @@ std::vector<double> resample(const std::vector<double>& values, Index nz, Index 
   return m;
 }
 
-std::vector<double> gaussian_blur(const std::vector<double>& a, Index nz, Index nx, double sigma_z, double sigma_x) {
-  const auto wz = gaussian_weights(sigma_z), wx = gaussian_weights(sigma_x);
-  const Index rz = static_cast<Index>(wz.size()) / 2, rx = static_cast<Index>(wx.size()) / 2;
-  std::vector<double> half(a.size()), out(a.size());
-  for (Index z = 0; z < nz; ++z) {
-    for (Index x = 0; x < nx; ++x) {
+std::vector<double> gaussian_blur(const std::vector<double>& a, const Grid3& grid, const std::array<double, 3>& sigma) {
+  std::vector<double> from = a, to(a.size());
+  for (const int axis : {2, 1, 0}) {
+    if (axis == 1 && grid.flat()) continue;
+    const auto w = gaussian_weights(sigma[static_cast<std::size_t>(axis)]);
+    const Index reach = static_cast<Index>(w.size()) / 2, n = grid.size(axis);
+    const Index stride = axis == 0 ? grid.plane() : axis == 1 ? grid.nx : 1;
+    for (Index i = 0; i < grid.cells(); ++i) {
+      const Index at = i / stride % n;
       double sum = 0;
-      for (Index k = -rx; k <= rx; ++k) {
-        sum += wx[static_cast<std::size_t>(k + rx)] *
-               a[static_cast<std::size_t>(z * nx + std::clamp<Index>(x + k, 0, nx - 1))];
+      for (Index k = -reach; k <= reach; ++k) {
+        const Index neighbour = i + (std::clamp<Index>(at + k, 0, n - 1) - at) * stride;
+        sum += w[static_cast<std::size_t>(k + reach)] * from[static_cast<std::size_t>(neighbour)];
       }
-      half[static_cast<std::size_t>(z * nx + x)] = sum;
+      to[static_cast<std::size_t>(i)] = sum;
     }
+    std::swap(from, to);
   }
-  for (Index z = 0; z < nz; ++z) {
-    for (Index k = -rz; k <= rz; ++k) {
-      const double w = wz[static_cast<std::size_t>(k + rz)];
-      const Index from = std::clamp<Index>(z + k, 0, nz - 1) * nx;
-      for (Index x = 0; x < nx; ++x) {
-        out[static_cast<std::size_t>(z * nx + x)] += w * half[static_cast<std::size_t>(from + x)];
-      }
-    }
-  }
-  return out;
+  return from;
 }
 
-std::vector<double> build_model(const Config& config, const Json& model, const std::string& pointer, const Grid2& grid,
+std::vector<double> build_model(const Config& config, const Json& model, const std::string& pointer, const Grid3& grid,
                                 const std::vector<double>* true_model) {
   const std::string type = model.at("type");
   const PropertyInfo& p = property_of(config.json());
@@ -312,9 +363,10 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
   }
   if (type == "ubc") {
     const PropertyInfo& held = property_info(model.at("property").get<std::string>());
-    return converted(ubc_model(model, grid), held.quantity);
+    return converted(extruded(ubc_model(model, grid.section()), grid), held.quantity);
   }
-  if (type == "generated") return converted(generated(config, model, grid), Quantity::velocity);
+  if (type == "generated")
+    return converted(extruded(generated(config, model, grid.section()), grid), Quantity::velocity);
   const Index water = model.contains("water_depth_m") ? water_rows(grid, model.at("water_depth_m")) : 0;
   if (type == "gradient") {
     const PropertyValue top = property_value(model, "top"), bottom = property_value(model, "bottom");
@@ -347,8 +399,8 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
   if (type == "best-constant" || type == "best-linear") return best_fit(base, grid, water, type == "best-linear");
   if (type == "smooth") {
     const double sigma = model.at("sigma_m");
-    Model m = gaussian_blur(base, grid.nz, grid.nx, sigma / grid.dz_m, sigma / grid.dx_m);
-    std::copy_n(base.begin(), water * grid.nx, m.begin());
+    Model m = gaussian_blur(base, grid, {sigma / grid.dz_m, sigma / grid.dy_m, sigma / grid.dx_m});
+    std::copy_n(base.begin(), water * grid.plane(), m.begin());
     return m;
   }
   throw Error(ErrorCode::config, pointer + ": the model type \"" + type + "\" is not built in this version",

@@ -97,20 +97,31 @@ double trade_off_beta(const Json& trade_off, Index iteration) {
 }
 
 template <class T>
-Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, const PropertyInfo& property, Var model,
+Var record_regularizer(Tape<T>& tape, const Json& r, const Grid3& grid, const PropertyInfo& property, Var model,
                        Var start) {
   const std::string type = r.at("type");
   const double unit = property.penalty_unit;
   const double weight = r.at("weight").get<double>() / static_cast<double>(grid.cells());
   const double unit2 = unit * unit;
+  const Shape nodes = grid.shape();
+  const std::vector<double> ones(nodes.size(), 1.0);
+  // Gradients in units per cell, the cell being the smallest spacing.
+  double cell = grid.dz_m;
+  for (int a = 1; a < grid.dimensions(); ++a) cell = std::min(cell, grid.spacing_m(grid.axis(a)));
+  const auto per_cell = [&](const auto& axis_weight) {
+    std::vector<double> weights;
+    for (int a = 0; a < grid.dimensions(); ++a) {
+      const double h = grid.spacing_m(grid.axis(a));
+      weights.push_back(axis_weight(grid.axis(a)) * cell * cell / (h * h));
+    }
+    return weights;
+  };
   if (type == "tv") {
-    // |gradient| in units per cell, the cell being the smaller spacing.
-    const double cell = std::min(grid.dz_m, grid.dx_m);
-    const double wz = cell * cell / (grid.dz_m * grid.dz_m), wx = cell * cell / (grid.dx_m * grid.dx_m);
     const double epsilon = r.at("epsilon").get<double>() * unit;
     const PenaltyKind kind =
         r.contains("anisotropic") && r.at("anisotropic").get<bool>() ? PenaltyKind::tv_axes : PenaltyKind::tv;
-    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, grid.nz, grid.nx, wz, wx, epsilon, weight / unit), {model});
+    const auto weights = per_cell([](int) { return 1.0; });
+    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, nodes, weights, epsilon, weight / unit), {model});
   }
   if (type == "reference") {
     const Var value = tape.input(tape.shape(model), "reference", false);
@@ -120,27 +131,26 @@ Var record_regularizer(Tape<T>& tape, const Json& r, const Grid2& grid, const Pr
     const PenaltyKind kind = norm == "l1"    ? PenaltyKind::absolute
                              : norm == "log" ? PenaltyKind::logarithm
                                              : PenaltyKind::tikhonov0;
-    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, grid.nz, grid.nx, 1, 1, r.at("epsilon").get<double>() * unit,
+    return tape.apply(std::make_shared<PenaltyOp<T>>(kind, nodes, ones, r.at("epsilon").get<double>() * unit,
                                                      weight / (kind == PenaltyKind::tikhonov0 ? unit2 : unit), true),
                       {model, value});
   }
   if (type != "tikhonov")
     throw Error(ErrorCode::config, "/regularizers: \"" + type + "\" is not built in this version");
   if (r.at("order").get<int>() == 0) {
-    return tape.apply(
-        std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov0, grid.nz, grid.nx, 1, 1, 0, weight / unit2, true),
-        {model, start});
+    return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov0, nodes, ones, 0, weight / unit2, true),
+                      {model, start});
   }
-  const double cell = std::min(grid.dz_m, grid.dx_m);
-  const double wz = r.at("weight_z").get<double>() * cell * cell / (grid.dz_m * grid.dz_m);
-  const double wx = r.at("weight_x").get<double>() * cell * cell / (grid.dx_m * grid.dx_m);
-  return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov1, grid.nz, grid.nx, wz, wx, 0, weight / unit2),
-                    {model});
+  const auto weights = per_cell([&](int axis) {
+    const char* const names[] = {"weight_z", "weight_y", "weight_x"};
+    return r.at(names[axis]).template get<double>();
+  });
+  return tape.apply(std::make_shared<PenaltyOp<T>>(PenaltyKind::tikhonov1, nodes, weights, 0, weight / unit2), {model});
 }
 
 template Var record_misfit<float>(Tape<float>&, const Json&, Var, Var, Var, const DataScale&, Var);
 template Var record_misfit<double>(Tape<double>&, const Json&, Var, Var, Var, const DataScale&, Var);
-template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid2&, const PropertyInfo&, Var, Var);
-template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid2&, const PropertyInfo&, Var, Var);
+template Var record_regularizer<float>(Tape<float>&, const Json&, const Grid3&, const PropertyInfo&, Var, Var);
+template Var record_regularizer<double>(Tape<double>&, const Json&, const Grid3&, const PropertyInfo&, Var, Var);
 
 }  // namespace terrane

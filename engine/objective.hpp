@@ -9,7 +9,7 @@
 
 #include "autodiff/tape.hpp"
 #include "engine/property.hpp"
-#include "physics/grid.hpp"
+#include "physics/grid3.hpp"
 
 namespace terrane {
 
@@ -36,10 +36,10 @@ bool needs_trace_weights(const nlohmann::ordered_json& misfit);
 // Does the misfit divide by the standard deviation of the data?
 bool needs_std(const nlohmann::ordered_json& misfit);
 
-// One weighted penalty (1) on model / penalty unit of the property, (nz, nx); `start` is the model that order 0 refers
-// to.
+// One weighted penalty (1) on model / penalty unit of the property, shape of the grid; `start` is the model that order
+// 0 refers to.
 template <class T>
-Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid2& grid,
+Var record_regularizer(Tape<T>& tape, const nlohmann::ordered_json& regularizer, const Grid3& grid,
                        const PropertyInfo& property, Var model, Var start);
 
 // beta of the resolved trade_off at an iteration, counted over all stages: phi = (1 - beta) misfit + beta regularizers.

@@ -55,15 +55,20 @@ void OutputDirectory::write_json(const std::string& name, const Json& value) con
 
 void OutputDirectory::write_model(const std::string& name, const std::vector<double>& values,
                                   const Problem& problem) const {
-  const Grid2& grid = problem.grid;
+  const Grid3& grid = problem.grid;
+  Json spacing = Json::array(), origin = Json::array();
+  for (int a = 0; a < grid.dimensions(); ++a) {
+    spacing.push_back(grid.spacing_m(grid.axis(a)));
+    origin.push_back(grid.begin_m(grid.axis(a)));
+  }
   std::vector<float> single;
   for (const double v : values) single.push_back(static_cast<float>(problem.property->value_of(v)));
-  write_npy(file(name + ".npy"), {grid.nz, grid.nx}, single.data());
+  write_npy(file(name + ".npy"), grid.shape(), single.data());
   write_json(name + ".json", {{"property", problem.property->name},
                               {"unit", problem.property->unit()},
-                              {"spacing_m", {grid.dz_m, grid.dx_m}},
-                              {"origin_m", {grid.z0_m, grid.x0_m}},
-                              {"axes", "zx"}});
+                              {"spacing_m", spacing},
+                              {"origin_m", origin},
+                              {"axes", grid.flat() ? "zx" : "zyx"}});
 }
 
 void OutputDirectory::write_data(const std::string& name, const std::vector<double>& values,

@@ -21,7 +21,7 @@ class OutputDirectory {
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
   void write_json(const std::string& name, const Json& value) const;
-  // (z, x) float32 with the sidecar that names property, unit, spacing and origin.
+  // (z, x) or (z, y, x) float32 with the sidecar that names property, unit, spacing and origin.
   void write_model(const std::string& name, const std::vector<double>& values, const Problem& problem) const;
   void write_data(const std::string& name, const std::vector<double>& values, const std::vector<Index>& shape) const;
   void remove(const std::string& name) const;

@@ -13,50 +13,6 @@ namespace terrane {
 
 namespace {
 
-std::vector<Position> positions_of(const Json& p, const Grid2& grid) {
-  const std::string type = p.at("type");
-  std::vector<Position> positions;
-  if (type == "line") {
-    const Index count = p.at("count");
-    const double x0 = p.at("x_m")[0], x1 = p.at("x_m")[1], z0 = p.at("z_m")[0], z1 = p.at("z_m")[1];
-    for (Index k = 0; k < count; ++k) {
-      const double t = count > 1 ? static_cast<double>(k) / static_cast<double>(count - 1) : 0.5;
-      positions.push_back({count > 1 ? x0 + t * (x1 - x0) : (x0 == x1 ? x0 : 0.5 * (x0 + x1)),
-                           count > 1 ? z0 + t * (z1 - z0) : (z0 == z1 ? z0 : 0.5 * (z0 + z1))});
-    }
-  } else if (type == "points") {
-    const auto x = p.at("x_m").get<std::vector<double>>(), z = p.at("z_m").get<std::vector<double>>();
-    const std::size_t n = std::max(x.size(), z.size());
-    for (std::size_t k = 0; k < n; ++k)
-      positions.push_back({x.size() == 1 ? x[0] : x.at(k), z.size() == 1 ? z[0] : z.at(k)});
-  } else if (type == "ring") {
-    const Index count = p.at("count");
-    const double x = p.at("center_x_m"), z = p.at("center_z_m"), r = p.at("radius_m"), first = p.at("angle_deg");
-    for (Index k = 0; k < count; ++k) {
-      const double t = 3.14159265358979323846 * (first / 180 + 2 * static_cast<double>(k) / static_cast<double>(count));
-      positions.push_back({x + r * std::cos(t), z + r * std::sin(t)});
-    }
-  } else if (type == "file") {
-    const std::string path = p.at("path");
-    const auto a = read_npy<double>(path);
-    if (a.shape.size() != 2 || a.shape[1] != 2 || a.values.empty()) {
-      throw Error(ErrorCode::data, "positions have the shape (n, 2), x and z; this is " + shape_text(a.shape), path);
-    }
-    for (std::size_t k = 0; k + 1 < a.values.size(); k += 2) {
-      if (!std::isfinite(a.values[k]) || !std::isfinite(a.values[k + 1])) {
-        throw Error(ErrorCode::data, "position " + std::to_string(k / 2) + " is not finite", path);
-      }
-      positions.push_back({a.values[k], a.values[k + 1]});
-    }
-  } else {
-    const Index step = p.at("step");
-    for (Index x = 0; x < grid.nx; x += step) {
-      positions.push_back({grid.x0_m + static_cast<double>(x) * grid.dx_m, p.at("z_m").get<double>()});
-    }
-  }
-  return positions;
-}
-
 std::vector<double> build_wavelet(const Json& w, Index nt, double dt_s) {
   std::vector<double> samples;
   if (w.at("type") == "ricker") {
@@ -116,14 +72,15 @@ double choose_vmax(const Json& c, const Problem& p) {
   return 1.05 * v;
 }
 
-WaveOptions build_wave_options(const Config& config, const Problem& p) {
+WaveOptions3 build_wave_options(const Config& config, const Problem& p) {
   const Json& c = config.json();
   const Json& physics = c.at("physics");
   const Json& boundary = physics.at("boundary");
-  WaveOptions o;
+  WaveOptions3 o;
   o.order = physics.at("order");
   const Json& width = boundary.at("width_cells");
-  o.pml = {width.at("top"), width.at("bottom"), width.at("left"), width.at("right")};
+  o.pml = {width.at("top"), width.at("bottom"), 0, 0, width.at("left"), width.at("right")};
+  if (!p.grid.flat()) o.pml[2] = width.at("front"), o.pml[3] = width.at("back");
   o.free_surface = boundary.at("free_surface");
   if (o.free_surface) o.pml[0] = 0;
   o.pml_reflection = boundary.at("reflection");
@@ -181,32 +138,16 @@ void read_observed(const Json& data, Problem& p) {
 }
 
 void build_survey(const Json& survey, Problem& p) {
-  const Extent extent{p.grid.x0_m, p.grid.x_end_m(), p.grid.z0_m, p.grid.z_end_m()};
+  const Grid3& g = p.grid;
+  const Extent extent{g.x0_m, g.end_m(2), g.z0_m, g.end_m(0), g.y0_m, g.end_m(1)};
   const auto sources = build_positions(survey.at("sources"), p.grid, extent, "source");
   const auto receivers = build_positions(survey.at("receivers"), p.grid, extent, "receiver");
-  p.survey = Survey::fixed_spread(sources, receivers, survey.at("nt"), survey.at("dt_s"));
+  p.survey = Survey3::fixed_spread(sources, receivers, survey.at("nt"), survey.at("dt_s"));
   p.survey.check(p.grid);
   p.wavelet = build_wavelet(survey.at("wavelet"), p.survey.nt, p.survey.dt_s);
 }
 
 }  // namespace
-
-// Names the first position outside the grid in the words of a user.
-std::vector<Position> build_positions(const Json& section, const Grid2& grid, const Extent& e, const char* what) {
-  const auto positions = positions_of(section, grid);
-  const double tz = 1e-6 * grid.dz_m, tx = 1e-6 * grid.dx_m;
-  for (std::size_t k = 0; k < positions.size(); ++k) {
-    const Position& p = positions[k];
-    const bool in_x = p.x_m >= e.x0_m - tx && p.x_m <= e.x1_m + tx, in_z = p.z_m >= e.z0_m - tz && p.z_m <= e.z1_m + tz;
-    if (in_x && in_z) continue;
-    char text[256];
-    std::snprintf(text, sizeof text,
-                  "%s %zu at %s = %g m lies outside the grid (%g to %g m). Positions are metres, not indices or feet.",
-                  what, k, in_x ? "z" : "x", in_x ? p.z_m : p.x_m, in_x ? e.z0_m : e.x0_m, in_x ? e.z1_m : e.x1_m);
-    throw Error(ErrorCode::data, text);
-  }
-  return positions;
-}
 
 std::vector<Index> Problem::data_shape() const {
   if (physics == PhysicsType::dc_2d) return {dc.size()};
@@ -218,9 +159,7 @@ std::vector<Point3> Problem::source_points() const {
   if (physics == PhysicsType::dc_2d) return dc.electrodes;
   if (travel_times()) return travel.sources;
   std::vector<Point3> points;
-  for (const Shot& shot : survey.shots) {
-    for (const Position& p : shot.sources) points.push_back({p.x_m, p.z_m, 0});
-  }
+  for (const Shot3& shot : survey.shots) points.insert(points.end(), shot.sources.begin(), shot.sources.end());
   return points;
 }
 
@@ -241,6 +180,7 @@ Problem build_problem(const Config& config, bool read_data) {
   if (p.cells()) {  // the config gives the corner of the first cell
     p.grid.z0_m += 0.5 * p.grid.dz_m;
     p.grid.x0_m += 0.5 * p.grid.dx_m;
+    if (!p.grid.flat()) p.grid.y0_m += 0.5 * p.grid.dy_m;
   }
   if (p.waves()) build_survey(c.at("survey"), p);
   const auto given = [&](const char* key) { return c.contains(key) && c.at(key).is_object(); };
@@ -272,17 +212,17 @@ Problem observation_problem(const Config& config, const Problem& problem) {
   if (r == 1 && order == (p.waves() ? problem.wave.order : problem.eikonal.order)) return p;
   p.observed_source =
       "simulated in true_model on a grid " + std::to_string(r) + " times finer, order " + std::to_string(order);
-  const Grid2& g = problem.grid;
+  const Grid2 g = problem.grid.section();  // two dimensions only
   p.grid.nz = (g.nz - 1) * r + 1;
   p.grid.nx = (g.nx - 1) * r + 1;
   p.grid.dz_m = g.dz_m / static_cast<double>(r);
   p.grid.dx_m = g.dx_m / static_cast<double>(r);
   for (int& width : p.wave.pml) width *= static_cast<int>(r);
   const NodeSpan rows{0, static_cast<double>(g.nz - 1)}, columns{0, static_cast<double>(g.nx - 1)};
-  p.true_model = resample(problem.true_model, g.nz, g.nx, rows, columns, p.grid);
+  p.true_model = resample(problem.true_model, g.nz, g.nx, rows, columns, p.grid.section());
   if (!p.eikonal.air.empty()) {
     const std::vector<double> coarse(problem.eikonal.air.begin(), problem.eikonal.air.end());
-    const auto fine = resample(coarse, g.nz, g.nx, rows, columns, p.grid);
+    const auto fine = resample(coarse, g.nz, g.nx, rows, columns, p.grid.section());
     p.eikonal.air.resize(fine.size());
     for (std::size_t i = 0; i < fine.size(); ++i) p.eikonal.air[i] = fine[i] >= 1 ? 1 : 0;
   }

@@ -15,7 +15,7 @@
 #include "physics/eikonal/eikonal.hpp"
 #include "physics/resistivity/resistivity.hpp"
 #include "physics/straight_ray/straight_ray.hpp"
-#include "physics/survey.hpp"
+#include "physics/survey3.hpp"
 #include "physics/travel_survey.hpp"
 #include "physics/wave/wave_plan.hpp"
 
@@ -33,10 +33,10 @@ struct IpData {
 struct Problem {
   PhysicsType physics = PhysicsType::acoustic;
   const PropertyInfo* property = nullptr;
-  Grid2 grid;  // nodes, or centres of the cells of straight rays and resistivity
+  Grid3 grid;  // ny = 1: two dimensions; nodes, or centres of the cells of straight rays and resistivity
   // Waves.
-  Survey survey;
-  WaveOptions wave;
+  Survey3 survey;               // y = 0 in two dimensions
+  WaveOptions3 wave;            // without layers along y in two dimensions
   std::vector<double> wavelet;  // (nt), at survey.dt_s, before any band
   // Travel times.
   TravelSurvey travel;
@@ -48,8 +48,8 @@ struct Problem {
   ResistivityOptions resistivity;
   IpData ip;  // empty: none
 
-  std::vector<double> reference;          // another's result, (nz, nx); may be empty
-  std::vector<double> true_model, start;  // (nz, nx), as the property holds it; may be empty
+  std::vector<double> reference;          // another's result, shape of the grid; may be empty
+  std::vector<double> true_model, start;  // shape of the grid, as the property holds it; may be empty
   std::vector<double> observed;           // (shots, receivers, nt) or (data); empty until read or simulated
   std::vector<double> mask;               // (shots, receivers) or as `observed`: weights; empty: 1
   std::vector<double> std;                // standard deviation of each datum; empty: not known
@@ -70,11 +70,14 @@ struct Problem {
 // errors Error{config}.
 Problem build_problem(const Config& config, bool read_data);
 
-// Positions of a resolved section; Error{data} naming the first one outside [x0, x1] x [z0, z1] as `what`.
+// --- survey_positions.cpp ---
+// Positions of a resolved section, y = 0 in two dimensions. build_positions: Error{data} naming the first one outside
+// the extent as `what`; y counts in three dimensions only.
 struct Extent {
-  double x0_m, x1_m, z0_m, z1_m;
+  double x0_m, x1_m, z0_m, z1_m, y0_m = 0, y1_m = 0;
 };
-std::vector<Position> build_positions(const Json& section, const Grid2& grid, const Extent& extent, const char* what);
+std::vector<Point3> positions_of(const Json& section, const Grid3& grid);
+std::vector<Point3> build_positions(const Json& section, const Grid3& grid, const Extent& extent, const char* what);
 
 // What synthetic data are simulated in: the problem itself, or with "refine" and "order" of the data section the same
 // survey over the true model, bilinear on a finer grid, with another stencil.

@@ -92,6 +92,7 @@ std::vector<Component> misfit_rows() {
        {weight,
         {.name = "order", .kind = K::integer, .fallback = "1", .help = "0: values, 1: gradient", .allowed = "0 1"},
         {.name = "weight_z", .fallback = "1", .help = "relative weight of the vertical part", .min = 0},
+        {.name = "weight_y", .fallback = "1", .help = "of the part across the line, in three dimensions", .min = 0},
         {.name = "weight_x", .fallback = "1", .help = "relative weight of the horizontal part", .min = 0}}},
       {"regularizer",
        "tv",
@@ -101,7 +102,8 @@ std::vector<Component> misfit_rows() {
         {.name = "anisotropic",
          .kind = K::boolean,
          .fallback = "false",
-         .help = "the axes by themselves, sqrt(d_z^2 + epsilon^2) + sqrt(d_x^2 + epsilon^2)"}}},
+         .help = "the axes by themselves, sqrt(d_z^2 + epsilon^2) + sqrt(d_x^2 + epsilon^2), with y in three "
+                 "dimensions"}}},
       {"regularizer",
        "reference",
        "weight * norm of the model's distance from one value: |m - value| (l1), (m - value)^2 / 2 (l2), or epsilon "

@@ -83,6 +83,17 @@ ModelScore score(const ReportInput& in) {
   const std::span<const float> truth(in.true_model.values), model(in.model.values), start(in.start_model.values);
   const Index nz = in.model.shape[0], nx = in.model.shape[1];
   s.known = true;
+  if (in.three_dimensional()) {  // SSIM: of all sections, as the run has computed it
+    const auto number = [](const Json& v) { return v.is_number() ? v.get<double>() : std::nan(""); };
+    const std::span<const float> whole(in.true_volume.values), first(in.start_volume.values);
+    s.known = !in.volume.values.empty() && !whole.empty();
+    if (!s.known) return s;
+    s.rmse = rmse(std::span<const float>(in.volume.values), whole);
+    s.start_rmse = first.empty() ? std::nan("") : rmse(first, whole);
+    s.ssim = number(value_at(in.result, {"model_error", "ssim", "minmax"}));
+    s.start_ssim = number(value_at(in.result, {"baselines", "start_model", "ssim", "minmax"}));
+    return s;
+  }
   s.rmse = rmse(model, truth);
   s.ssim = ssim_minmax(model, truth, nz, nx);
   s.start_rmse = start.empty() ? std::nan("") : rmse(start, truth);
@@ -128,13 +139,19 @@ std::string lead(const ReportInput& in) {
   const ModelScore s = score(in);
   if (!in.model.shape.empty()) {
     const double width = in.dx_m * static_cast<double>(in.model.shape[1]);
-    const double depth = in.dz_m * static_cast<double>(in.model.shape[0]), longest = std::max(width, depth);
+    const double depth = in.dz_m * static_cast<double>(in.model.shape[0]);
+    const Index across = in.volume.shape.empty() ? 1 : in.volume.shape[1];
+    const double side = in.volume.shape.empty() ? 0 : in.dy_m * static_cast<double>(across);
+    const double longest = std::max({width, depth, side});
     const auto [factor, unit] = longest >= 2000 ? std::pair{1e-3, " km"}
                                 : longest < 1   ? std::pair{1e3, " mm"}
                                                 : std::pair{1.0, " m"};
-    text += "A " + format("%.3g", width * factor) + unit + " wide and " + format("%.3g", depth * factor) + unit +
-            " deep section of " + in.property + " was recovered on a grid of " + std::to_string(in.model.shape[0]) +
-            " × " + std::to_string(in.model.shape[1]) + " nodes" +
+    const bool volume = across > 1;
+    text += "A " + format("%.3g", width * factor) + unit + (volume ? " long (x), " : " wide and ") +
+            (volume ? format("%.3g", side * factor) + unit + " wide (y) and " : "") + format("%.3g", depth * factor) +
+            unit + " deep " + (volume ? "volume" : "section") + " of " + in.property + " was recovered on a grid of " +
+            std::to_string(in.model.shape[0]) + " × " + (volume ? std::to_string(across) + " × " : "") +
+            std::to_string(in.model.shape[1]) + " nodes" +
             (in.shots > 0 ? " from " + std::to_string(in.shots) + (in.shots == 1 ? " shot" : " shots") : "") +
             (in.data_observed.empty() ? ""
                                       : " from " + std::to_string(in.data_observed.size()) +

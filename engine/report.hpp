@@ -3,8 +3,9 @@
 //
 // Everything is rebuilt from the output directory: model.npy + model.json, start, true and reference_model.npy,
 // data_observed*.npy, data_predicted*.npy, data_std.npy, data_geometry.npy, coverage.npy, chargeability.npy, rays.npy,
-// gradient_first.npy, progress.jsonl, result.json, resolved.json. Only what exists is shown. Models (z, x) in SI; data
-// (shot, receiver, time). No time stamps are added: equal inputs give equal bytes.
+// gradient_first.npy, progress.jsonl, result.json, resolved.json. Only what exists is shown. Models (z, x) or (z, y, x)
+// in SI; data (shot, receiver, time). Of models in three dimensions the figures show three slices, and the section
+// through the middle where a map is wanted. No time stamps are added: equal inputs give equal bytes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,7 +13,9 @@
 #include <vector>
 
 #include "engine/drawing.hpp"
+#include "engine/figure.hpp"
 #include "engine/io/npy.hpp"
+#include "physics/travel_survey.hpp"
 
 namespace terrane {
 
@@ -25,17 +28,22 @@ struct ProgressPoint {
 
 struct ShotGather {
   Index shot = 0;
-  double source_x_m = 0;               // NaN when not known
-  NdArray<float> observed, predicted;  // (receiver, time)
+  double source_x_m = 0;                                 // NaN when not known
+  double source_y_m = unknown, receivers_y_m = unknown;  // three dimensions: of the source and of the line shown
+  NdArray<float> observed, predicted;                    // (receiver, time)
 };
 
 struct ReportInput {
   std::string directory, name;
   NdArray<float> true_model, start_model, model;  // (z, x); no shape: absent
-  NdArray<float> reference_model;                 // (z, x), another's result
-  NdArray<float> gradient_first;                  // (z, x), of the misfit by the property
-  NdArray<float> coverage;                        // (z, x), length of rays, or sensitivity of voltages
-  NdArray<float> chargeability;                   // (z, x), in its own unit
+  // Three dimensions: (z, y, x); the maps are then their section y = section_y_m.
+  NdArray<float> true_volume, start_volume, volume;
+  std::vector<Point3> source_points, receiver_points;  // of three dimensions
+  double dy_m = 1, y0_m = 0, section_y_m = unknown;
+  NdArray<float> reference_model;  // (z, x), another's result
+  NdArray<float> gradient_first;   // (z, x), of the misfit by the property
+  NdArray<float> coverage;         // (z, x), length of rays, or sensitivity of voltages
+  NdArray<float> chargeability;    // (z, x), in its own unit
   // (datum, 4): source x, z, receiver x, z in m of travel times; (datum, 8): A, B, M, N of voltages, NaN at infinity.
   NdArray<float> geometry;
   NdArray<float> rays;                                         // (point, 3): number of the ray, x, z in m
@@ -49,6 +57,7 @@ struct ReportInput {
   std::vector<Point> sources;  // (x, z) in m
   std::vector<ProgressPoint> progress;
   nlohmann::ordered_json result, resolved;  // null when absent
+  bool three_dimensional() const { return !volume.shape.empty() || !true_volume.shape.empty(); }
   bool resistivity() const { return geometry.shape.size() == 2 && geometry.shape[1] == 8; }
 };
 
@@ -64,6 +73,8 @@ struct Figure {
 ReportInput load_report_input(const std::string& directory);
 
 std::vector<Figure> make_figures(const ReportInput& input);
+// report_volume.cpp: three slices of each model, instead of the section.
+void add_volume_models(const ReportInput& input, std::vector<Figure>& figures);
 // report_travel.cpp: pick curves and residuals.
 void add_travel_figures(const ReportInput& input, std::vector<Figure>& figures);
 // report_dc.cpp: pseudosections and the fit of voltages.

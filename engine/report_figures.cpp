@@ -371,6 +371,7 @@ void add_gathers(const ReportInput& in, std::vector<Figure>& figures) {
     std::vector<std::pair<std::string, Map>> maps;
     std::string where = "Shot " + std::to_string(g.shot + 1);
     if (std::isfinite(g.source_x_m)) where += ", x = " + tick_text(g.source_x_m, 1) + " m";
+    if (std::isfinite(g.source_y_m)) where += ", y = " + tick_text(g.source_y_m, 1) + " m";
     if (has(g.observed)) maps.emplace_back(where + ": observed", g.observed);
     if (has(g.predicted)) maps.emplace_back(both ? "Predicted" : where + ": predicted", g.predicted);
     if (both) {
@@ -390,6 +391,7 @@ void add_gathers(const ReportInput& in, std::vector<Figure>& figures) {
       p.columns = m.shape[0];
       p.values = image.data();
       p.x = {"Receiver", 0.5, static_cast<double>(p.columns) + 0.5};
+      if (std::isfinite(g.receivers_y_m)) p.x.label += " of the line y = " + tick_text(g.receivers_y_m, 1) + " m, by x";
       p.y = in.dt_s > 0 ? Axis{"Time (s)", 0, in.dt_s * static_cast<double>(p.rows)}
                         : Axis{"Sample", 0, static_cast<double>(p.rows)};
       if (i > 0) p.y.label.clear();
@@ -446,7 +448,12 @@ std::vector<Figure> make_figures(const ReportInput& input) {
   const Map* shape = has(input.model) ? &input.model : has(input.true_model) ? &input.true_model : &input.start_model;
   if (has(*shape)) {
     const ModelPage page(input, *shape);
-    add_models(input, page, figures);
+    if (input.three_dimensional()) {
+      add_volume_models(input, figures);
+    } else {
+      add_models(input, page, figures);
+    }
+    const std::size_t maps = figures.size();
     add_differences(input, page, figures);
     add_profiles(input, page, figures);
     add_misfit(input, figures);
@@ -456,6 +463,11 @@ std::vector<Figure> make_figures(const ReportInput& input) {
     add_coverage(input, page, figures);
     add_chargeability(input, page, figures);
     add_gradient(input, page, figures);
+    for (std::size_t k = maps; input.three_dimensional() && k < figures.size(); ++k) {
+      const std::string& file = figures[k].file;
+      if (file != "differences.png" && file != "profiles.png" && file != "gradient.png") continue;
+      figures[k].caption += " Section y = " + tick_text(input.section_y_m, 1) + " m.";
+    }
   } else {
     add_misfit(input, figures);
     add_gathers(input, figures);

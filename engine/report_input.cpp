@@ -9,6 +9,7 @@
 #include "engine/figure.hpp"
 #include "engine/io/file.hpp"
 #include "engine/json_value.hpp"
+#include "engine/problem.hpp"
 #include "engine/report.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -28,14 +29,24 @@ class Loader {
     attempt(name, [&] { value = Json::parse(read_file(path(name))); });
     return value;
   }
-  NdArray<float> map(const std::string& name) {
+  // (nz, nx); of an array (nz, ny, nx) the section in the middle of y, the whole in `volume`.
+  NdArray<float> map(const std::string& name, NdArray<float>* volume = nullptr) {
     NdArray<float> a;
     attempt(name, [&] {
       a = read_npy<float>(path(name));
-      if (a.shape.size() != 2 || a.values.empty()) {
+      const bool whole = a.shape.size() == 3;
+      if ((!whole && a.shape.size() != 2) || a.values.empty()) {
         a = {};
-        throw Error(ErrorCode::data, "only maps of shape (nz, nx) are drawn", name);
+        throw Error(ErrorCode::data, "only maps of shape (nz, nx) or (nz, ny, nx) are drawn", name);
       }
+      if (!whole) return;
+      NdArray<float> section{{a.shape[0], a.shape[2]}, {}};
+      for (Index z = 0; z < a.shape[0]; ++z) {
+        const auto row = a.values.begin() + (z * a.shape[1] + a.shape[1] / 2) * a.shape[2];
+        section.values.insert(section.values.end(), row, row + a.shape[2]);
+      }
+      if (volume != nullptr) *volume = std::move(a);
+      a = std::move(section);
     });
     return a;
   }
@@ -158,6 +169,36 @@ NdArray<float> one_shot(Loader& loader, const std::string& name, const std::vect
   return gather;
 }
 
+// The receivers of the line whose y is nearest to that of the source, by x: rows of `gather` (receiver, time).
+NdArray<float> line_of(const NdArray<float>& gather, const std::vector<Point3>& receivers, double y_m) {
+  if (gather.values.empty() || gather.shape[0] != static_cast<Index>(receivers.size())) return gather;
+  std::vector<Index> line;
+  for (Index r = 0; r < gather.shape[0]; ++r) {
+    if (receivers[static_cast<std::size_t>(r)].y_m == y_m) line.push_back(r);
+  }
+  std::stable_sort(line.begin(), line.end(), [&](Index a, Index b) {
+    return receivers[static_cast<std::size_t>(a)].x_m < receivers[static_cast<std::size_t>(b)].x_m;
+  });
+  NdArray<float> out{{static_cast<Index>(line.size()), gather.shape[1]}, {}};
+  for (const Index r : line) {
+    const auto trace = gather.values.begin() + r * gather.shape[1];
+    out.values.insert(out.values.end(), trace, trace + gather.shape[1]);
+  }
+  return out;
+}
+
+void keep_one_line(const ReportInput& in, ShotGather& g) {
+  if (g.shot >= static_cast<Index>(in.source_points.size()) || in.receiver_points.empty()) return;
+  g.source_y_m = in.source_points[static_cast<std::size_t>(g.shot)].y_m;
+  const auto nearest =
+      std::min_element(in.receiver_points.begin(), in.receiver_points.end(), [&](const Point3& a, const Point3& b) {
+        return std::fabs(a.y_m - g.source_y_m) < std::fabs(b.y_m - g.source_y_m);
+      });
+  g.receivers_y_m = nearest->y_m;
+  g.observed = line_of(g.observed, in.receiver_points, g.receivers_y_m);
+  g.predicted = line_of(g.predicted, in.receiver_points, g.receivers_y_m);
+}
+
 // Of several bands the last is the one that the final model was fitted to.
 void read_gathers(Loader& loader, ReportInput& in) {
   const auto last = [&](const char* prefix) {
@@ -179,6 +220,7 @@ void read_gathers(Loader& loader, ReportInput& in) {
         g.shot < static_cast<Index>(in.sources.size()) ? in.sources[static_cast<std::size_t>(g.shot)].x : unknown;
     g.observed = one_shot(loader, observed, o, g.shot);
     g.predicted = one_shot(loader, predicted, p, g.shot);
+    keep_one_line(in, g);
     if (!g.observed.values.empty() || !g.predicted.values.empty()) in.gathers.push_back(std::move(g));
   }
 }
@@ -221,7 +263,8 @@ void read_times(Loader& loader, ReportInput& in) {
 // Slowness is shown in s/km, conductivity and resistivity as decades.
 void use_display_unit(ReportInput& in) {
   if (in.unit == "S/m" || in.unit == "ohm m") {
-    for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model}) {
+    for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model, &in.true_volume,
+                              &in.start_volume, &in.volume}) {
       for (float& v : m->values) v = std::log10(v);
     }
     in.property = "log10 " + std::string(in.unit == "S/m" ? "conductivity" : "resistivity");
@@ -230,7 +273,8 @@ void use_display_unit(ReportInput& in) {
   }
   if (in.unit != "s/m") return;
   in.unit = "s/km";
-  for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model}) {
+  for (NdArray<float>* m : {&in.true_model, &in.start_model, &in.reference_model, &in.model, &in.true_volume,
+                            &in.start_volume, &in.volume}) {
     for (float& v : m->values) v *= 1000;
   }
   for (ProgressPoint& p : in.progress) p.model_error *= 1000;
@@ -238,20 +282,26 @@ void use_display_unit(ReportInput& in) {
 
 void read_geometry(const Json& sidecar, ReportInput& in) {
   const Json& grid = child(in.resolved, "grid");
-  const auto pair = [&](const char* key, std::size_t i, double fallback) {
+  // axis: 0 z, 1 y, 2 x
+  const auto along = [&](const char* key, int axis, double fallback) {
     const Json& v = child(sidecar, key);
-    return v.is_array() && v.size() == 2 && v[i].is_number() ? v[i].get<double>() : fallback;
+    if (!v.is_array() || v.size() < 2 || v.size() > 3 || (axis == 1 && v.size() == 2)) return fallback;
+    const Json& value = v[axis == 2 ? v.size() - 1 : static_cast<std::size_t>(axis)];
+    return value.is_number() ? value.get<double>() : fallback;
   };
-  in.dz_m = pair("spacing_m", 0, number(grid, "dz_m", 1));
-  in.dx_m = pair("spacing_m", 1, number(grid, "dx_m", 1));
-  in.z0_m = pair("origin_m", 0, number(grid, "z0_m", 0));
-  in.x0_m = pair("origin_m", 1, number(grid, "x0_m", 0));
+  in.dz_m = along("spacing_m", 0, number(grid, "dz_m", 1));
+  in.dy_m = along("spacing_m", 1, number(grid, "dy_m", 1));
+  in.dx_m = along("spacing_m", 2, number(grid, "dx_m", 1));
+  in.z0_m = along("origin_m", 0, number(grid, "z0_m", 0));
+  in.y0_m = along("origin_m", 1, number(grid, "y0_m", 0));
+  in.x0_m = along("origin_m", 2, number(grid, "x0_m", 0));
   const Json& property = child(sidecar, "property");
   const Json& unit = child(sidecar, "unit");
   if (property.is_string()) in.property = property.get<std::string>();
   if (unit.is_string()) in.unit = unit.get<std::string>();
   if (!(in.dz_m > 0)) in.dz_m = 1;
   if (!(in.dx_m > 0)) in.dx_m = 1;
+  if (!(in.dy_m > 0)) in.dy_m = 1;
 }
 
 // Maps of another shape than the recovered model cannot be compared with it.
@@ -269,6 +319,22 @@ void drop_mismatched(ReportInput& in, std::vector<std::string>& notes) {
   check(in.gradient_first, "gradient_first.npy");
   check(in.coverage, "coverage.npy");
   check(in.chargeability, "chargeability.npy");
+  for (NdArray<float>* v : {&in.true_volume, &in.start_volume}) {
+    if (!in.volume.shape.empty() && v->shape != in.volume.shape) *v = {};
+  }
+}
+
+// Places of a run in three dimensions; a list of positions may stand in a file that is gone.
+void read_volume(Loader& loader, ReportInput& in) {
+  const NdArray<float>& any = in.volume.shape.empty() ? in.true_volume : in.volume;
+  in.section_y_m = in.y0_m + static_cast<double>(any.shape[1] / 2) * in.dy_m;
+  loader.attempt("resolved.json", [&] {
+    const Grid3 grid = build_grid(in.resolved.at("grid"));
+    in.source_points = positions_of(in.resolved.at("survey").at("sources"), grid);
+    in.receiver_points = positions_of(in.resolved.at("survey").at("receivers"), grid);
+    in.sources.clear();
+    for (const Point3& p : in.source_points) in.sources.push_back({p.x_m, p.z_m});
+  });
 }
 
 }  // namespace
@@ -280,9 +346,9 @@ ReportInput load_report_input(const std::string& directory) {
   Loader loader(in);
   in.result = loader.json("result.json");
   in.resolved = loader.json("resolved.json");
-  in.model = loader.map("model.npy");
-  in.true_model = loader.map("true_model.npy");
-  in.start_model = loader.map("start_model.npy");
+  in.model = loader.map("model.npy", &in.volume);
+  in.true_model = loader.map("true_model.npy", &in.true_volume);
+  in.start_model = loader.map("start_model.npy", &in.start_volume);
   in.reference_model = loader.map("reference_model.npy");
   in.gradient_first = loader.map("gradient_first.npy");
   read_geometry(loader.json("model.json"), in);
@@ -294,6 +360,7 @@ ReportInput load_report_input(const std::string& directory) {
     read_times(loader, in);
   } else {
     in.sources = read_sources(child(survey, "sources"));
+    if (in.three_dimensional()) read_volume(loader, in);
     read_gathers(loader, in);
   }
   in.progress = read_progress(directory + "/progress.jsonl");

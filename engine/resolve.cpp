@@ -158,7 +158,7 @@ Json Resolver::span(const JsonNode& node, const Key& key, double factor, const s
 }
 
 Json Resolver::edges(const JsonNode& node, const Key& key, const std::string& pointer) {
-  static constexpr std::string_view kEdges = "top bottom left right";
+  static constexpr std::string_view kEdges = "top bottom left right", kAll = "top bottom left right front back";
   Json out = Json::object();
   if (node.is_number()) {
     const Json width = integer(node, key, pointer);
@@ -167,15 +167,19 @@ Json Resolver::edges(const JsonNode& node, const Key& key, const std::string& po
   }
   if (!node.is_object())
     return mismatch(node, "a number or {\"top\": , \"bottom\": , \"left\": , \"right\": }", pointer);
-  for (const std::string& edge : split_words(kEdges)) {
+  for (const std::string& edge : split_words(kAll)) {
     const JsonMember* member = node.find(edge);
     const std::string at = pointer_join(pointer, edge);
     if (member != nullptr && defaulting_ == 0) places_[at] = member->node.place;
-    out[edge] = member != nullptr ? integer(member->node, key, at) : Json::parse(key.fallback);
+    if (member != nullptr) {
+      out[edge] = integer(member->node, key, at);
+    } else if (has_word(kEdges, edge)) {
+      out[edge] = Json::parse(key.fallback);
+    }
   }
   for (const JsonMember& member : node.members) {
-    if (!has_word(kEdges, member.key)) {
-      issue(member.key_place, pointer_join(pointer, member.key), not_one_of(member.key, split_words(kEdges), ""));
+    if (!has_word(kAll, member.key)) {
+      issue(member.key_place, pointer_join(pointer, member.key), not_one_of(member.key, split_words(kAll), ""));
     }
   }
   return out;

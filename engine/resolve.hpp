@@ -93,4 +93,7 @@ class Resolver {
 // Fills in what depends on several sections (delays, stages, rates) and checks them against each other.
 void derive(nlohmann::ordered_json& config, Resolver& resolver);
 
+// Sections that fit the number of axes of the grid; fills in what only a grid of three dimensions has.
+void check_dimensions(nlohmann::ordered_json& config, Resolver& resolver);
+
 }  // namespace terrane

@@ -42,9 +42,11 @@ Json phase_seconds(const Trace& trace, double io_s) {
     if (starts("mlp") || starts("gabor") || starts("multigrid") || starts("outer_product") || starts("copy_columns") ||
         starts("gemm") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
       field += entry.seconds;
-    } else if (name == "wave_forward" || name == "ray_apply" || name == "eikonal_solve" || name == "dc_solve") {
+    } else if (name == "wave_forward" || name == "wave3_forward" || name == "ray_apply" || name == "eikonal_solve" ||
+               name == "dc_solve") {
       forward += entry.seconds;
-    } else if (name == "wave_adjoint" || name == "ray_adjoint" || name == "eikonal_adjoint" || name == "dc_adjoint") {
+    } else if (name == "wave_adjoint" || name == "wave3_adjoint" || name == "ray_adjoint" ||
+               name == "eikonal_adjoint" || name == "dc_adjoint") {
       adjoint += entry.seconds;
     } else if (starts("adam") || starts("momentum")) {
       optimizer += entry.seconds;
@@ -110,8 +112,7 @@ class Runner {
   void check_setup() {
     const Json& c = config_.json();
     if (problem_.waves()) {
-      make_wave_plan(problem_.grid, problem_.survey, wave_options_on(*s_, problem_.wave),
-                     shots_per_batch(config_, problem_), sizeof(T));
+      plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
     } else {
       const Simulation<T> checked(*s_, problem_, {}, 1, false);
     }
@@ -314,7 +315,7 @@ class Runner {
     const auto model = inversion_->result_model();
     out_.write_model("model", model, problem_);
     if (!inversion_->first_gradient().empty()) {
-      out_.write_data("gradient_first.npy", inversion_->first_gradient(), {problem_.grid.nz, problem_.grid.nx});
+      out_.write_data("gradient_first.npy", inversion_->first_gradient(), problem_.grid.shape());
     }
     const auto theta = inversion_->result_parameters();
     StringMap metadata = inversion_->field().metadata();
@@ -327,7 +328,8 @@ class Runner {
     tensors["theta"] = Tensor({static_cast<Index>(theta.size())}, std::vector<T>(theta.begin(), theta.end()));
     if (!inversion_->field().frequencies().empty()) {
       const auto& f = inversion_->field().frequencies();
-      tensors["frequencies"] = Tensor({static_cast<Index>(f.size()) / 2, 2}, f);
+      const Index d = problem_.grid.dimensions();
+      tensors["frequencies"] = Tensor({static_cast<Index>(f.size()) / d, d}, f);
     }
     write_safetensors(out_.file("weights.safetensors"), tensors, metadata);
     const auto predicted = simulate<T>(*s_, problem_, model, problem_.wavelet, shots_per_batch(config_, problem_));
@@ -337,7 +339,7 @@ class Runner {
     if (!problem_.waves()) {
       const auto coverage =
           problem_.travel_times() ? ray_coverage<T>(*s_, problem_, model) : sensitivity<T>(*s_, problem_, model);
-      out_.write_data("coverage.npy", coverage, {problem_.grid.nz, problem_.grid.nx});
+      out_.write_data("coverage.npy", coverage, problem_.grid.shape());
       if (problem_.travel_times()) write_rays(model);
     }
     if (!problem_.true_model.empty()) {

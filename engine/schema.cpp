@@ -50,7 +50,7 @@ Json edges_schema(const Key& key) {
   Json edge = {{"type", "integer"}};
   add_range(edge, key);
   Json sides = {{"type", "object"}, {"additionalProperties", false}};
-  for (const char* name : {"top", "bottom", "left", "right"}) sides["properties"][name] = edge;
+  for (const char* name : {"top", "bottom", "left", "right", "front", "back"}) sides["properties"][name] = edge;
   return {{"oneOf", {edge, sides}}};
 }
 

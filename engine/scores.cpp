@@ -57,6 +57,26 @@ std::vector<double> scored(const std::vector<double>& m, const PropertyInfo& p) 
 }
 std::string scored_suffix(const PropertyInfo& p) { return p.electric() ? "_log10" : p.suffix(); }
 
+// A score of two maps (nz, nx), in three dimensions its mean over the sections at all y.
+template <class F>
+double over_sections(const std::vector<double>& a, const std::vector<double>& truth, const Grid3& g, const F& score) {
+  if (g.flat()) return score(std::span<const double>(a), std::span<const double>(truth));
+  const auto section = [&](const std::vector<double>& m, Index y) {
+    std::vector<double> s;
+    for (Index z = 0; z < g.nz; ++z) {
+      const auto row = m.begin() + (z * g.ny + y) * g.nx;
+      s.insert(s.end(), row, row + g.nx);
+    }
+    return s;
+  };
+  double sum = 0;
+  for (Index y = 0; y < g.ny; ++y) {
+    const std::vector<double> one = section(a, y), other = section(truth, y);
+    sum += score(std::span<const double>(one), std::span<const double>(other));
+  }
+  return sum / static_cast<double>(g.ny);
+}
+
 double x_of(Index node, const Grid2& g) { return g.x0_m + static_cast<double>(node % g.nx) * g.dx_m; }
 double z_of(Index node, const Grid2& g) { return g.z0_m + static_cast<double>(node / g.nx) * g.dz_m; }
 
@@ -87,7 +107,7 @@ std::vector<char> inside_of(const Json& region, const Grid2& g) {
 
 // Line through the centres of the rows, x = a + b z with z up: atan2(1, b) in degrees.
 Json dip_deg(const Json& dip, const std::vector<double>& model, const Problem& p) {
-  const Grid2& g = p.grid;
+  const Grid2 g = p.grid.section();
   const double background =
       convert_property(dip.at("background_siemens_per_m"), Quantity::conductivity, p.property->quantity);
   double w = 0, wz = 0, wx = 0, wzz = 0, wzx = 0;
@@ -112,7 +132,7 @@ Json dip_deg(const Json& dip, const std::vector<double>& model, const Problem& p
 }  // namespace
 
 Json model_errors(const std::vector<double>& model, const Problem& problem) {
-  const Grid2& grid = problem.grid;
+  const Grid3& grid = problem.grid;
   const PropertyInfo& p = *problem.property;
   const std::vector<double> own = scored(model, p), truth = scored(problem.true_model, p);
   const std::span<const double> a(own), t(truth);
@@ -124,10 +144,19 @@ Json model_errors(const std::vector<double>& model, const Problem& problem) {
   errors["mae" + suffix] = number_or_null(mae(a, t));
   errors["rmse" + suffix] = number_or_null(std::sqrt(m));
   if (!p.electric()) errors["relative_l2"] = number_or_null(relative_l2(a, t));
-  errors["ssim"] = {{"minmax", number_or_null(ssim_minmax(a, t, grid.nz, grid.nx))}};
-  if (p.quantity == Quantity::velocity)
-    errors["ssim"]["openfwi"] = number_or_null(ssim_openfwi(a, t, grid.nz, grid.nx));
-  errors["ssim"]["skimage"] = number_or_null(ssim_skimage(a, t, grid.nz, grid.nx, *hi > *lo ? *hi - *lo : 1.0));
+  const double least = *lo, most = *hi;
+  using Span = std::span<const double>;
+  errors["ssim"] = {{"minmax", number_or_null(over_sections(own, truth, grid, [&](Span m, Span s) {
+                       return ssim_minmax(m, s, grid.nz, grid.nx, least, most);
+                     }))}};
+  if (p.quantity == Quantity::velocity) {
+    errors["ssim"]["openfwi"] = number_or_null(
+        over_sections(own, truth, grid, [&](Span m, Span s) { return ssim_openfwi(m, s, grid.nz, grid.nx); }));
+  }
+  errors["ssim"]["skimage"] = number_or_null(over_sections(own, truth, grid, [&](Span m, Span s) {
+    return ssim_skimage(m, s, grid.nz, grid.nx, most > least ? most - least : 1.0);
+  }));
+  if (!grid.flat()) errors["ssim"]["of"] = "mean over the vertical sections (z, x) at all y";
   return errors;
 }
 
@@ -141,7 +170,7 @@ NamedError model_rmse(const std::vector<double>& model, const Problem& problem) 
 Json region_errors(const Json& region, const std::vector<double>& model, const Problem& problem) {
   const PropertyInfo& p = *problem.property;
   const std::vector<double> m = scored(model, p), t = scored(problem.true_model, p), s = scored(problem.start, p);
-  const auto inside = inside_of(region, problem.grid);
+  const auto inside = inside_of(region, problem.grid.section());
   double sum = 0, start = 0, absolute = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0, n = 0;
   for (std::size_t i = 0; i < m.size(); ++i) {
     if (inside[i] == 0) continue;
@@ -161,7 +190,7 @@ Json region_errors(const Json& region, const std::vector<double>& model, const P
 Json body_errors(const Json& body, const Json& region, const std::vector<double>& model, const Problem& problem) {
   const PropertyInfo& p = *problem.property;
   const double threshold = property_value(body, "threshold", p);
-  const auto region_nodes = inside_of(region, problem.grid);
+  const auto region_nodes = inside_of(region, problem.grid.section());
   const std::vector<double> own = scored(model, p), truth = scored(problem.true_model, p);
   std::vector<char> found, true_body;
   double both = 0, either = 0, inside = 0, mean = 0, error = 0;
@@ -175,8 +204,8 @@ Json body_errors(const Json& body, const Json& region, const std::vector<double>
     error += true_body[i] * (own[i] - truth[i]);
   }
   const auto axis = [&](const std::vector<char>& nodes) {
-    const auto part = largest_part(nodes, problem.grid);
-    return part.size() < 2 ? Json(nullptr) : number_or_null(principal_axis_deg(part, problem.grid));
+    const auto part = largest_part(nodes, problem.grid.section());
+    return part.size() < 2 ? Json(nullptr) : number_or_null(principal_axis_deg(part, problem.grid.section()));
   };
   Json errors{{"threshold" + p.suffix(), p.value_of(threshold)},
               {"iou", number_or_null(both / either)},

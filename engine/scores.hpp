@@ -10,7 +10,8 @@
 
 namespace terrane {
 
-// MSE (of velocities, km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs.
+// MSE (of velocities, km^2/s^2), MAE, RMSE, relative L2 and the named SSIMs; in three dimensions SSIM is the mean over
+// the sections (z, x) at all y, with the range of the whole true model.
 Json model_errors(const std::vector<double>& model, const Problem& problem);
 
 // RMSE alone, under the name that it has there ("rmse_mps").

@@ -13,20 +13,38 @@
 
 namespace terrane {
 
+namespace {
+
+template <class T>
+std::shared_ptr<AcousticWave<T>> make_wave(Stream& s, const Problem& p, Index batch) {
+  if (!p.grid.flat()) return std::make_shared<AcousticWave<T>>(s, p.grid, p.survey, p.wave, batch);
+  return std::make_shared<AcousticWave<T>>(s, p.grid.section(), section_of(p.survey), section_of(p.wave), batch);
+}
+
+}  // namespace
+
+WavePlan plan_waves(const Problem& p, const WaveOptions3& options, Index batch, Index scalar_bytes) {
+  if (!p.grid.flat()) return make_wave_plan(p.grid, p.survey, options, batch, scalar_bytes);
+  return make_wave_plan(p.grid.section(), section_of(p.survey), section_of(options), batch, scalar_bytes);
+}
+
+double stable_step_s(const Problem& p) {
+  return p.grid.flat() ? wave_stable_dt_s(p.grid.section(), p.wave.order, p.wave.vmax_mps)
+                       : wave_stable_dt_s(p.grid, p.wave.order, p.wave.vmax_mps);
+}
+
 template <class T>
 Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>& wavelet, Index batch, bool keep)
     : batch_(batch), wavelet_(wavelet.begin(), wavelet.end()) {
   if (p.physics == PhysicsType::straight_ray) {
-    operation_ =
-        std::make_shared<StraightRayOp<T>>(std::make_shared<StraightRays<T>>(s, Grid3::of(p.grid), p.travel, p.rays));
+    operation_ = std::make_shared<StraightRayOp<T>>(std::make_shared<StraightRays<T>>(s, p.grid, p.travel, p.rays));
   } else if (p.physics == PhysicsType::eikonal) {
-    operation_ =
-        std::make_shared<EikonalOp<T>>(std::make_shared<Eikonal<T>>(s, Grid3::of(p.grid), p.travel, p.eikonal), keep);
+    operation_ = std::make_shared<EikonalOp<T>>(std::make_shared<Eikonal<T>>(s, p.grid, p.travel, p.eikonal), keep);
   } else if (p.physics == PhysicsType::dc_2d) {
     operation_ =
         std::make_shared<ResistivityOp<T>>(std::make_shared<Resistivity<T>>(p.mesh, p.dc, p.resistivity), keep);
   } else {
-    const auto wave = std::make_shared<AcousticWave<T>>(s, p.grid, p.survey, p.wave, batch);
+    const auto wave = make_wave<T>(s, p, batch);
     plan_ = &wave->plan();
     operation_ = std::make_shared<WaveOp<T>>(wave, selection_, keep);
     selection_->shots.resize(static_cast<std::size_t>(batch));
@@ -64,7 +82,7 @@ std::vector<double> simulate(Stream& s, const Problem& problem, const std::vecto
                              const std::vector<double>& wavelet, Index batch) {
   const Simulation<T> simulation(s, problem, wavelet, batch, false);
   Tape<T> tape(s);
-  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model", false);
+  const Var m = tape.input(problem.grid.shape(), "model", false);
   tape.set(m, std::vector<T>(model.begin(), model.end()));
   const Var data = simulation.record(tape, m);
   const Index per_shot = tape.size(data) / batch;
@@ -84,7 +102,7 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
   constexpr std::uint32_t probes = 4;
   const Simulation<T> simulation(s, problem, wavelet, batch);
   Tape<T> tape(s);
-  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model");
+  const Var m = tape.input(problem.grid.shape(), "model");
   tape.set(m, std::vector<T>(model.begin(), model.end()));
   const Var data = simulation.record(tape, m);
   Sweep<T> sweep(tape);
@@ -139,7 +157,7 @@ template <class T>
 std::vector<double> ray_coverage(Stream& s, const Problem& problem, const std::vector<double>& model) {
   const Simulation<T> simulation(s, problem, {}, 1);
   Tape<T> tape(s);
-  const Var m = tape.input({problem.grid.nz, problem.grid.nx}, "model");
+  const Var m = tape.input(problem.grid.shape(), "model");
   tape.set(m, std::vector<T>(model.begin(), model.end()));
   const Var data = simulation.record(tape, m);
   Sweep<T> sweep(tape);
@@ -174,7 +192,7 @@ std::vector<std::vector<Position>> ray_paths(Stream& s, const Problem& p, const 
     }
     return paths;
   }
-  const Grid3 grid = Grid3::of(p.grid);
+  const Grid3& grid = p.grid;
   const Eikonal<T> eikonal(s, grid, p.travel, p.eikonal);
   const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
   const Buffer<T> data(s, p.travel.data());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The physics of a problem as one operation on a tape: model (nz, nx) -> data of a batch of shots. The only place that
-// knows which operator belongs to which physics.
+// The physics of a problem as one operation on a tape: model (shape of the grid) -> data of a batch of shots. The only
+// place that knows which operator belongs to which physics.
 #pragma once
 
 #include <memory>
@@ -39,12 +39,17 @@ class Simulation {
   const WavePlan* plan_ = nullptr;  // of operation_
 };
 
+// Plan and largest stable time step of a wave problem with these options, in the dimensions of its grid.
+WavePlan plan_waves(const Problem& problem, const WaveOptions3& options, Index batch, Index scalar_bytes);
+double stable_step_s(const Problem& problem);
+
 // Data of `model` for all shots, (shots, receivers, nt) or (data), on the stream's device, `batch` shots at a time.
 template <class T>
 std::vector<double> simulate(Stream& s, const Problem& problem, const std::vector<double>& model,
                              const std::vector<double>& wavelet, Index batch);
 
-// diag(J^T J) at `model`, (nz, nx), estimated by random signs in the data (Hutchinson): what the survey lights up.
+// diag(J^T J) at `model`, shape of the grid, estimated by random signs in the data (Hutchinson): what the survey lights
+// up.
 template <class T>
 std::vector<double> illumination(Stream& s, const Problem& problem, const std::vector<double>& model,
                                  const std::vector<double>& wavelet, Index batch, std::uint64_t seed);

@@ -13,22 +13,16 @@ namespace terrane {
 
 namespace {
 
-std::vector<Point3> points_of(const std::vector<Position>& positions) {
-  std::vector<Point3> points;
-  for (const Position& p : positions) points.push_back({p.x_m, p.z_m, 0});
-  return points;
-}
-
 Extent extent_of(const Problem& p) {
-  const Grid2& g = p.grid;
+  const Grid2 g = p.grid.section();
   const double edge = p.physics == PhysicsType::straight_ray ? 0.5 : 0;  // cells reach beyond their centres
   return {g.x0_m - edge * g.dx_m, g.x_end_m() + edge * g.dx_m, g.z0_m - edge * g.dz_m, g.z_end_m() + edge * g.dz_m};
 }
 
 void read_survey(const Json& survey, Problem& p) {
   const Extent extent = extent_of(p);
-  const auto sources = points_of(build_positions(survey.at("sources"), p.grid, extent, "source"));
-  const auto receivers = points_of(build_positions(survey.at("receivers"), p.grid, extent, "receiver"));
+  const auto sources = build_positions(survey.at("sources"), p.grid, extent, "source");
+  const auto receivers = build_positions(survey.at("receivers"), p.grid, extent, "receiver");
   p.travel = TravelSurvey::full(sources, receivers);
   if (!survey.at("pairs").is_null()) {
     p.travel.pairs.clear();
@@ -95,7 +89,7 @@ std::vector<std::uint8_t> air_above(const Json& surface, const Problem& p) {
   std::vector<Point3> sensors = p.travel.sources;
   sensors.insert(sensors.end(), p.travel.receivers.begin(), p.travel.receivers.end());
   const auto line = surface_line(surface, sensors);
-  const Grid2& g = p.grid;
+  const Grid2 g = p.grid.section();
   std::vector<std::uint8_t> air(static_cast<std::size_t>(g.cells()), 0);
   for (Index k = 0; k < g.cells(); ++k) {
     const double z = g.z0_m + static_cast<double>(k / g.nx) * g.dz_m,
@@ -178,10 +172,13 @@ Json grid_for_picks(const Json& config) {
   const double top = in_quotes(std::floor((z0 - (line ? 2 * h : margin)) / h) * h, 10);
   const double right = x1 + margin, bottom = line ? z1 + length / 3 : z1 + margin;
   return {{"nz", static_cast<Index>(std::ceil((bottom - top) / h)) + 1},
+          {"ny", nullptr},
           {"nx", static_cast<Index>(std::ceil((right - left) / h)) + 1},
           {"dz_m", h},
+          {"dy_m", nullptr},
           {"dx_m", h},
           {"z0_m", top},
+          {"y0_m", nullptr},
           {"x0_m", left}};
 }
 

@@ -3,6 +3,8 @@
 // dx_m), z down. Arrays are (nz, ny, nx), x fastest. A 2-D grid has ny = 1; y then plays no part.
 #pragma once
 
+#include <vector>
+
 #include "physics/grid.hpp"
 
 namespace terrane {
@@ -13,12 +15,20 @@ struct Grid3 {
   double z0_m = 0, y0_m = 0, x0_m = 0;
 
   static Grid3 of(const Grid2& g) { return {g.nz, 1, g.nx, g.dz_m, 1, g.dx_m, g.z0_m, 0, g.x0_m}; }
+  // The plane z, x.
+  Grid2 section() const { return {nz, nx, dz_m, dx_m, z0_m, x0_m}; }
   bool flat() const { return ny == 1; }
+  int dimensions() const { return flat() ? 2 : 3; }
+  // The k-th axis that the grid has: z, x in two dimensions, z, y, x in three.
+  int axis(int k) const { return flat() && k == 1 ? 2 : k; }
+  std::vector<Index> shape() const { return flat() ? std::vector<Index>{nz, nx} : std::vector<Index>{nz, ny, nx}; }
   Index cells() const { return nz * ny * nx; }
+  Index plane() const { return ny * nx; }  // nodes of one depth
   // Axis 0 z, 1 y, 2 x.
   Index size(int axis) const { return axis == 0 ? nz : axis == 1 ? ny : nx; }
   double spacing_m(int axis) const { return axis == 0 ? dz_m : axis == 1 ? dy_m : dx_m; }
   double begin_m(int axis) const { return axis == 0 ? z0_m : axis == 1 ? y0_m : x0_m; }
+  double at_m(int axis, Index k) const { return begin_m(axis) + static_cast<double>(k) * spacing_m(axis); }
   double end_m(int axis) const { return begin_m(axis) + static_cast<double>(size(axis) - 1) * spacing_m(axis); }
   bool operator==(const Grid3&) const = default;
   // Throws Error{config}.

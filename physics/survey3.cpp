@@ -5,8 +5,6 @@
 #include <cmath>
 #include <cstdio>
 
-#include "physics/survey.hpp"
-
 namespace terrane {
 namespace {
 
@@ -77,6 +75,19 @@ void Survey3::check(const Grid3& grid) const {
       check_position(grid, shots[s].receivers[i], "receiver", i, s);
     }
   }
+}
+
+Survey section_of(const Survey3& survey) {
+  const auto flattened = [](const std::vector<Point3>& points) {
+    std::vector<Position> flat;
+    for (const Point3& p : points) flat.push_back({p.x_m, p.z_m});
+    return flat;
+  };
+  Survey flat;
+  flat.nt = survey.nt;
+  flat.dt_s = survey.dt_s;
+  for (const Shot3& s : survey.shots) flat.shots.push_back({flattened(s.sources), flattened(s.receivers)});
+  return flat;
 }
 
 std::vector<InterpolationNode3> interpolation_nodes(const Grid3& grid, const Point3& p, bool free_surface) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "physics/grid3.hpp"
+#include "physics/survey.hpp"
 #include "physics/travel_survey.hpp"
 
 namespace terrane {
@@ -29,6 +30,9 @@ struct Survey3 {
   // Throws Error{config} for nt, dt; Error{data} naming the first position outside the grid.
   void check(const Grid3& grid) const;
 };
+
+// The same in the plane z, x: y plays no part.
+Survey section_of(const Survey3& survey);
 
 // One node of an interpolation: value(position) = sum of weight u(z, y, x). Nodes may lie outside the grid by 4 cells.
 struct InterpolationNode3 {

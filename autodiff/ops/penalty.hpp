@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Model penalties as tape operations: phi (1) from m (nz, nx). See kernels/fit/regularizer.hpp for the formulas.
+// Model penalties as tape operations: phi (1) from m (nz, nx) or (nz, ny, nx). See kernels/fit/regularizer.hpp for the
+// formulas.
 #pragma once
 
 #include "autodiff/ops/pointwise.hpp"
@@ -12,12 +13,26 @@ class PenaltyOp : public DiffOp<T> {
   // `weight_z`, `weight_x`: axis weights over squared spacing; `reference` is the second input when `with_reference`.
   PenaltyOp(PenaltyKind kind, Index nz, Index nx, double weight_z, double weight_x, double epsilon, double scale,
             bool with_reference = false)
-      : penalty_{kind, nz, nx, T(weight_z), T(weight_x), T(epsilon), T(scale), nullptr, nullptr},
+      : PenaltyOp(kind, {nz, nx}, {weight_z, weight_x}, epsilon, scale, with_reference) {}
+  // nodes, weights: of the axes z, x or z, y, x.
+  PenaltyOp(PenaltyKind kind, const Shape& nodes, const std::vector<double>& weights, double epsilon, double scale,
+            bool with_reference = false)
+      : penalty_{kind,
+                 nodes.front(),
+                 nodes.size() == 3 ? nodes[1] : 1,
+                 nodes.back(),
+                 T(weights.front()),
+                 nodes.size() == 3 ? T(weights[1]) : T(0),
+                 T(weights.back()),
+                 T(epsilon),
+                 T(scale),
+                 nullptr,
+                 nullptr},
         with_reference_(with_reference) {}
   std::string name() const override { return "penalty"; }
   std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
     bool ok = in.size() == (with_reference_ ? 2u : 1u);
-    for (const Shape& s : in) ok = ok && elements(s) == penalty_.nz * penalty_.nx;
+    for (const Shape& s : in) ok = ok && elements(s) == penalty_.nodes();
     require_shapes(ok, name(), in);
     return {{1}};
   }

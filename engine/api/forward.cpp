@@ -39,7 +39,7 @@ template <class T>
 struct Recorded {
   Recorded(Stream& s, const Problem& p, Index batch, bool keep)
       : simulation(s, p, p.wavelet, batch, keep), tape(s), sweep(tape) {
-    model = tape.input({p.grid.nz, p.grid.nx}, "model", keep);
+    model = tape.input(p.grid.shape(), "model", keep);
     data = simulation.record(tape, model);
   }
   Simulation<T> simulation;
@@ -118,6 +118,7 @@ class Forward final : public terrane_forward {
 
  private:
   static Problem checked(Problem problem) {
+    if (!problem.grid.flat()) throw Error(ErrorCode::config, "/grid/ny: this interface takes grids of two dimensions");
     if (!problem.waves() || problem.wave.vmax_mps > 0) return problem;
     throw Error(ErrorCode::config, "/physics: the largest velocity is not known: give \"vmax_mps\" or a model");
   }

@@ -9,7 +9,7 @@ namespace terrane::TERRANE_BACKEND {
 
 template <class T>
 void grid_coordinates(Stream& s, const GridCoordinates<T>& f) {
-  parallel_for(s, f.nz * f.nx, f);
+  parallel_for(s, f.n, f);
 }
 TERRANE_INSTANTIATE(grid_coordinates, GridCoordinates)
 

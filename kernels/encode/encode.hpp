@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Encodings: from positions to the inputs of a network. All arrays row-major, n points, d axes (z, x).
+// Encodings: from positions to the inputs of a network. All arrays row-major, n points, d axes (z, x or z, y, x).
 //
 //   coordinates    node k of m on an axis -> xi = origin + k step (per axis; the field chooses the scaling)
 //   fourier        gamma(zeta) = [cos(2 pi B zeta), sin(2 pi B zeta)], B (m, d) in cycles per unit of zeta
@@ -15,15 +15,21 @@
 
 namespace terrane {
 
-// xi (nz nx, 2) of a grid of nodes, rows in the order of the grid (z slow, x fast).
+// xi (n, d) of a grid of n nodes with axes z, x or z, y, x; rows in the order of the grid, the last axis fastest.
 template <class T>
 struct GridCoordinates {
-  Index nz, nx;
-  double origin[2], step[2];  // of z and x, in the units of xi
+  Index n;
+  int d;                      // 2 or 3
+  Index nodes[3];             // of each axis; that of the first is not read
+  double origin[3], step[3];  // of each axis, in the units of xi
   T* xi;
   TERRANE_HD void operator()(Index p) const {
-    xi[2 * p] = static_cast<T>(origin[0] + step[0] * static_cast<double>(p / nx));
-    xi[2 * p + 1] = static_cast<T>(origin[1] + step[1] * static_cast<double>(p % nx));
+    Index rest = p;
+    for (int a = d - 1; a >= 0; --a) {
+      const Index k = a > 0 ? rest % nodes[a] : rest;
+      rest /= a > 0 ? nodes[a] : Index{1};
+      xi[d * p + a] = static_cast<T>(origin[a] + step[a] * static_cast<double>(k));
+    }
   }
 };
 

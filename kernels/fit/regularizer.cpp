@@ -8,15 +8,15 @@ namespace terrane::TERRANE_BACKEND {
 
 template <class T>
 void penalty_sum(Stream& s, const PenaltySum<T>& f) {
-  parallel_sum(s, f.penalty.nz * f.penalty.nx, f, f.out);
+  parallel_sum(s, f.penalty.nodes(), f, f.out);
 }
 template <class T>
 void penalty_gradient(Stream& s, const PenaltyGradient<T>& f) {
-  parallel_for(s, f.penalty.nz * f.penalty.nx, f);
+  parallel_for(s, f.penalty.nodes(), f);
 }
 template <class T>
 void penalty_tangent(Stream& s, const PenaltyTangent<T>& f) {
-  parallel_sum(s, f.penalty.nz * f.penalty.nx, f, f.out);
+  parallel_sum(s, f.penalty.nodes(), f, f.out);
 }
 
 TERRANE_INSTANTIATE(penalty_sum, PenaltySum)

@@ -182,6 +182,13 @@ WavePlan make_plan(const Grid3& grid, bool flat, const AnySurvey& survey, const 
 
 }  // namespace
 
+WaveOptions section_of(const WaveOptions3& options) {
+  WaveOptions o;
+  static_cast<WaveScheme&>(o) = options;
+  o.pml = {options.pml[0], options.pml[1], options.pml[4], options.pml[5]};
+  return o;
+}
+
 WavePlan make_wave_plan(const Grid2& grid, const Survey& survey, const WaveOptions& options, Index shots,
                         Index scalar_bytes) {
   grid.check();

@@ -44,6 +44,9 @@ struct WaveOptions3 : WaveScheme {
   std::array<int, 6> pml{20, 20, 20, 20, 20, 20};  // cells at top, bottom, front, back (y), left, right
 };
 
+// The sides of the plane z, x.
+WaveOptions section_of(const WaveOptions3& options);
+
 struct WavePlan {
   Grid3 grid;            // in two dimensions ny = 1
   WaveOptions3 options;  // in two dimensions without layers along y

@@ -27,7 +27,7 @@ struct Recorded {
   Tape<T> tape;
   Var theta, m;
   Recorded(Stream& s, const Field<T>& field) : tape(s) {
-    const Grid2& g = field.grid();
+    const Grid3& g = field.grid();
     theta = tape.input({field.parameters()}, "theta");
     const Var m0 = tape.input({g.nz, g.nx}, "m0", false);
     m = field.record(tape, theta, m0);

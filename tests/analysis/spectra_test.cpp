@@ -162,7 +162,7 @@ LinearMap<double> map_of(const Buffer<double>& a, Index rows, Index columns) {
   return j;
 }
 
-TEST(SingularValues, SubspaceAgreesWithTheDenseDecomposition) {
+TEST(SingularValues, SubspaceAndLanczosAgreeWithTheDenseDecomposition) {
   for_each_device([](Stream& s) {
     for (const auto& [m, n] : {std::pair<Index, Index>{25, 60}, {60, 25}}) {
       std::vector<double> host = random_normal<double>(m * n, 4);
@@ -173,22 +173,24 @@ TEST(SingularValues, SubspaceAgreesWithTheDenseDecomposition) {
       const Buffer<double> u(s, m * r), values(s, r), vt(s, r * n);
       svd(s, Svd<double>{m, n, a.data(), u.data(), values.data(), vt.data()});
       const LinearMap<double> j = map_of(a, m, n);
-      SubspaceOptions options;
-      options.count = 6;
-      options.tolerance = 1e-13;
-      const SingularTriplets got = subspace_singular(s, j, options);
+      SubspaceOptions subspace;
+      LanczosOptions lanczos;
+      subspace.count = lanczos.count = 6;
+      subspace.tolerance = lanczos.tolerance = 1e-13;
       const std::vector<double> wanted = to_host(s, values), wu = to_host(s, u), wv = to_host(s, vt);
-      expect_values(got.values, {wanted.begin(), wanted.begin() + 6}, 1e-12);
-      ASSERT_EQ(got.left.size(), static_cast<std::size_t>(6 * m));
-      ASSERT_EQ(got.right.size(), static_cast<std::size_t>(6 * n));
-      for (Index k = 0; k < 6; ++k) {
-        double cl = 0, cr = 0;
-        for (Index i = 0; i < m; ++i)
-          cl += got.left[static_cast<std::size_t>(k * m + i)] * wu[static_cast<std::size_t>(i * r + k)];
-        for (Index i = 0; i < n; ++i)
-          cr += got.right[static_cast<std::size_t>(k * n + i)] * wv[static_cast<std::size_t>(k * n + i)];
-        EXPECT_NEAR(cl * cr, 1, 1e-9) << k;  // the same sign of both
-        EXPECT_LE(got.residuals[static_cast<std::size_t>(k)], 1e-10 * wanted[0]);
+      for (const SingularTriplets& got : {subspace_singular(s, j, subspace), lanczos_singular(s, j, lanczos)}) {
+        expect_values(got.values, {wanted.begin(), wanted.begin() + 6}, 1e-12);
+        ASSERT_EQ(got.left.size(), static_cast<std::size_t>(6 * m));
+        ASSERT_EQ(got.right.size(), static_cast<std::size_t>(6 * n));
+        for (Index k = 0; k < 6; ++k) {
+          double cl = 0, cr = 0;
+          for (Index i = 0; i < m; ++i)
+            cl += got.left[static_cast<std::size_t>(k * m + i)] * wu[static_cast<std::size_t>(i * r + k)];
+          for (Index i = 0; i < n; ++i)
+            cr += got.right[static_cast<std::size_t>(k * n + i)] * wv[static_cast<std::size_t>(k * n + i)];
+          EXPECT_NEAR(cl * cr, 1, 1e-9) << k;  // the same sign of both
+          EXPECT_LE(got.residuals[static_cast<std::size_t>(k)], 1e-10 * wanted[0]);
+        }
       }
       const Buffer<double> gram(s, m * m);
       gemm(s, Gemm<double>{m, m, n, a.data(), n, false, a.data(), n, true, gram.data(), m});

@@ -436,7 +436,7 @@ TEST(Config, TemplatesAndDemosParse) {
 
 TEST(Config, ExampleFilesParse) {
   for (const char* name : {"fwi.json", "forward.json", "marmousi_siren.json", "ultrasound.json", "reproduce.json",
-                           "tomography.json", "tomography_conventional.json"}) {
+                           "tomography.json", "tomography_conventional.json", "volume.json"}) {
     SCOPED_TRACE(name);
     expect_stable(Config::load(std::string(TERRANE_SOURCE_DIR) + "/tools/configs/" + name));
   }

@@ -464,16 +464,16 @@ TEST(Field, GridStartsAtTheStartModel) {
 }
 
 TEST(Field, Coordinates) {
-  const auto axis = CoordinateScaling::make(small_grid, "per-axis");
+  const auto axis = CoordinateScaling::make(Grid3::of(small_grid), "per-axis");
   EXPECT_DOUBLE_EQ(axis.origin[0] + axis.step[0] * 11, 1);
   EXPECT_DOUBLE_EQ(axis.origin[1] + axis.step[1] * 16, 1);
-  const auto equal = CoordinateScaling::make(small_grid, "isotropic");  // 110 m by 320 m
+  const auto equal = CoordinateScaling::make(Grid3::of(small_grid), "isotropic");  // 110 m by 320 m
   EXPECT_DOUBLE_EQ(equal.origin[1], -1);
   EXPECT_DOUBLE_EQ(equal.origin[0], -110.0 / 320);
   EXPECT_DOUBLE_EQ(equal.step[0] / small_grid.dz_m, equal.step[1] / small_grid.dx_m);
-  const auto line = CoordinateScaling::make({1, 5, 10, 10, 0, 0}, "per-axis");
+  const auto line = CoordinateScaling::make(Grid3::of({1, 5, 10, 10, 0, 0}), "per-axis");
   EXPECT_EQ(line.origin[0] + line.step[0], 0);
-  const auto node = CoordinateScaling::make({1, 1, 10, 10, 0, 0}, "isotropic");
+  const auto node = CoordinateScaling::make(Grid3::of({1, 1, 10, 10, 0, 0}), "isotropic");
   EXPECT_EQ(node.origin[0], 0);
   EXPECT_EQ(node.origin[1], 0);
 }

@@ -162,7 +162,8 @@ TEST(GradientMetric, MatchesItsFormula) {
   Tape<double> tape(s);
   const Var x = tape.input({nz, nx}, "x");
   tape.set(x, random_normal<double>(nz * nx, 4));
-  const Var y = tape.apply(std::make_shared<GradientMetricOp<double>>(s, nz, nx, scale, bz, bx), {x});
+  const Var y =
+      tape.apply(std::make_shared<GradientMetricOp<double>>(s, Shape{nz, nx}, scale, std::vector{bz, bx}), {x});
   tape.forward();
   EXPECT_EQ(tape.get(x), tape.get(y));
   const auto seed = random_normal<double>(nz * nx, 5);

@@ -158,6 +158,15 @@ Config with(const Component& row, std::string object) {
   }
   if (row.slot == "std") sets.push_back("data={\"type\": \"file\", \"path\": \"data.npy\"}");
   if (row.slot == "weights") sets.push_back("field={\"type\": \"siren\"}");
+  const auto says = [&](const char* key) { return object.find("\"" + std::string(key) + "\"") != std::string::npos; };
+  const bool grid = row.slot == "grid" && (says("ny") || says("dy_m") || says("y0_m"));
+  if (grid || row.type == "grid-plane" || says("y_m") || says("extrude")) {  // three dimensions
+    for (const auto& [key, value] : {std::pair{"ny", "20"}, std::pair{"dy_m", "10"}}) {
+      sets.push_back(std::string("grid.") + key + "=" + value);
+      if (grid && !says(key)) object.insert(1, "\"" + std::string(key) + "\": " + value + ", ");
+    }
+    for (const char* set : {"survey.sources.y_m=10", "survey.receivers.y_m=10"}) sets.push_back(set);
+  }
   if (home.empty()) throw std::logic_error("no home for slot " + std::string(row.slot));
   if (row.slot == "survey" && !dc) {  // what waves and travel times need is optional to the row
     for (const char* member :

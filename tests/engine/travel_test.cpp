@@ -267,7 +267,7 @@ TEST(TravelPicks, GridAndSurfaceFromTheSensors) {
   EXPECT_EQ(p.travel.receivers.size(), 48u);
   EXPECT_EQ(p.observed.size(), 714u);
   EXPECT_LT(p.grid.x0_m, -4.5);
-  EXPECT_GT(p.grid.x_end_m(), 51.5);
+  EXPECT_GT(p.grid.end_m(2), 51.5);
   EXPECT_LT(p.grid.z0_m, -1.55);  // the highest sensor, z down
   Index air = 0;
   for (const auto a : p.eikonal.air) air += a;

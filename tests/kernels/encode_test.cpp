@@ -27,7 +27,7 @@ void expect_derivatives(Stream& s, Tape<T>& tape, Var x, Var y, double dot_toler
 TEST(Encode, GridCoordinates) {
   for_each_device([](Stream& s) {
     const Buffer<double> xi(s, 3 * 5 * 2);
-    grid_coordinates(s, GridCoordinates<double>{3, 5, {-1, -0.5}, {1, 0.25}, xi.data()});
+    grid_coordinates(s, GridCoordinates<double>{15, 2, {3, 5}, {-1, -0.5}, {1, 0.25}, xi.data()});
     const auto host = to_host(s, xi);
     for (std::size_t z = 0; z < 3; ++z) {
       for (std::size_t x = 0; x < 5; ++x) {
@@ -35,6 +35,13 @@ TEST(Encode, GridCoordinates) {
         EXPECT_EQ(host[2 * (z * 5 + x) + 1], -0.5 + 0.25 * static_cast<double>(x));
       }
     }
+    const Buffer<double> three(s, 2 * 3 * 4 * 3);
+    grid_coordinates(s, GridCoordinates<double>{24, 3, {2, 3, 4}, {-1, 0, 5}, {1, 2, 0.5}, three.data()});
+    const auto volume = to_host(s, three);
+    const std::size_t node = 3 * ((1 * 3 + 2) * 4 + 3);
+    EXPECT_EQ(volume[node], 0);
+    EXPECT_EQ(volume[node + 1], 4);
+    EXPECT_EQ(volume[node + 2], 6.5);
   });
 }
 

@@ -144,7 +144,7 @@ struct PenaltyCase {
   static CaseInstance<T> make(Stream& s, int variant) {
     static const char* const sections[] = {
         R"({"type": "tikhonov", "weight": 2.0, "order": 0, "weight_z": 1, "weight_x": 1})",
-        R"({"type": "tikhonov", "weight": 2.0, "order": 1, "weight_z": 1, "weight_x": 0.5})",
+        R"({"type": "tikhonov", "weight": 2.0, "order": 1, "weight_z": 1, "weight_y": 2, "weight_x": 0.5})",
         R"({"type": "tv", "weight": 2.0, "epsilon": 0.1})",
         R"({"type": "tv", "weight": 2.0, "epsilon": 0.1, "anisotropic": true})",
         R"({"type": "reference", "weight": 2.0, "norm": "l1", "epsilon": 0.5, "value_mps": 1000})",
@@ -152,9 +152,12 @@ struct PenaltyCase {
         R"({"type": "reference", "weight": 2.0, "norm": "log", "epsilon": 0.5, "value_mps": 1000})"};
     constexpr int kinds = 7;
     auto c = start<T>(s);
-    const Grid2 grid = variant < kinds ? Grid2{9, 14, 10, 12.5} : Grid2{1, 1, 10, 10};
-    const Var m = random_input(c, {grid.nz, grid.nx}, 81, 300, 2500);
-    const Var reference = random_input(c, {grid.nz, grid.nx}, 82, 300, 2500, false);
+    const int size = variant / kinds;  // a section, one cell, a volume
+    const Grid3 grid = size == 0   ? Grid3::of(Grid2{9, 14, 10, 12.5})
+                       : size == 1 ? Grid3::of(Grid2{1, 1, 10, 10})
+                                   : Grid3{5, 4, 6, 10, 15, 12.5};
+    const Var m = random_input(c, grid.shape(), 81, 300, 2500);
+    const Var reference = random_input(c, grid.shape(), 82, 300, 2500, false);
     c.output =
         record_regularizer(*c.tape, Json::parse(sections[variant % kinds]), grid, property_info("vp"), m, reference);
     return c;
@@ -286,11 +289,13 @@ std::vector<OpCase> make_cases() {
       1e-6, "l1 is smoothed on the scale 1e-4 of the data"));
   cases.push_back(
       // denoiser: "reference l2" times a factor; code: "tikhonov 0" without a reference.
-      row<PenaltyCase>("penalty",
-                       {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference", "regularizer/denoiser",
-                        "regularizer/code"},
-                       {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "reference l1", "reference l2", "reference log",
-                        "one cell, 0", "one cell, 1", "one cell, tv", "one cell, tv by axes"}));
+      row<PenaltyCase>(
+          "penalty",
+          {"regularizer/tikhonov", "regularizer/tv", "regularizer/reference", "regularizer/denoiser",
+           "regularizer/code"},
+          {"tikhonov 0", "tikhonov 1", "tv", "tv by axes", "reference l1", "reference l2", "reference log",
+           "one cell, 0", "one cell, 1", "one cell, tv", "one cell, tv by axes", "one cell, l1", "one cell, l2",
+           "one cell, log", "volume, 0", "volume, 1", "volume, tv", "volume, tv by axes"}));
   cases.push_back(small_steps(
       row<MlpCase>(
           "mlp", {"activation/relu", "activation/leaky-relu", "activation/tanh", "activation/gelu", "activation/sine"},
