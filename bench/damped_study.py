@@ -20,6 +20,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
 from machine import save  # noqa: E402
+from wave_kernel_2d import SETUP  # noqa: E402
 
 WAVES = {
     "task": "invert", "name": "waves", "grid": {"nz": 60, "nx": 100, "dz_m": 20, "dx_m": 20},
@@ -49,15 +50,8 @@ LINE = {
 }
 # Half of the points of Marmousi 94 x 288, smooth start, the set-up of wave_kernel_2d.py with noise.
 MARMOUSI = {
-    **WAVES, "name": "marmousi", "grid": {"nz": 47, "nx": 144, "dz_m": 30, "dx_m": 30},
-    "physics": {"type": "acoustic", "order": 8, "vmax_mps": 6500,
-                "boundary": {"type": "cpml", "width_cells": {"top": 0, "bottom": 20, "left": 20, "right": 20}}},
-    "survey": {"dt_s": 0.004, "nt": 475, "wavelet": {"type": "ricker", "frequency_hz": 5},
-               "sources": {"type": "line", "x_m": [345, 3945], "z_m": 30, "count": 5},
-               "receivers": {"type": "line", "x_m": [30, 4260], "z_m": 30, "count": 48}},
-    "true_model": {"type": "file", "path": "marmousi/marmousi1_vp_94x288_derived.npy", "file_rows": [0, 93],
-                   "file_columns": [0, 287]},
-    "start_model": {"type": "smooth", "of": "true_model", "sigma_m": 225}, "field": {"type": "siren"},
+    **WAVES, "name": "marmousi", **{key: SETUP[key] for key in ("grid", "survey", "true_model", "start_model")},
+    "physics": {**SETUP["physics"], "vmax_mps": 6500}, "field": {"type": "siren"},
     "optimizer": {"type": "adam", "lr": 4e-4},
 }
 # Target chi2, iterations of Adam and of the damped steps, conjugate gradients in a step.

@@ -20,6 +20,7 @@
 
 #include "autodiff/check.hpp"
 #include "autodiff/ops/conv_op.hpp"
+#include "bench/bench_main.hpp"
 #include "engine/diffusion/train.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
@@ -228,10 +229,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

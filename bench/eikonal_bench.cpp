@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "kernels/kernels.hpp"
 #include "physics/eikonal/eikonal.hpp"
 
@@ -107,10 +108,5 @@ int main(int argc, char** argv) {
     std::cerr << "usage: eikonal_bench MODEL NZ NY NX H SOURCES ORDER THREADS REPEATS OUT\n";
     return 2;
   }
-  try {
-    return run(argv);
-  } catch (const terrane::Error& e) {
-    std::cerr << e.message() << "\n";
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argv); });
 }

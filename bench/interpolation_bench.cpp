@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "engine/compression/auto_decoder.hpp"
 #include "engine/compression/code_file.hpp"
 #include "engine/compression/code_path.hpp"
@@ -100,10 +101,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

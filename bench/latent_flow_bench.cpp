@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "bench/bench_main.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/diffusion/latent.hpp"
@@ -177,10 +178,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "engine/compression/latent_file.hpp"
 #include "engine/compression/lossless.hpp"
 #include "engine/io/file.hpp"
@@ -107,10 +108,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

@@ -14,6 +14,7 @@
 #include "analysis/gram.hpp"
 #include "analysis/network_jacobian.hpp"
 #include "analysis/spectra.hpp"
+#include "bench/bench_main.hpp"
 #include "bench/study_network.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
@@ -147,10 +148,5 @@ int main(int argc, char** argv) {
     std::cerr << "usage: network_svd FOLDER CASE THREADS WHOLE OUT\n";
     return 2;
   }
-  try {
-    return run(argv);
-  } catch (const terrane::Error& e) {
-    std::cerr << e.message() << "\n";
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argv); });
 }

@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 
+#include "bench/bench_main.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/diffusion/maps.hpp"
 #include "engine/diffusion/snap.hpp"
@@ -135,10 +136,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/resistivity/resistivity.hpp"
@@ -121,10 +122,5 @@ int main(int argc, char** argv) {
     std::cerr << "usage: resistivity_bench FOLDER THREADS REPEATS [TOLERANCE | direct]\n";
     return 2;
   }
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::cerr << e.message() << "\n";
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "physics/wave/acoustic_wave.hpp"
 
@@ -110,10 +111,5 @@ int main(int argc, char** argv) {
                  "OUT\n";
     return 2;
   }
-  try {
-    return run(argv);
-  } catch (const terrane::Error& e) {
-    std::cerr << e.message() << "\n";
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argv); });
 }

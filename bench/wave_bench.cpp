@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "kernels/runtime/kernel.hpp"
 #include "physics/wave/acoustic_wave.hpp"
 
@@ -135,10 +136,5 @@ int main(int argc, char** argv) {
                  "OUT [RECEIVERS WHAT]\n";
     return 2;
   }
-  try {
-    return run(argc, argv);
-  } catch (const terrane::Error& e) {
-    std::cerr << e.message() << "\n";
-    return static_cast<int>(e.code());
-  }
+  return terrane::run_bench([&] { return run(argc, argv); });
 }

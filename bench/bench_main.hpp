@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// What every benchmark's main does around its work.
+#pragma once
+
+#include <cstdio>
+
+#include "kernels/runtime/error.hpp"
+
+namespace terrane {
+
+// The exit status that `work` returns; of an Error its code, with the message on stderr.
+template <class Work>
+int run_bench(Work&& work) {
+  try {
+    return work();
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.message().c_str());
+    return static_cast<int>(e.code());
+  }
+}
+
+}  // namespace terrane
