@@ -14,6 +14,17 @@ namespace terrane {
 inline constexpr double page_width = 1120;                                   // of a figure in a report
 inline constexpr double unknown = std::numeric_limits<double>::quiet_NaN();  // left out of plots
 
+// Distances from 2 km on are drawn in km, below 1 m in mm: drawn = factor times metres.
+struct LengthScale {
+  double factor = 1;
+  const char* unit = "m";
+};
+constexpr LengthScale length_scale(double longest_m) {
+  if (longest_m >= 2000) return {1e-3, "km"};
+  if (longest_m < 1) return {1e3, "mm"};
+  return {};
+}
+
 // Colour of what the model predicts.
 Paint predicted_paint();
 

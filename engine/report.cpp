@@ -143,9 +143,8 @@ std::string lead(const ReportInput& in) {
     const Index across = in.volume.shape.empty() ? 1 : in.volume.shape[1];
     const double side = in.volume.shape.empty() ? 0 : in.dy_m * static_cast<double>(across);
     const double longest = std::max({width, depth, side});
-    const auto [factor, unit] = longest >= 2000 ? std::pair{1e-3, " km"}
-                                : longest < 1   ? std::pair{1e3, " mm"}
-                                                : std::pair{1.0, " m"};
+    const auto [factor, name] = length_scale(longest);
+    const std::string unit = std::string(" ") + name;
     const bool volume = across > 1;
     text += "A " + format("%.3g", width * factor) + unit + (volume ? " long (x), " : " wide and ") +
             (volume ? format("%.3g", side * factor) + unit + " wide (y) and " : "") + format("%.3g", depth * factor) +

@@ -38,21 +38,15 @@ double quantile(const std::vector<float>& values, double q, bool magnitude) {
   return static_cast<double>(v[static_cast<std::size_t>(k)]);
 }
 
-// Distances from 2 km on are drawn in km, below 1 m in mm.
-struct Scale {
-  double factor = 1;
-  const char* unit = "m";
-};
-Scale length_scale(const ReportInput& in, const Map& m) {
-  const double longest = std::max(in.dx_m * static_cast<double>(m.shape[1]), in.dz_m * static_cast<double>(m.shape[0]));
-  return longest >= 2000 ? Scale{1e-3, "km"} : longest < 1 ? Scale{1e3, "mm"} : Scale{};
+LengthScale map_scale(const ReportInput& in, const Map& m) {
+  return length_scale(std::max(in.dx_m * static_cast<double>(m.shape[1]), in.dz_m * static_cast<double>(m.shape[0])));
 }
 
 std::string with_unit(const std::string& text, const std::string& unit) { return text + " (" + unit + ")"; }
 
 class ModelPage {
  public:
-  ModelPage(const ReportInput& in, const Map& shape) : in_(in), scale_(length_scale(in, shape)) {
+  ModelPage(const ReportInput& in, const Map& shape) : in_(in), scale_(map_scale(in, shape)) {
     rows_ = shape.shape[0];
     columns_ = shape.shape[1];
     // Nodes are cell centres of the picture.
@@ -84,7 +78,7 @@ class ModelPage {
     return marks;
   }
   const Axis& z() const { return z_; }
-  Scale scale() const { return scale_; }
+  LengthScale scale() const { return scale_; }
   // "Vertical exaggeration 2.0x." when the axes are not to scale.
   std::string exaggeration() const {
     const double v = aspect() / true_aspect();
@@ -96,7 +90,7 @@ class ModelPage {
 
  private:
   const ReportInput& in_;
-  Scale scale_;
+  LengthScale scale_;
   Index rows_ = 0, columns_ = 0;
   Axis x_, z_;
 };

@@ -33,8 +33,9 @@ class VolumePage {
     const double spacing[3] = {in.dz_m, in.dy_m, in.dx_m}, begin[3] = {in.z0_m, in.y0_m, in.x0_m};
     double longest = 0;
     for (std::size_t a = 0; a < 3; ++a) longest = std::max(longest, spacing[a] * static_cast<double>(shape[a]));
-    factor_ = longest >= 2000 ? 1e-3 : longest < 1 ? 1e3 : 1;
-    unit_ = longest >= 2000 ? "km" : longest < 1 ? "mm" : "m";
+    const LengthScale scale = length_scale(longest);
+    factor_ = scale.factor;
+    unit_ = scale.unit;
     for (std::size_t a = 0; a < 3; ++a) {
       middle_[a] = shape[a] / 2;
       at_[a] = (begin[a] + static_cast<double>(middle_[a]) * spacing[a]) * factor_;

@@ -49,9 +49,7 @@ Drawing models_figure(const std::vector<const Loaded*>& rows) {
   const double aspect =
       std::clamp(static_cast<double>(nz) * first.dz_m / (static_cast<double>(nx) * first.dx_m), 0.2, 1.3);
   const double longest = std::max(static_cast<double>(nz) * first.dz_m, static_cast<double>(nx) * first.dx_m);
-  const auto [scale, unit] = longest >= 2000 ? std::pair{1e-3, "km"}
-                             : longest < 1   ? std::pair{1e3, "mm"}
-                                             : std::pair{1.0, "m"};
+  const auto [scale, unit] = length_scale(longest);
   constexpr double left = 56, gap = 22, bar = 92, width = 300, top = 26;
   const double height = width * aspect, step = height + 62;
   const auto count = static_cast<int>(rows.size()) + 1;
