@@ -9,6 +9,8 @@
 #include "analysis/spectra.hpp"
 #include "autodiff/check.hpp"
 #include "engine/analysis_session.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
 #include "kernels/kernels.hpp"
 
 namespace terrane {
@@ -108,6 +110,62 @@ void drift(AnalysisSession<T>& a) {
   a.tape.forward(a.model);
 }
 
+// Left vectors of a file in the order of the model; empty: none are given.
+std::vector<double> reference_vectors(const Json& reference, const Grid2& g) {
+  if (reference.at("vectors").is_null()) return {};
+  const std::string path = reference.at("vectors");
+  const NdArray<double> a = read_npy<double>(path);
+  const bool swapped = reference.at("axes") == "xz";
+  const std::vector<Index> wanted{a.shape.empty() ? 0 : a.shape[0], swapped ? g.nx : g.nz, swapped ? g.nz : g.nx};
+  if (a.shape != wanted) {
+    throw Error(
+        ErrorCode::data,
+        "left vectors need the shape (vectors, " + std::to_string(wanted[1]) + ", " + std::to_string(wanted[2]) + ")",
+        path);
+  }
+  if (!swapped) return a.values;
+  std::vector<double> v(a.values.size());
+  for (Index k = 0; k < a.shape[0]; ++k) {
+    for (Index z = 0; z < g.nz; ++z) {
+      for (Index x = 0; x < g.nx; ++x) v[at((k * g.nz + z) * g.nx + x)] = a.values[at((k * g.nx + x) * g.nz + z)];
+    }
+  }
+  return v;
+}
+
+// Worst relative difference of the leading values, and worst |cosine| with the reference vectors whose value is apart
+// from its neighbours by more than 1e-3 of the largest.
+Json against_reference(const Json& reference, const std::vector<double>& sigma, const std::vector<double>& vectors,
+                       const Grid2& g) {
+  const double scale = reference.at("scale");
+  const std::string path = reference.at("values");
+  const std::vector<double> wanted = read_npy<double>(path).values;
+  if (wanted.size() < sigma.size()) {
+    throw Error(ErrorCode::data,
+                "it holds " + std::to_string(wanted.size()) + " values, k is " + std::to_string(sigma.size()), path);
+  }
+  double difference = 0, cosine = 1;
+  for (std::size_t k = 0; k < sigma.size(); ++k) {
+    difference = std::max(difference, std::abs(sigma[k] / (scale * wanted[k]) - 1));
+  }
+  const std::vector<double> images = reference_vectors(reference, g);
+  const auto n = at(g.cells());
+  Index compared = 0;
+  for (std::size_t k = 0; k < std::min(images.size() / n, sigma.size()) && k + 1 < wanted.size(); ++k) {
+    const double below = wanted[k] - wanted[k + 1], above = k > 0 ? wanted[k - 1] - wanted[k] : below;
+    if (std::min(below, above) <= 1e-3 * wanted[0]) continue;
+    double product = 0, own = 0, other = 0;
+    for (std::size_t i = k * n; i < (k + 1) * n; ++i) {
+      product += vectors[i] * images[i], own += vectors[i] * vectors[i], other += images[i] * images[i];
+    }
+    cosine = std::min(cosine, std::abs(product) / std::sqrt(own * other));
+    ++compared;
+  }
+  Json result{{"values", sigma.size()}, {"worst_value_difference", difference}, {"vectors", compared}};
+  result["worst_vector_cosine"] = compared > 0 ? Json(cosine) : Json(nullptr);
+  return result;
+}
+
 void describe(const std::vector<double>& lambda, Index n, Json& result) {
   Json d{{"values", lambda.size()},
          {"of", n},
@@ -141,7 +199,10 @@ void analyze_spectrum(AnalysisSession<T>& a) {
   const auto count = static_cast<Index>(pairs.vectors.size()) / a.nodes();
   a.write("vectors", pairs.vectors, {count, g.nz, g.nx});
   describe(lambda, a.nodes(), a.result);
-  a.result["largest"] = std::vector<double>(shown.begin(), shown.begin() + count);
+  const std::vector<double> largest(shown.begin(), shown.begin() + count);
+  a.result["largest"] = largest;
+  const Json reference = svd ? a.request.analysis.at("reference") : Json(nullptr);
+  if (!reference.is_null()) a.result["reference"] = against_reference(reference, largest, pairs.vectors, g);
   a.page.grid = g;
   a.page.spectra.push_back({svd ? "singular value" : "eigenvalue", shown});
   for (Index k = 0; k < count; ++k) {

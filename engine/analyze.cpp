@@ -194,25 +194,25 @@ void AnalysisSession<T>::write(const std::string& name, const std::vector<double
 template class AnalysisSession<float>;
 template class AnalysisSession<double>;
 
-Json analyze(const Config& config, const RunOptions& options) {
+namespace {
+
+// All analyses of `config` at the iterations `times` on the config or run `source`, into options.out_dir.
+Json analyze_all(const Config& config, const Config& analysed, const std::string& source, const Json& times,
+                 const RunOptions& options) {
   const Json& c = config.json();
   const double start = now_s();
-  const std::string source = source_of(c);
-  if (!c.at("run").is_null() && !fs::is_directory(source)) {
-    throw Error(ErrorCode::data, "there is no such directory", source);
-  }
-  const Config analysed = source_config(source, c.at("settings"));
-  const OutputDirectory out(options.out_dir, options.overwrite, false);
+  const OutputDirectory out(options.out_dir, options.overwrite, options.resume);
   const Log log = Log::open(options.console, out.file("log.txt"), options.sink);
+  out.remove("result.json");
   out.write_json("resolved.json", c);
-  const bool many = c.at("analyses").size() * c.at("at").size() > 1;
+  const bool many = c.at("analyses").size() * times.size() > 1;
   Json done = Json::array();
   std::vector<std::string> folders;
   for (const Json& analysis : c.at("analyses")) {
-    for (const Json& at : c.at("at")) {
+    for (const Json& at : times) {
       AnalyzeRequest r{analysis, source, at.get<Index>(), out.path()};
       if (many) {
-        std::string folder = r.what() + (c.at("at").size() > 1 ? r.at < 0 ? "-final" : "-" + std::to_string(r.at) : "");
+        std::string folder = r.what() + (times.size() > 1 ? r.at < 0 ? "-final" : "-" + std::to_string(r.at) : "");
         while (std::find(folders.begin(), folders.end(), folder) != folders.end()) folder += "-more";
         folders.push_back(folder);
         r.directory += "/" + folder;
@@ -228,6 +228,22 @@ Json analyze(const Config& config, const RunOptions& options) {
   return result;
 }
 
+}  // namespace
+
+Json analyze(const Config& config, const RunOptions& options) {
+  const Json& c = config.json();
+  const std::string source = source_of(c);
+  if (!c.at("run").is_null() && !fs::is_directory(source)) {
+    throw Error(ErrorCode::data, "there is no such directory", source);
+  }
+  return analyze_all(config, source_config(source, c.at("settings")), source, c.at("at"), options);
+}
+
+Json analyze_start(const Config& config, const RunOptions& options) {
+  const std::string source = "config " + config.json().at("name").get<std::string>();
+  return analyze_all(config, config, source, Json::array({-1}), options);
+}
+
 void analyze_run(const Config& config, const RunOptions& options) {
   const Json& analyses = config.json().at("analyses");
   if (analyses.empty()) return;
@@ -240,14 +256,14 @@ void analyze_run(const Config& config, const RunOptions& options) {
   }
 }
 
-Forecast forecast_analysis(const Config& config) {
-  const Json& c = config.json();
-  const Config analysed = source_config(source_of(c), c.at("settings"));
+namespace {
+
+Forecast forecast_of(const Json& analyses, std::size_t times, const Config& analysed) {
   const Problem problem = build_problem(analysed, false);
   require_section(problem);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
-  for (const Json& a : c.at("analyses")) {
+  for (const Json& a : analyses) {
     const double k = a.value("k", 1.0);
     const bool field = a.contains("method");
     const bool dense = field && (a.at("method") == "dense" || (a.at("method") == "auto" && n <= dense_nodes));
@@ -255,20 +271,30 @@ Forecast forecast_analysis(const Config& config) {
     for (const Index e : problem.data_shape()) data *= static_cast<double>(e);
     // K, its copy and eigenvectors; or the Lanczos vectors.
     bytes = std::max(bytes, dense ? 3 * 8 * n * n : 8 * (4 * k + 60) * (field ? n : std::max(n, data)));
-    disk += (8 * k * (field ? n : data) + 3e6) * static_cast<double>(c.at("at").size());
+    disk += (8 * k * (field ? n : data) + 3e6) * static_cast<double>(times);
   }
   Forecast f;
   char line[160];
-  std::snprintf(line, sizeof line, "analyze: %zu analyses of a model of %.0f nodes", c.at("analyses").size(), n);
+  std::snprintf(line, sizeof line, "analyze: %zu analyses of a model of %.0f nodes", analyses.size(), n);
   f.lines.emplace_back(line);
   std::snprintf(line, sizeof line, "memory: about %.2f GB; disk: about %.3f GB", bytes / 1e9, disk / 1e9);
   f.lines.emplace_back(line);
   f.json = {{"task", "analyze"},
             {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
             {"disk_bytes", static_cast<Index>(disk)},
+            {"time_s", 0},  // not forecast
             {"lines", f.lines},
             {"fits", true}};
   return f;
 }
+
+}  // namespace
+
+Forecast forecast_analysis(const Config& config) {
+  const Json& c = config.json();
+  return forecast_of(c.at("analyses"), c.at("at").size(), source_config(source_of(c), c.at("settings")));
+}
+
+Forecast forecast_analyses_of(const Config& config) { return forecast_of(config.json().at("analyses"), 1, config); }
 
 }  // namespace terrane

@@ -2,7 +2,7 @@
 // Task "analyze": why a field behaves as it does, for a finished run or for a config before any run.
 //
 //   svd         J_f = dm/dtheta (nodes x parameters): singular values, left singular vectors as images, their
-//               wavenumbers
+//               wavenumbers; on request the worst differences from those of another program
 //   ntk         K = J_f J_f^T: eigenvalues (squares of the above), effective ranks, decay; of a run also the drift
 //               ||K - K_0|| / ||K_0|| (Frobenius) of the kept weights from the initial ones
 //   kernels     J = dd/dm: sensitivity kernel J^T e_i of data, its neural form K J^T e_i, gradient and its neural form
@@ -36,6 +36,10 @@ nlohmann::ordered_json analyze(const Config& config, const RunOptions& options);
 // The section "analyses" of an inversion that has just ended in options.out_dir, into its folder analysis/.
 void analyze_run(const Config& config, const RunOptions& options);
 
+// The section "analyses" of a config of task "invert" on its initial weights, before any step: result.json as above.
+nlohmann::ordered_json analyze_start(const Config& config, const RunOptions& options);
+
 Forecast forecast_analysis(const Config& config);
+Forecast forecast_analyses_of(const Config& config);  // analyze_start
 
 }  // namespace terrane

@@ -143,7 +143,7 @@ Json ensemble(const Config& config, const RunOptions& options, bool continuing) 
                               std::to_string(m.seed);
     m.result = finished_result(m.directory, own.sha256());
     log.info(title + (m.result.is_null() ? "" : ": kept"));
-    if (m.result.is_null()) m.result = run_member(own, m.directory, options, log, title);
+    if (m.result.is_null()) m.result = run_member(own, m.directory, options, log, title, run);
     stopped = value_at(m.result, {"status"}) == "stopped";
   }
   std::vector<std::vector<double>> models;

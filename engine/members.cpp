@@ -19,7 +19,7 @@ Json finished_result(const std::string& directory, const std::string& sha256) {
 }
 
 Json run_member(const Config& config, const std::string& directory, const RunOptions& options, const Log& log,
-                const std::string& title) {
+                const std::string& title, Execute execute) {
   make_directories(fs::path(directory).parent_path().string());
   RunOptions own = options;
   own.out_dir = directory;
@@ -31,7 +31,7 @@ Json run_member(const Config& config, const std::string& directory, const RunOpt
     own.overwrite = true;  // an older definition, or what a killed one has left
   }
   try {
-    return run(config, own);
+    return execute(config, own);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::diverged && e.code() != ErrorCode::failed) throw;
     log.warning(title + ": " + e.message());

@@ -37,6 +37,8 @@ struct Recipe {
   // Of nfs-inv and fields: published metrics, limits that a row must keep (metric -> [least, most]), and what seeds
   // other than 0 merge into the config.
   nlohmann::ordered_json reference, limits, other_seeds;
+  // The config's "analyses" on the initial weights are the whole row: nothing is inverted.
+  bool at_start = false;
   bool by_metrics() const { return study == "nfs-inv" || study == "fields"; }
 };
 

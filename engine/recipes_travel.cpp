@@ -6,6 +6,8 @@
 // exp(-(z - p)^2 / 2), cut at 0.1; noise of standard deviation 20. One unit of the study's slowness is 1 s/km here and
 // one of its data 1 ms. Its misfit is ||r||^2 / 8192 = 400 * 4225 / 8192 chi2. The reported model is that before the
 // last update, hence one iteration less than the study's steps.
+// Rows "svd": the Jacobian of the raw fields at their published final weights, values and vectors against the reference
+// arrays (a dense decomposition in double precision).
 #include "engine/json_value.hpp"
 #include "engine/recipes.hpp"
 #include "kernels/runtime/error.hpp"
@@ -214,6 +216,27 @@ Recipe crosshole_recipe(const CrossholeRow& row) {
   return r;
 }
 
+// The 50 leading singular values and left vectors of dm/dtheta at the published weights of the raw fields.
+Recipe spectrum_recipe(int study_case) {
+  Recipe r = crosshole_recipe(crosshole_rows()[study_case == 1 ? 1 : 4]);
+  const std::string file = "nfs_inv/svd_case" + std::to_string(study_case);
+  r.method = "svd-" + std::to_string(study_case);
+  r.title = std::string(study_case == 1 ? "block" : "ellipse") + ", singular values of the raw field (study)";
+  r.reference = Json::object();
+  r.limits = {{"value_difference", {0, 1e-6}}, {"vector_cosine", {0.9999, 1.000001}}};
+  r.other_seeds = nullptr;
+  r.at_start = true;
+  r.config["field"]["initial_weights"]["path"] = file + "_weights.npz";
+  r.config["analyses"] = Json::array({{{"type", "svd"},
+                                       {"k", 50},
+                                       {"reference",
+                                        {{"values", file + "_singular_values.npy"},
+                                         {"vectors", file + "_left_vectors_top10.npy"},
+                                         {"axes", "xz"},
+                                         {"scale", 1e-3}}}}});
+  return r;
+}
+
 const std::vector<FieldRow>& travel_field_rows() {
   static const std::vector<FieldRow> rows = {
       {"koenigsee",
@@ -266,6 +289,7 @@ const std::vector<FieldRow>& travel_field_rows() {
 std::vector<std::string> travel_recipe_names() {
   std::vector<std::string> names;
   for (const CrossholeRow& row : crosshole_rows()) names.push_back("nfs-inv/" + std::string(row.name));
+  for (const int study_case : {1, 2}) names.push_back("nfs-inv/svd-" + std::to_string(study_case));
   for (const FieldRow& row : travel_field_rows()) names.push_back("fields/" + std::string(row.name));
   return names;
 }
@@ -274,6 +298,9 @@ Recipe travel_recipe(const std::string& name) {
   Recipe r;
   for (const CrossholeRow& row : crosshole_rows()) {
     if (name == "nfs-inv/" + std::string(row.name)) r = crosshole_recipe(row);
+  }
+  for (const int study_case : {1, 2}) {
+    if (name == "nfs-inv/svd-" + std::to_string(study_case)) r = spectrum_recipe(study_case);
   }
   for (const FieldRow& row : travel_field_rows()) {
     if (name == "fields/" + std::string(row.name)) r = field_recipe(row);

@@ -226,6 +226,12 @@ std::vector<Component> analysis_rows() {
                           "dense: the whole kernel is stored; lanczos: products with the Jacobian; auto: dense up to "
                           "4096 nodes",
                       .words = "auto dense lanczos"};
+  const Key reference = {.name = "reference",
+                         .kind = K::component,
+                         .fallback = "null",
+                         .help = "singular values and left vectors of another program, to compare with",
+                         .example = "{\"values\": \"singular_values.npy\"}",
+                         .slot = "spectrum_reference"};
   Key eigenvalues = count, many = count;
   eigenvalues.help = "eigenvalues of the wave kernels";
   many.help = "eigenvalues that carry the resolution";
@@ -239,7 +245,10 @@ std::vector<Component> analysis_rows() {
          .help = "of the initial weights, at least two",
          .example = "[0, 1, 2, 3]",
          .min = 0}}},
-      {"analysis", "svd", "singular values and left singular vectors of the field's Jacobian", {count, method}},
+      {"analysis",
+       "svd",
+       "singular values and left singular vectors of the field's Jacobian",
+       {count, method, reference}},
       {"analysis", "ntk", "tangent kernel of the field; of a run also its drift", {count, method}},
       {"analysis",
        "kernels",
@@ -285,6 +294,29 @@ std::vector<Component> analysis_rows() {
          .help = "random vectors of each gain",
          .min = 1,
          .max = 1000}}},
+      {"spectrum_reference",
+       "",
+       "a spectrum to compare with",
+       {{.name = "values",
+         .kind = K::path,
+         .help = ".npy of singular values, the largest first",
+         .example = "\"singular_values.npy\""},
+        {.name = "vectors",
+         .kind = K::path,
+         .fallback = "null",
+         .help = ".npy of left vectors, (vectors, nz, nx)",
+         .example = "\"left_vectors.npy\""},
+        {.name = "axes",
+         .kind = K::choice,
+         .fallback = "\"zx\"",
+         .help = "order of the axes of a vector, the last one varies fastest",
+         .words = "zx xz"},
+        {.name = "scale",
+         .fallback = "1",
+         .help = "reference values times this are in the unit of the property",
+         .example = "0.001",
+         .min = 0,
+         .min_open = true}}},
   };
 }
 

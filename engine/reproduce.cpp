@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/analyze.hpp"
 #include "engine/io/file.hpp"
 #include "engine/json.hpp"
 #include "engine/members.hpp"
@@ -211,6 +212,8 @@ Json row_metrics(const Json& r) {
   const Json count = value_at(data, {"data"});
   const double half = count.is_number() ? 0.5 * count.get<double>() : 0;
   const bool dc = value_at(error, {"rmse_log10"}).is_number();
+  const Json analyses = value_at(r, {"analyses"});
+  const Json spectrum = analyses.is_array() && !analyses.empty() ? value_at(analyses[0], {"reference"}) : Json(nullptr);
   return {{"rmse", first({scaled(slowness, 1e3), value_at(error, {"rmse_mps"}), value_at(error, {"rmse_log10"})})},
           {"relative_l2", value_at(error, {"relative_l2"})},
           {"chi2", value_at(data, {"chi2"})},
@@ -228,6 +231,8 @@ Json row_metrics(const Json& r) {
           {"rmse_region", value_at(error, {"region", "rmse_log10"})},
           {"layered_rmse_region", value_at(r, {"baselines", "best-layered", "region", "rmse_log10"})},
           {"region_correlation", value_at(error, {"region", "correlation"})},
+          {"value_difference", value_at(spectrum, {"worst_value_difference"})},
+          {"vector_cosine", value_at(spectrum, {"worst_vector_cosine"})},
           {"constant_rmse", scaled(value_at(r, {"baselines", "best-constant", "rmse_s_per_m"}), 1e3)}};
 }
 
@@ -295,7 +300,7 @@ Json reproduce(const Config& config, const RunOptions& options, bool continuing)
       continue;
     }
     log.info(which);
-    row.result = run_member(configs[k], row.directory, options, log, which);
+    row.result = run_member(configs[k], row.directory, options, log, which, row.recipe.at_start ? analyze_start : run);
     failed = failed || value_at(row.result, {"status"}) == "failed";
     stopped = value_at(row.result, {"status"}) == "stopped";
     write_table();
@@ -327,7 +332,8 @@ Forecast forecast_table(const Config& config, const RunOptions& options) {
   double seconds = 0, disk = 0, host = 0;
   const auto rows = table_rows(config, "");
   for (const TableRow& row : rows) {
-    const Forecast f = forecast(row_config(row, config.json().at("settings")), options);
+    const Config own = row_config(row, config.json().at("settings"));
+    const Forecast f = row.recipe.at_start ? forecast_analyses_of(own) : forecast(own, options);
     seconds += f.json.at("time_s").get<double>();
     disk += f.json.at("disk_bytes").get<double>();
     if (f.json.at("memory").at("host_bytes").get<double>() >= host) {

@@ -5,6 +5,7 @@
 //
 // Rows of travel times are compared by metrics: rmse (m/s, or s/km of slowness), chi2, clean_chi2 (against the data
 // without noise), iou, body_mean, axis_deg, rms_ms, region_correlation; mean and standard deviation over the seeds.
+// Rows of spectra by value_difference and vector_cosine against the published ones.
 //
 // Written beside the rows: table.json (one object a row), table.csv, table.html (models, profiles, numbers),
 // result.json. exit_code 1: a row failed, or its error exceeds the published one by more than the tolerance.

@@ -176,6 +176,8 @@ constexpr MetricColumn metric_columns[] = {{"rmse", "RMSE", "%.4f"},
                                            {"body_error", "error in body", "%.3f"},
                                            {"dip_deg", "dip (°)", "%.1f"},
                                            {"region_correlation", "correlation", "%.3f"},
+                                           {"value_difference", "worst difference of a value", "%.2g"},
+                                           {"vector_cosine", "worst cosine of a vector", "%.6f"},
                                            {"constant_rmse", "best constant", "%.4f"},
                                            {"layered_rmse_region", "best layered, in region", "%.4f"}};
 
@@ -258,6 +260,12 @@ std::string table_page(const std::string& title, const std::vector<TableRow>& ro
                      "solver of the inversion unless the row says otherwise. A method that does not beat the best "
                      "constant or the best linear model has recovered nothing that a well would not tell.</p>\n" +
                      number_table(rows, table) + metrics_table(rows, table);
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    if (!rows[k].recipe.at_start || table[k].at("status") != "ok") continue;
+    const std::string name = rows[k].directory.substr(rows[k].directory.find_last_of('/') + 1);
+    body += "<p><a href=\"rows/" + html_escape(name) + "/report.html\">" + html_escape(rows[k].recipe.name) +
+            "</a>: spectrum and leading vectors</p>\n";
+  }
   std::map<std::string, std::vector<const Loaded*>> models;
   std::vector<std::string> order;
   for (const Loaded& l : loaded) {

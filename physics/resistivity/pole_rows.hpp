@@ -1,43 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Arithmetic with rows that hold one value for each pole, padded to a multiple of 8. The order of every sum is fixed.
+// Arithmetic with rows that hold one value for each pole, padded to a multiple of 16. The order of every sum is fixed.
 #pragma once
-
-#include <algorithm>
 
 #include "kernels/runtime/hd.hpp"
 
 namespace terrane {
 
-// c (4, columns) = a (4, n) b (n, columns); all rows are `columns` long in memory.
-inline void multiply_rows(Index n, Index columns, const double* a, const double* b, double* c) {
-  for (Index q = 0; q < columns; q += 8) {
-    double sum[4][8] = {};
-    for (Index k = 0; k < n; ++k) {
-      const double* x = b + k * columns + q;
-      for (int r = 0; r < 4; ++r) {
-        const double f = a[r * columns + k];
-        for (int l = 0; l < 8; ++l) sum[r][l] += f * x[l];
-      }
-    }
-    for (int r = 0; r < 4; ++r) std::copy_n(sum[r], 8, c + r * columns + q);
-  }
-}
-
-// sum_c a_c b_c, and sum_c (a1 - a0)_c (b1 - b0)_c, in four fixed lanes.
-inline double product(Index columns, const double* a1, const double* b1) {
-  double lane[4] = {};
-  for (Index c = 0; c < columns; c += 4) {
-    for (int l = 0; l < 4; ++l) lane[l] += a1[c + l] * b1[c + l];
-  }
-  return (lane[0] + lane[2]) + (lane[1] + lane[3]);
-}
-inline double product(Index columns, const double* a1, const double* a0, const double* b1, const double* b0) {
-  double lane[4] = {};
-  for (Index c = 0; c < columns; c += 4) {
-    for (int l = 0; l < 4; ++l) lane[l] += (a1[c + l] - a0[c + l]) * (b1[c + l] - b0[c + l]);
-  }
-  return (lane[0] + lane[2]) + (lane[1] + lane[3]);
-}
+// One line of nodes of the gradient: P = U Y, and products of P and U summed over the poles.
+struct PoleLine {
+  Index nodes, poles, columns;
+  const double* u;         // (nodes rounded up to 4, columns)
+  const double* y;         // (poles, columns)
+  const double* u_before;  // of the line before; null: none
+  const double* p_before;
+  double* p;            // (nodes rounded up to 4, columns), is written
+  double* at_node;      // (nodes) sum p u
+  double* along_line;   // (nodes - 1) sum of the differences of p times those of u, to the next node
+  double* across_line;  // (nodes) the same to the line before; is left alone without one
+};
+void fill_pole_line(const PoleLine& line);
 
 // v (rows, columns) += f a b^T for vectors of one row's length; only the first `poles` rows.
 inline void add_outer(Index poles, Index columns, double f, const double* a, const double* b, double* v) {

@@ -446,18 +446,9 @@ void Resistivity<T>::gradient(double k, const Vector& u, const Vector& y, Vector
     const int now = static_cast<int>(i % 2), before = 1 - now;
     const double* ui = u.data() + i * width * columns_;
     std::copy_n(ui, width * columns_, u_line.data());
-    double* p = rows[now].data();
-    for (Index n = 0; n < line; n += 4)
-      multiply_rows(poles, columns_, u_line.data() + n * columns_, y.data(), p + n * columns_);
-    for (Index n = 0; n < width; ++n) {
-      const double *pn = p + n * columns_, *un = ui + n * columns_;
-      at_node[now][at(n)] = node_sum[at(i * width + n)] = product(columns_, pn, un);
-      if (n > 0) along_f[now][at(n - 1)] = product(columns_, pn, pn - columns_, un, un - columns_);
-      if (i > 0) {
-        const double *pb = rows[before].data() + n * columns_, *ub = un - width * columns_;
-        along_s[at(n)] = product(columns_, pn, pb, un, ub);
-      }
-    }
+    fill_pole_line({width, poles, columns_, u_line.data(), y.data(), i > 0 ? ui - width * columns_ : nullptr,
+                    rows[before].data(), rows[now].data(), at_node[now].data(), along_f[now].data(), along_s.data()});
+    std::copy_n(at_node[now].data(), width, node_sum.data() + i * width);
     for (Index f = 0; i > 0 && f < fast_; ++f) {
       const Index c = (i - 1) * fast_ + f;
       const Coefficients of = coefficients(c, k);

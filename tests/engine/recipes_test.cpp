@@ -147,7 +147,6 @@ TEST(Recipes, SettingsOfAnotherTypeReplace) {
   EXPECT_EQ(c.json().at("seed"), 4);
 }
 
-// Only seed 0 starts from the published weights.
 // A null in the settings deletes what the recipe says.
 TEST(Recipes, NullInTheSettingsDeletes) {
   const Config config = Config::parse(
@@ -161,6 +160,7 @@ TEST(Recipes, NullInTheSettingsDeletes) {
   EXPECT_TRUE(row_config(row, config.json().at("settings")).json().at("trade_off").is_null());
 }
 
+// Only seed 0 starts from the published weights.
 TEST(Recipes, OtherSeedsDrawTheirWeights) {
   TableRow row;
   row.recipe = make_recipe("nfs-inv/case-2");
@@ -189,6 +189,30 @@ TEST_F(Reproduce, MetricsOfTravelTimes) {
   const std::string page = read_file(directory_.string() + "/table.html");
   EXPECT_NE(page.find("mean ± standard deviation"), std::string::npos);
   EXPECT_NE(read_file(directory_.string() + "/table.csv").find("region_correlation"), std::string::npos);
+}
+
+// The row of a spectrum, on fewer vectors: nothing is inverted, values and vectors are those of the study.
+TEST_F(Reproduce, SpectrumOfTheStudy) {
+  if (!std::filesystem::exists(data_file("nfs_inv/svd_case1_weights.npz"))) {
+    GTEST_SKIP() << "absent: nfs_inv/svd_case1_weights.npz";
+  }
+  setenv("TERRANE_DATA", data_file("").c_str(), 1);
+  const Recipe whole = make_recipe("nfs-inv/svd-1");
+  EXPECT_TRUE(whole.at_start);
+  EXPECT_EQ(whole.config.at("analyses")[0].at("k"), 50);
+  Json analyses = whole.config.at("analyses");
+  analyses[0]["k"] = 3;
+  const Config c = Config::parse(
+      R"({"task": "reproduce", "recipe": "nfs-inv/svd-1", "settings": {"analyses": )" + analyses.dump() + "}}", "test");
+  EXPECT_EQ(forecast(c, options()).json.at("rows"), 1);
+  const Json result = run(c, options());
+  EXPECT_EQ(result.at("exit_code"), 0);
+  const Json summary = result.at("cases").at(0);
+  EXPECT_EQ(summary.at("reached"), true);
+  EXPECT_LT(summary.at("metrics").at("value_difference").at("most"), 1e-6);
+  EXPECT_GT(summary.at("metrics").at("vector_cosine").at("least"), 0.9999);
+  EXPECT_FALSE(std::filesystem::exists(directory_.string() + "/rows/nfs-inv-svd-1-seed-0/model.npy"));
+  EXPECT_NE(read_file(directory_.string() + "/table.html").find("nfs-inv-svd-1-seed-0/report.html"), std::string::npos);
 }
 
 TEST_F(Reproduce, MissesAreSaid) {

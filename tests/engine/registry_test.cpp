@@ -80,6 +80,7 @@ std::string home_of(std::string_view slot) {
                                                                          {"weights", "field.initial_weights"},
                                                                          {"ensemble", "ensemble"},
                                                                          {"analysis", "analyses.0"},
+                                                                         {"spectrum_reference", "analyses.0.reference"},
                                                                          {"models", "models"},
                                                                          {"codec", "codec"},
                                                                          {"source", "source"},
@@ -96,6 +97,7 @@ Config with(const Component& row, std::string object) {
   std::string home = home_of(row.slot);
   if (row.slot == "regularizer" || row.slot == "stage" || row.slot == "analysis")
     sets.push_back(home.substr(0, home.find('.')) + "=[]");
+  if (row.slot == "spectrum_reference") sets.push_back("analyses=[{\"type\": \"svd\"}]");
   if (row.slot == "encoder" || row.slot == "activation") {
     sets.push_back("field=mlp");
     sets.push_back("field={\"type\": \"mlp\"}");
