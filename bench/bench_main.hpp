@@ -3,12 +3,13 @@
 #pragma once
 
 #include <cstdio>
+#include <exception>
 
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
-// The exit status that `work` returns; of an Error its code, with the message on stderr.
+// The exit status that `work` returns; of an Error its code, of another exception 1, with the message on stderr.
 template <class Work>
 int run_bench(Work&& work) {
   try {
@@ -16,6 +17,9 @@ int run_bench(Work&& work) {
   } catch (const Error& e) {
     std::fprintf(stderr, "%s\n", e.message().c_str());
     return static_cast<int>(e.code());
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return 1;
   }
 }
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 
 #include "analysis/kernels.hpp"
+#include "bench/bench_main.hpp"
 #include "engine/analysis_session.hpp"
 #include "engine/converted.hpp"
 #include "engine/io/file.hpp"
@@ -171,10 +172,5 @@ int main(int argc, char** argv) {
     std::fputs("usage: modal_decay CONFIG OUT [COUNT [STEPS]]\n", stderr);
     return 2;
   }
-  try {
-    return study(argc, argv);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return 1;
-  }
+  return terrane::run_bench([&] { return study(argc, argv); });
 }

@@ -14,6 +14,7 @@
 
 #include "analysis/gram.hpp"
 #include "analysis/kernels.hpp"
+#include "bench/bench_main.hpp"
 #include "engine/analysis_session.hpp"
 #include "engine/converted.hpp"
 #include "engine/io/file.hpp"
@@ -142,10 +143,5 @@ int main(int argc, char** argv) {
     std::fputs("usage: wave_khatri_rao CONFIG OUT [COUNT]\n", stderr);
     return 2;
   }
-  try {
-    return study(argc, argv);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return 1;
-  }
+  return terrane::run_bench([&] { return study(argc, argv); });
 }
