@@ -416,6 +416,25 @@ void check_least_squares(const Json& config, Resolver& resolver) {
   }
 }
 
+// Posterior sampling writes the model itself.
+void check_posterior(const Json& config, Resolver& resolver) {
+  const auto check = [&](const Json& optimizer, const std::string& at) {
+    if (optimizer.is_null() || optimizer.at("type") != "posterior") return;
+    const Json& field = config.at("field");
+    if (field.at("type") != "grid" || field.at("transform").at("type") != "identity") {
+      resolver.issue_at(at, "posterior sampling writes the model: it needs the field \"grid\" without a transform");
+    }
+    if (field.at("property") != "vp") {
+      resolver.issue_at(at, "a generator has learnt velocities: posterior sampling needs a field of property vp");
+    }
+    if (!is_null(config.at("grid"), "ny")) resolver.issue_at(at, "posterior sampling takes two dimensions");
+  };
+  check(config.at("optimizer"), "/optimizer");
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    check(config.at("stages")[i].at("optimizer"), "/stages/" + std::to_string(i) + "/optimizer");
+  }
+}
+
 // What the learnt regularizers can be used with.
 void check_priors(const Json& config, Resolver& resolver) {
   const auto check = [&](const Json& regularizers, const std::string& optimizer, const std::string& at) {
@@ -488,6 +507,7 @@ void derive_invert(Json& config, Resolver& resolver) {
   }
   check_least_squares(config, resolver);
   check_priors(config, resolver);
+  check_posterior(config, resolver);
 }
 
 void derive_forward(Json& config, Resolver& resolver) {

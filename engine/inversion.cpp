@@ -111,7 +111,7 @@ double Inversion<T>::chi2() {
 
 template <class T>
 void Inversion<T>::average_parameters() {
-  const Json& average = current_->optimizer.at("average");
+  const Json average = current_->optimizer.value("average", Json(nullptr));  // posterior sampling has none
   const double decay = average.is_null() ? 0 : average.template get<double>();
   if (decay == 0) return;
   const auto theta = current_->tape.get(current_->theta);
@@ -188,7 +188,9 @@ void Inversion<T>::check_progress(const IterationReport& r) {
   if (r.iteration == current_->first_iteration) stage_first_phi_ = r.phi;
   if (r.iteration == 0) initial_phi_ = r.phi;
   const double grow = stop.at("grow_factor");
-  if (stage_first_phi_ > 0 && r.phi > grow * stage_first_phi_) {
+  // A sample on its way from noise may well pass models that fit worse than the first.
+  const bool sampling = current_->optimizer.at("type") == "posterior";
+  if (!sampling && stage_first_phi_ > 0 && r.phi > grow * stage_first_phi_) {
     throw Error(ErrorCode::diverged, "misfit " + std::to_string(r.phi) + " at " + where + " is more than " +
                                          std::to_string(grow) +
                                          " times that of the first iteration of its stage; try a "

@@ -11,6 +11,7 @@
 #include "engine/field_start.hpp"
 #include "engine/gauss_newton.hpp"
 #include "engine/objective.hpp"
+#include "engine/posterior_sampler.hpp"
 
 namespace terrane {
 
@@ -243,7 +244,11 @@ void Inversion<T>::open_stage(int index) {
   }
   // A stage without its own optimizer goes on with the moments of the one before.
   const int owner = stage.at("optimizer").is_null() ? -1 : index;  // -1: that of the config
-  if (optimizer_ == nullptr || owner != optimizer_owner_) {
+  if (g.optimizer.at("type") == "posterior") {
+    optimizer_ = make_posterior_sampler<T>(s_, g.optimizer, problem_.grid.section(), g.iterations,
+                                           c.at("seed").template get<std::uint64_t>());
+    optimizer_owner_ = owner;
+  } else if (optimizer_ == nullptr || owner != optimizer_owner_) {
     const bool physical = field_->type() == FieldType::grid && field_->map().kind == MapKind::identity;
     const double grid_rate = physical ? problem_.property->grid_rate : 0.005;
     optimizer_ = make_optimizer<T>(s_, g.optimizer, field_->groups(), field_->parameters(),

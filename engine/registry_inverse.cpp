@@ -8,19 +8,27 @@ namespace {
 using Q = Quantity;
 using K = KeyKind;
 
+// Of what draws from a trained generator of pixels.
+Key generator_path() {
+  return {.name = "path",
+          .kind = K::path,
+          .help = "the directory that task train-generator wrote, of a generator of pixels",
+          .example = "\"runs/generator\"",
+          .words = "generator.safetensors"};
+}
+Key generator_family() {
+  return {.name = "family",
+          .kind = K::string,
+          .fallback = "null",
+          .help = "of those that the generator was trained with; null: none",
+          .example = "\"curve-vel-a\""};
+}
+
 std::vector<Key> denoiser_keys(const Key& weight) {
   return {
       weight,
-      {.name = "path",
-       .kind = K::path,
-       .help = "the directory that task train-generator wrote, of a generator of pixels",
-       .example = "\"runs/generator\"",
-       .words = "generator.safetensors"},
-      {.name = "family",
-       .kind = K::string,
-       .fallback = "null",
-       .help = "of those that the generator was trained with; null: none",
-       .example = "\"curve-vel-a\""},
+      generator_path(),
+      generator_family(),
       {.name = "times",
        .kind = K::span,
        .fallback = "[0.02, 0.98]",
@@ -193,6 +201,40 @@ std::vector<Key> optimizer_keys(Key lr, std::vector<Key> own) {
   return keys;
 }
 
+std::vector<Key> posterior_keys() {
+  std::vector<Key> keys =
+      optimizer_keys({.name = "lr",
+                      .fallback = "0.03",
+                      .help = "length of the step along the gradient, see normalize",
+                      .example = "0.1",
+                      .min = 0},
+                     {generator_path(),
+                      generator_family(),
+                      {.name = "noise",
+                       .fallback = "1",
+                       .help = "share of noise at the start; below 1 the rest is the start model",
+                       .example = "0.5",
+                       .min = 1e-3,
+                       .max = 1},
+                      {.name = "normalize",
+                       .kind = K::choice,
+                       .fallback = "\"gradient\"",
+                       .help = "gradient: the step's rms is lr times the noise that is left; residual: lr times the "
+                               "gradient of the root of the misfit, relative to the first",
+                       .words = "gradient residual"},
+                      {.name = "clip",
+                       .kind = K::boolean,
+                       .fallback = "true",
+                       .help = "the estimate stays within the range of the training"},
+                      {.name = "draw",
+                       .kind = K::seed,
+                       .fallback = "null",
+                       .help = "of the noise: another number, another sample; null: the seed of the run",
+                       .example = "7"}});
+  std::erase_if(keys, [](const Key& k) { return k.name == "groups" || k.name == "clip_norm" || k.name == "average"; });
+  return keys;
+}
+
 std::vector<Component> optimizer_rows() {
   Key lr{.name = "lr",
          .fallback = "null",
@@ -236,6 +278,9 @@ std::vector<Component> optimizer_rows() {
              .fallback = "\"wolfe\"",
              .help = "how the step is found",
              .words = "wolfe backtracking"}})},
+      {"optimizer", "posterior",
+       "posterior sampling (DPS): a sample of a trained diffusion model, drawn to the data; field grid of velocities",
+       posterior_keys()},
       {"optimizer",
        "gauss-newton",
        "Gauss-Newton steps by conjugate gradients; regularizers become norms (IRLS); needs the misfit chi2",

@@ -21,6 +21,7 @@
 #include "engine/io/sha256.hpp"
 #include "engine/json.hpp"
 #include "engine/output.hpp"
+#include "engine/posterior_sampler.hpp"
 #include "engine/report.hpp"
 #include "engine/reproduce.hpp"
 #include "engine/scores.hpp"
@@ -121,6 +122,10 @@ class Runner {
     for (const Json& stage : c.at("stages")) {
       const Json& optimizer = stage.at("optimizer").is_null() ? c.at("optimizer") : stage.at("optimizer");
       if (optimizer.at("type") == "gauss-newton") continue;
+      if (optimizer.at("type") == "posterior") {
+        make_posterior_sampler<T>(*s_, optimizer, problem_.grid.section(), stage.at("iterations"), 0);
+        continue;
+      }
       make_optimizer<T>(*s_, optimizer, field.groups(), field.parameters(), 1.0);
     }
   }

@@ -21,14 +21,16 @@ std::vector<double> window_weights(Index window) {
   return w;
 }
 
-const UnetShape& image_shape(const Generator& g) {
+}  // namespace
+
+const UnetShape& image_shape(const Generator& g, const char* what) {
   const auto* f = std::get_if<UnetShape>(&g.network.kind());
-  require(f != nullptr && f->channels_data == 1 && g.offset.size() == 1, ErrorCode::config,
-          "the regularizer denoiser needs a generator of pixels (flow-matching or ddpm), not one of codes");
+  if (f == nullptr || f->channels_data != 1 || g.offset.size() != 1) {
+    throw Error(ErrorCode::config,
+                std::string(what) + " needs a generator of pixels (flow-matching or ddpm), not one of codes");
+  }
   return *f;
 }
-
-}  // namespace
 
 std::vector<Index> prior_windows(Index cells, Index window, double overlap) {
   if (cells <= window) return {-((window - cells) / 2)};
@@ -40,7 +42,8 @@ std::vector<Index> prior_windows(Index cells, Index window, double overlap) {
 }
 
 DenoiserPrior::DenoiserPrior(Stream& s, Generator generator, Index nz, Index nx, const DenoiserPriorOptions& o)
-    : DenoiserPrior(s, {}, generator, image_shape(generator).height, image_shape(generator).width, nz, nx, o) {
+    : DenoiserPrior(s, {}, generator, image_shape(generator, "the regularizer denoiser").height,
+                    image_shape(generator, "the regularizer denoiser").width, nz, nx, o) {
   require(o.family < static_cast<int>(generator.families.size()), ErrorCode::config,
           "the generator does not know this family");
   network_ = std::make_unique<RecordedDenoiser>(s, generator_.network, windows());
@@ -62,11 +65,9 @@ DenoiserPrior::DenoiserPrior(Stream& s, DenoiseFunction f, const Generator& like
       row_weight_(window_weights(height)),
       column_weight_(window_weights(width)),
       total_(static_cast<std::size_t>(nz * nx), 0.0),
+      levels_(like.process),
       function_(std::move(f)) {
   check();
-  if (like.process.process == Process::ddpm) {
-    schedule_ = std::make_unique<NoiseSchedule>(NoiseSchedule::named(like.process.schedule, like.process.steps));
-  }
   each_pixel([&](std::size_t, Index i, Index j, Index z, Index x) {
     if (z < 0 || z >= nz_ || x < 0 || x >= nx_) return;
     total_[static_cast<std::size_t>(z * nx_ + x)] += pixel_weight(i, j);
@@ -97,13 +98,6 @@ void DenoiserPrior::check() const {
           "a denoiser draws at least once, and its windows overlap by less than all");
 }
 
-DenoiserPrior::Level DenoiserPrior::level(double time) const {
-  if (!schedule_) return {1 - time, time, 1000 * (1 - time)};
-  const Index all = schedule_->steps();
-  const Index t = std::clamp<Index>(static_cast<Index>(std::floor(time * static_cast<double>(all))), 0, all - 1);
-  return {std::sqrt(schedule_->abar(t)), std::sqrt(1 - schedule_->abar(t)), static_cast<double>(t)};
-}
-
 double DenoiserPrior::time_of(Index iteration, Index draw, Index iteration_in_stage, Index length) const {
   if (o_.falling) {
     const double done = static_cast<double>(iteration_in_stage) / static_cast<double>(std::max<Index>(1, length - 1));
@@ -113,7 +107,7 @@ double DenoiserPrior::time_of(Index iteration, Index draw, Index iteration_in_st
       .uniform(static_cast<std::uint64_t>(iteration), static_cast<std::uint32_t>(draw), o_.time_low, o_.time_high);
 }
 
-std::vector<float> DenoiserPrior::evaluate(const std::vector<float>& x, const Level& level) {
+std::vector<float> DenoiserPrior::evaluate(const std::vector<float>& x, const NoiseLevel& level) {
   if (network_) {
     copy(s_, std::span<const float>(x), network_->x());
     network_->set_times(
@@ -123,7 +117,7 @@ std::vector<float> DenoiserPrior::evaluate(const std::vector<float>& x, const Le
   }
   const Buffer<float> in = to_device(s_, x);
   Buffer<float> out(s_, in.size());
-  function_(in.data(), schedule_ ? level.network_time : level.signal, out.data());
+  function_(in.data(), levels_.ddpm() ? level.network_time : level.signal, out.data());
   return to_host(s_, out);
 }
 
@@ -135,7 +129,7 @@ DenoiserPrior::Target DenoiserPrior::target(const std::vector<double>& model, In
   std::vector<float> x(each * static_cast<std::size_t>(windows()));
   for (Index draw = 0; draw < o_.draws; ++draw) {
     const double time = time_of(iteration, draw, iteration_in_stage, length);
-    const Level l = level(time);
+    const NoiseLevel l = levels_.at(time);
     const double w = o_.noise_weight ? l.signal / l.noise : 1;
     out.weight += w / static_cast<double>(o_.draws);
     out.time += time / static_cast<double>(o_.draws);
@@ -152,7 +146,7 @@ DenoiserPrior::Target DenoiserPrior::target(const std::vector<double>& model, In
       const auto cell = static_cast<std::size_t>(z * nx_ + x_at);
       const double xt = static_cast<double>(x[at]), f = static_cast<double>(y[at]);
       require(std::isfinite(f), ErrorCode::diverged, "the denoiser's answer is not finite");
-      double x0 = schedule_ ? (xt - l.noise * f) / l.signal : xt + l.noise * f;
+      double x0 = levels_.clean(l, xt, f);
       if (o_.clip) x0 = std::clamp(x0, -1.0, 1.0);
       out.model[cell] += w / static_cast<double>(o_.draws) * pixel_weight(i, j) / total_[cell] * (offset + scale * x0);
     });

@@ -47,6 +47,9 @@ struct DenoiserPriorOptions {
 // -(window - cells) / 2, rounded towards 0.
 std::vector<Index> prior_windows(Index cells, Index window, double overlap);
 
+// The network's shape. Error{config}, naming `what`, for a generator that has no images of one channel.
+const UnetShape& image_shape(const Generator& generator, const char* what);
+
 class DenoiserPrior {
  public:
   // nz x nx: of the model. Error{config} for a generator that has no images of one channel. The stream must outlive the
@@ -69,11 +72,6 @@ class DenoiserPrior {
   double scale_mps() const { return static_cast<double>(generator_.scale[0]); }
 
  private:
-  struct Level {
-    double signal, noise;  // r, s
-    double network_time;   // what the network sees
-  };
-  Level level(double time) const;
   double time_of(Index iteration, Index draw, Index iteration_in_stage, Index length) const;
   void check() const;
   // f(number of the pixel over all windows, its row and column in the window, its row and column in the model)
@@ -81,7 +79,7 @@ class DenoiserPrior {
   void each_pixel(const F& f) const;
   double pixel_weight(Index i, Index j) const;
   // Network output for all windows of one draw, (windows, height, width), host.
-  std::vector<float> evaluate(const std::vector<float>& x, const Level& level);
+  std::vector<float> evaluate(const std::vector<float>& x, const NoiseLevel& level);
 
   Stream& s_;
   Generator generator_;
@@ -90,7 +88,7 @@ class DenoiserPrior {
   std::vector<Index> rows_, columns_;               // first cells of the windows
   std::vector<double> row_weight_, column_weight_;  // of a pixel of a window, (height), (width)
   std::vector<double> total_;                       // sum of the weights of a cell over its windows, (nz, nx)
-  std::unique_ptr<NoiseSchedule> schedule_;         // of ddpm
+  NoiseLevels levels_;
   std::unique_ptr<RecordedDenoiser> network_;
   DenoiseFunction function_;
 };

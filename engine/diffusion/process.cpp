@@ -50,6 +50,17 @@ NoiseSchedule::Posterior NoiseSchedule::posterior(Index t) const {
   return {std::sqrt(before) * b / (1 - now), std::sqrt(1 - b) * (1 - before) / (1 - now), b * (1 - before) / (1 - now)};
 }
 
+NoiseLevels::NoiseLevels(const ProcessOptions& p) {
+  if (p.process == Process::ddpm) schedule_ = NoiseSchedule::named(p.schedule, p.steps);
+}
+
+NoiseLevel NoiseLevels::at(double share) const {
+  if (!schedule_) return {1 - share, share, 1000 * (1 - share)};
+  const Index all = schedule_->steps();
+  const Index t = std::clamp<Index>(static_cast<Index>(std::floor(share * static_cast<double>(all))), 0, all - 1);
+  return {std::sqrt(schedule_->abar(t)), std::sqrt(1 - schedule_->abar(t)), static_cast<double>(t)};
+}
+
 SamplerKind sampler_of(const std::string& name) {
   if (name == "ancestral") return SamplerKind::ancestral;
   if (name == "ddim") return SamplerKind::ddim;

@@ -16,6 +16,7 @@
 // (DDIM); Lipman et al., ICLR 2023, and Liu, Gong, Liu, ICLR 2023 (flow).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,29 @@ struct ProcessOptions {
   std::string schedule = "linear";  // of ddpm
   Index steps = 1000;               // T of ddpm
   bool operator==(const ProcessOptions&) const = default;
+};
+
+// x_t = signal x_0 + noise e at a share of the way from the data (0) to the noise (1): t of ddpm is the floor of the
+// share of T, that of flow 1 - share.
+struct NoiseLevel {
+  double signal, noise;
+  double network_time;  // what the network sees: the time index of ddpm, 1000 t of flow
+};
+
+class NoiseLevels {
+ public:
+  explicit NoiseLevels(const ProcessOptions& process);
+  NoiseLevel at(double share) const;
+  bool ddpm() const { return schedule_.has_value(); }
+  // x_0' of x_t and the network's answer, and its derivatives with respect to both.
+  double clean(const NoiseLevel& l, double xt, double answer) const {
+    return ddpm() ? (xt - l.noise * answer) / l.signal : xt + l.noise * answer;
+  }
+  double clean_by_state(const NoiseLevel& l) const { return ddpm() ? 1 / l.signal : 1; }
+  double clean_by_answer(const NoiseLevel& l) const { return ddpm() ? -l.noise / l.signal : l.noise; }
+
+ private:
+  std::optional<NoiseSchedule> schedule_;  // of ddpm
 };
 
 enum class SamplerKind { ancestral, ddim, euler, heun };

@@ -11,6 +11,8 @@
 #include "autodiff/check.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/file.hpp"
+#include "engine/posterior_sampler.hpp"
+#include "engine/run.hpp"
 #include "engine/simulation.hpp"
 #include "tests/engine/diffusion_support.hpp"
 #include "tests/support/devices.hpp"
@@ -268,6 +270,168 @@ TEST_F(DenoiserInversion, RestoredStateGoesOnBitForBit) {
   EXPECT_EQ(model_after(2, 0), through);
   EXPECT_EQ(model_after(1, 2), through);
   EXPECT_EQ(model_after(1, 4), through);
+}
+
+class PosteriorSampling : public DenoiserInversion {
+ protected:
+  void SetUp() override {
+    DenoiserInversion::SetUp();
+    values_ = random_normal<double>(14 * 12, 8);
+  }
+  Json section(double lr, const std::string& normalize, bool clip) const {
+    return {{"type", "posterior"},    {"lr", lr},     {"path", file()}, {"family", "curve-vel-a"}, {"noise", 0.9},
+            {"normalize", normalize}, {"clip", clip}, {"draw", 5}};
+  }
+  // phi = 1/2 sum ((m - 2600) / 500 - values)^2 after `steps` of `length` steps; the model, the last image, and phi of
+  // every step.
+  struct Path {
+    std::vector<double> model, image, phi;
+  };
+  Path follow(const Json& optimizer, Index length, Index steps, const OptimizerState* from = nullptr,
+              OptimizerState* last = nullptr) const {
+    Stream s{Device{}};
+    const Grid2 grid{14, 12, 10, 10, 0, 0};
+    const auto sampler = make_posterior_sampler<double>(s, optimizer, grid, length, 1);
+    if (from != nullptr) sampler->restore(s, *from);
+    const std::vector<double> start(at(grid.cells()), 2500.0);
+    const Buffer<double> m = to_device(s, start);
+    Buffer<double> g(s, grid.cells());
+    Path path;
+    Objective<double> objective;
+    objective.parameters = m.data();
+    objective.n = grid.cells();
+    objective.evaluate = [&](const double** gradient) {
+      const std::vector<double> now = to_host(s, m);
+      std::vector<double> slope;
+      double phi = 0;
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        const double r = (now[i] - 2600) / 500 - values_[i];
+        phi += 0.5 * r * r;
+        slope.push_back(r / 500);
+      }
+      copy(s, std::span<const double>(slope), g.data());
+      *gradient = g.data();
+      return phi;
+    };
+    for (Index k = 0; k < steps; ++k) path.phi.push_back(sampler->step(s, objective, 1).phi);
+    const OptimizerState state = sampler->state(s);
+    path.image = state.at("image");
+    path.model = to_host(s, m);
+    if (last != nullptr) *last = state;
+    return path;
+  }
+  std::vector<double> values_;
+};
+
+// Without data it is the sampler: Euler steps of the flow from the same image.
+TEST_F(PosteriorSampling, WithoutDataItIsASampleOfTheGenerator) {
+  const Generator g = read_generator(file());
+  Stream s{Device{}};
+  RecordedDenoiser net(s, g.network, 1);
+  copy(s, std::span<const float>(g.parameters), net.parameters());
+  net.set_conditions({0}, {});
+  OptimizerState first;
+  follow(section(0, "gradient", false), 8, 1, nullptr, &first);
+  std::vector<float> x(first.at("image").begin(), first.at("image").end());
+  for (Index k = 1; k < 8; ++k) {
+    const double share = 0.9 * (1 - static_cast<double>(k) / 8);
+    copy(s, std::span<const float>(x), net.x());
+    net.set_times({static_cast<float>(1000 * (1 - share))});
+    net.tape().forward();
+    const std::vector<float> v = to_host(s, net.y(), net.values());
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += static_cast<float>(0.9 / 8) * v[i];
+  }
+  const Path path = follow(section(0, "gradient", false), 8, 8);
+  for (std::size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(path.image[i], static_cast<double>(x[i]), 1e-4);
+  // The 14 x 12 nodes are the middle of the 16 x 16 pixels.
+  for (Index z = 0; z < 14; ++z) {
+    for (Index i = 0; i < 12; ++i) {
+      EXPECT_NEAR(path.model[at(z * 12 + i)], 3000 + 1500 * path.image[at((z + 1) * 16 + i + 2)], 0.2);
+    }
+  }
+}
+
+// The step is along the gradient of the misfit with respect to the image, through the network: what one step changes
+// against a step without data, beside differences of phi over the noise of the start.
+TEST_F(PosteriorSampling, StepIsTheGradientThroughTheNetwork) {
+  OptimizerState zero;
+  follow(section(0, "residual", false), 8, 0, nullptr, &zero);
+  EXPECT_TRUE(zero.at("image").empty());
+  const double lr = 0.5;
+  OptimizerState at_one;
+  follow(section(0, "residual", false), 8, 1, nullptr, &at_one);
+  const Path still = follow(section(0, "residual", false), 8, 1, &at_one),
+             moved = follow(section(lr, "residual", false), 8, 1, &at_one);
+  EXPECT_EQ(still.phi, moved.phi);
+  const double pixels = 256, factor = lr * pixels / (2 * std::sqrt(still.phi[0] * at_one.at("first_phi")[0]));
+  for (const std::size_t pixel : {std::size_t{20}, std::size_t{120}, std::size_t{137}, std::size_t{200}}) {
+    double phi[2];
+    const double h = 2e-3;
+    for (const int side : {0, 1}) {
+      OptimizerState other = at_one;
+      other.at("image")[pixel] += side == 0 ? -h : h;
+      phi[side] = follow(section(0, "residual", false), 8, 1, &other).phi[0];
+    }
+    const double slope = (phi[1] - phi[0]) / (2 * h), step = (still.image[pixel] - moved.image[pixel]) / factor;
+    EXPECT_NEAR(step, slope, 0.02 * std::abs(slope) + 1e-3) << pixel;
+  }
+}
+
+TEST_F(PosteriorSampling, DataPullTheSample) {
+  for (const char* normalize : {"gradient", "residual"}) {
+    const Path free = follow(section(0, normalize, true), 30, 30),
+               drawn = follow(section(0.3, normalize, true), 30, 30);
+    EXPECT_LT(drawn.phi.back(), 0.8 * free.phi.back()) << normalize;
+    for (const double v : drawn.model) {
+      EXPECT_GE(v, 1500 - 1e-9);
+      EXPECT_LE(v, 4500 + 1e-9);
+    }
+  }
+}
+
+TEST_F(PosteriorSampling, RestoredStateGoesOnBitForBit) {
+  OptimizerState half;
+  const Path through = follow(section(0.2, "gradient", true), 10, 10);
+  follow(section(0.2, "gradient", true), 10, 4, nullptr, &half);
+  const Path rest = follow(section(0.2, "gradient", true), 10, 6, &half);
+  EXPECT_EQ(rest.model, through.model);
+  EXPECT_EQ(rest.image, through.image);
+  EXPECT_THROW(follow(section(0.2, "gradient", true), 12, 1, &half), Error);
+  Json other = section(0.2, "gradient", true);
+  other["draw"] = 6;
+  EXPECT_NE(follow(other, 10, 10).model, through.model);
+}
+
+// In an inversion of waves, followed by a stage of descent; and what is refused.
+TEST_F(PosteriorSampling, InversionAndErrors) {
+  const std::string path = R"("path": ")" + folder_.string() + "\"";
+  const std::string optimizer = R"(optimizer={"type": "posterior", "iterations": 5, )" + path + "}";
+  const std::vector<std::string> small = {"grid.nx=16", "survey.sources.x_m=[20,130]"};
+  const auto with = [&](std::vector<std::string> sets) {
+    sets.insert(sets.begin(), small.begin(), small.end());
+    return sets;
+  };
+  const Config c = config(with({optimizer, "optimizer.iterations=null", R"(stages=[{"iterations": 4}, {"iterations": 2,
+    "optimizer": {"type": "adam", "lr_mps": 10}}])"}));
+  Stream s{Device{}};
+  Problem problem = build_problem(c, true);
+  problem.observed = simulate<float>(s, problem, problem.true_model, problem.wavelet, 2);
+  Inversion<float> inversion(s, c, problem, Log());
+  while (!inversion.finished()) {
+    const IterationReport r = inversion.step();
+    EXPECT_TRUE(std::isfinite(r.phi) && r.phi > 0 && r.step_norm > 0);
+  }
+  RunOptions options;
+  options.out_dir = (folder_ / "run").string();
+  const Json result = run(c, options);
+  EXPECT_EQ(result.at("status"), "ok");
+  EXPECT_EQ(result.at("iterations"), 6);
+  EXPECT_NE(refused({optimizer}).find("16 x 16 pixels"), std::string::npos) << refused({optimizer});
+  EXPECT_EQ(refused(with({optimizer})), "accepted");
+  EXPECT_NE(refused(with({optimizer, R"(field={"type": "siren"})"})).find("field \"grid\""), std::string::npos);
+  EXPECT_EQ(refused(with({optimizer, "optimizer.family=style-a"})).rfind("2 ", 0), 0U);
+  fs::rename(file(), folder_ / "moved");
+  EXPECT_EQ(refused(with({optimizer})).rfind("3 ", 0), 0U);
 }
 
 TEST_F(DenoiserInversion, Errors) {

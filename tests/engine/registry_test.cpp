@@ -148,6 +148,7 @@ Config with(const Component& row, std::string object) {
     for (const char* key : {"dt_s", "nt", "wavelet"}) sets.push_back("survey." + std::string(key) + "=null");
     sets.push_back("physics={\"type\": \"eikonal\"}");
   }
+  if (row.type == "posterior") sets.push_back("field=grid");
   if (row.type == "gauss-newton") sets.push_back("misfit=chi2");
   if (row.type == "sparse") sets.push_back("misfit=chi2"), sets.push_back("optimizer=gauss-newton");
   if (row.type == "code") sets.push_back("field={\"type\": \"decoder\", \"path\": \"decoder.safetensors\"}");
