@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "engine/io/dc_check.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/io/ubc.hpp"
 #include "engine/measured.hpp"
 #include "engine/median.hpp"
 
@@ -13,14 +15,51 @@ namespace terrane {
 
 namespace {
 
-// Electrodes A, B, M, N by their numbers along the line, `count` of them.
-std::vector<DcDatum> array_data(const Json& array, Index count) {
+// Numbers of electrodes of one line each. by_y: those of one x, in the order of y.
+std::vector<std::vector<Index>> parallel_lines(const std::vector<Point3>& electrodes, bool by_y) {
+  const auto across = [&](Index e) { return electrodes[static_cast<std::size_t>(e)].at(by_y ? 2 : 1); };
+  const auto along = [&](Index e) { return electrodes[static_cast<std::size_t>(e)].at(by_y ? 1 : 2); };
+  std::vector<Index> order(electrodes.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  double least = 0, most = 0;
+  for (const Point3& p : electrodes) {
+    least = std::min({least, p.x_m, p.y_m}), most = std::max({most, p.x_m, p.y_m});
+  }
+  const double slack = 1e-9 * (most - least);  // positions of a lattice are rounded
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return across(a) < across(b); });
+  std::vector<std::vector<Index>> lines;
+  for (const Index e : order) {
+    if (lines.empty() || across(e) - across(lines.back().front()) > slack) lines.emplace_back();
+    lines.back().push_back(e);
+  }
+  for (std::vector<Index>& line : lines) {
+    std::stable_sort(line.begin(), line.end(), [&](Index a, Index b) { return along(a) < along(b); });
+  }
+  return lines;
+}
+
+std::vector<std::vector<Index>> electrode_lines(const Json& array, const std::string& positions,
+                                                const std::vector<Point3>& electrodes) {
+  std::string along = array.at("along");
+  if (along == "auto") along = positions == "lattice" || positions == "grid-plane" ? "x" : "list";
+  std::vector<std::vector<Index>> lines;
+  if (along == "list") {
+    lines.emplace_back(electrodes.size());
+    std::iota(lines[0].begin(), lines[0].end(), Index{0});
+    return lines;
+  }
+  for (const bool by_y : {false, true}) {
+    if (along.find(by_y ? 'y' : 'x') == std::string::npos) continue;
+    const auto some = parallel_lines(electrodes, by_y);
+    lines.insert(lines.end(), some.begin(), some.end());
+  }
+  return lines;
+}
+
+// Electrodes A, B, M, N by their numbers along a line, `count` of them.
+std::vector<DcDatum> line_data(const Json& array, Index count) {
   const std::string type = array.at("type");
   std::vector<DcDatum> data;
-  if (type == "list") {
-    for (const Json& q : array.at("abmn")) data.push_back({q[0], q[1], q[2], q[3]});
-    return data;
-  }
   const Index levels = array.at("levels"), s = array.contains("spread") ? array.at("spread").get<Index>() : 1;
   for (Index a = 0; a < count; ++a) {
     for (Index n = 1; n <= levels; ++n) {
@@ -36,15 +75,39 @@ std::vector<DcDatum> array_data(const Json& array, Index count) {
   return data;
 }
 
+std::vector<DcDatum> array_data(const Json& survey, const std::vector<Point3>& electrodes) {
+  const Json& array = survey.at("array");
+  std::vector<DcDatum> data;
+  if (array.at("type") == "list") {
+    for (const Json& q : array.at("abmn")) data.push_back({q[0], q[1], q[2], q[3]});
+    return data;
+  }
+  for (const auto& line : electrode_lines(array, survey.at("electrodes").at("type"), electrodes)) {
+    for (DcDatum d : line_data(array, static_cast<Index>(line.size()))) {
+      for (Index* e : {&d.a, &d.b, &d.m, &d.n}) *e = *e < 0 ? -1 : line[static_cast<std::size_t>(*e)];
+      data.push_back(d);
+    }
+  }
+  return data;
+}
+
 void read_electrodes(const Json& survey, Problem& p) {
+  const Json& array = survey.at("array");
+  if (array.at("type") == "file") {
+    const int dimensions = p.physics == PhysicsType::dc_3d ? 3 : 2;
+    p.dc = read_ubc_observations(array.at("path"), {array.at("z_axis"), dimensions, true}).survey;
+    return;
+  }
   const Grid3& g = p.grid;
-  const Extent extent{p.mesh.x_m.front(), p.mesh.x_m.back(), g.z0_m - 0.5 * g.dz_m, p.mesh.z_m.back()};
+  const bool volume = p.physics == PhysicsType::dc_3d;
+  const std::vector<double>&x = volume ? p.mesh3.x_m : p.mesh.x_m, &z = volume ? p.mesh3.z_m : p.mesh.z_m;
+  Extent extent{x.front(), x.back(), g.z0_m - 0.5 * g.dz_m, z.back()};
+  if (volume) extent.y0_m = p.mesh3.y_m.front(), extent.y1_m = p.mesh3.y_m.back();
   p.dc.electrodes = build_positions(survey.at("electrodes"), g, extent, "electrode");
-  const auto count = static_cast<Index>(p.dc.electrodes.size());
-  p.dc.data = array_data(survey.at("array"), count);
+  p.dc.data = array_data(survey, p.dc.electrodes);
   if (p.dc.data.empty()) {
-    throw Error(ErrorCode::config,
-                "/survey/array: the " + std::to_string(count) + " electrodes are too few for one datum of this array");
+    throw Error(ErrorCode::config, "/survey/array: the " + std::to_string(p.dc.electrodes.size()) +
+                                       " electrodes are too few for one datum of this array");
   }
 }
 
@@ -93,12 +156,6 @@ void drape(const Json& surface, const std::vector<Point3>& topography, Problem& 
   }
 }
 
-DcProperty property_kind(const PropertyInfo& p) {
-  return p.logarithmic                          ? DcProperty::log_conductivity
-         : p.quantity == Quantity::conductivity ? DcProperty::conductivity
-                                                : DcProperty::resistivity;
-}
-
 void check_electrodes(const Problem& p, const std::string& path) {
   const double left = p.mesh.x_m.front(), right = p.mesh.x_m.back(), top = p.mesh.z_m.front();
   for (const Point3& e : p.dc.electrodes) {
@@ -112,8 +169,9 @@ void check_electrodes(const Problem& p, const std::string& path) {
   }
 }
 
-DcReadOptions read_options(const Json& data) {
+DcReadOptions read_options(const Json& data, bool volume) {
   DcReadOptions o;
+  o.dimensions = volume ? 3 : 2;
   o.format = data.at("format");
   o.second_axis = data.at("second_axis");
   o.z_axis = data.at("z_axis");
@@ -127,7 +185,7 @@ DcReadOptions read_options(const Json& data) {
 
 // The file without the data that cannot be used; each of them is named in problem.notes.
 DcObservations read_observations(const Json& data, Problem& p) {
-  DcObservations obs = read_dc_data(data.at("path"), read_options(data));
+  DcObservations obs = read_dc_data(data.at("path"), read_options(data, p.physics == PhysicsType::dc_3d));
   p.notes.insert(p.notes.end(), obs.notes.begin(), obs.notes.end());
   if (obs.volt.empty()) {
     throw Error(ErrorCode::data, "the file holds chargeabilities and no voltages: name it in the section \"ip\"",
@@ -151,7 +209,7 @@ void read_ip(const Json& section, const Json& data, const DcObservations& obs, P
   p.ip.source = data.at("path");
   if (!section.at("path").is_null()) {
     p.ip.source = section.at("path");
-    DcReadOptions o = read_options(data);
+    DcReadOptions o = read_options(data, false);
     o.format = "auto";
     o.quantity = "chargeability";
     attach_chargeability(own, read_dc_data(p.ip.source, o));
@@ -176,13 +234,45 @@ void read_ip(const Json& section, const Json& data, const DcObservations& obs, P
   }
 }
 
+// Core, padding and wavenumbers in 2.5-D.
+void set_section_options(const Json& physics, Problem& p) {
+  const Json& padding = physics.at("padding");
+  ResistivityOptions& o = p.resistivity;
+  o.property = dc_property(*p.property);
+  o.core = MeshCore::inside(p.mesh, padding.at("cells"));
+  const PropertyValue outside = property_value(padding, "value");
+  if (outside.quantity != Quantity::none) {
+    o.padding = DcPadding::frozen;
+    o.padding_siemens_per_m = convert_property(outside.value, outside.quantity, Quantity::conductivity);
+  }
+  o.remove_singularity = physics.at("remove_singularity");
+  const Json& quadrature = physics.at("quadrature");
+  if (quadrature.is_null()) {
+    o.wavenumbers = choose_wavenumbers(p.mesh, physics.at("wavenumbers"));
+  } else {
+    o.wavenumbers.k_per_m = quadrature.at("k_per_m").get<std::vector<double>>();
+    o.wavenumbers.weight_per_m = quadrature.at("weight_per_m").get<std::vector<double>>();
+    o.wavenumbers.check();
+  }
+}
+
 }  // namespace
+
+DcProperty dc_property(const PropertyInfo& p) {
+  return p.logarithmic                          ? DcProperty::log_conductivity
+         : p.quantity == Quantity::conductivity ? DcProperty::conductivity
+                                                : DcProperty::resistivity;
+}
 
 void build_resistivity(const Config& config, Problem& p) {
   const Json& c = config.json();
   const Json& physics = c.at("physics");
-  const Json& padding = physics.at("padding");
-  p.mesh = mesh_of(p.grid.section(), padding);
+  const bool volume = p.physics == PhysicsType::dc_3d;
+  if (volume) {
+    build_dc_volume(physics, p);
+  } else {
+    p.mesh = mesh_of(p.grid.section(), physics.at("padding"));
+  }
   const bool invert = c.at("task") == "invert", from_file = invert && c.at("data").at("type") == "file";
   std::vector<double> std;
   std::vector<Point3> topography;
@@ -206,23 +296,11 @@ void build_resistivity(const Config& config, Problem& p) {
     set_std(c.at("data").at("std"), Quantity::voltage, std, p.observed_source, p);
     read_mask(c.at("data"), p);
   }
-  ResistivityOptions& o = p.resistivity;
-  o.property = property_kind(*p.property);
-  o.core = MeshCore::inside(p.mesh, padding.at("cells"));
-  const PropertyValue outside = property_value(padding, "value");
-  if (outside.quantity != Quantity::none) {
-    o.padding = DcPadding::frozen;
-    o.padding_siemens_per_m = convert_property(outside.value, outside.quantity, Quantity::conductivity);
+  if (volume) {
+    drape_dc_volume(physics.at("surface"), topography, p);
+    return p.dc.check(false);
   }
-  o.remove_singularity = physics.at("remove_singularity");
-  const Json& quadrature = physics.at("quadrature");
-  if (quadrature.is_null()) {
-    o.wavenumbers = choose_wavenumbers(p.mesh, physics.at("wavenumbers"));
-  } else {
-    o.wavenumbers.k_per_m = quadrature.at("k_per_m").get<std::vector<double>>();
-    o.wavenumbers.weight_per_m = quadrature.at("weight_per_m").get<std::vector<double>>();
-    o.wavenumbers.check();
-  }
+  set_section_options(physics, p);
   drape(physics.at("surface"), topography, p);
   check_electrodes(p, p.observed_source);
   p.dc.check();
@@ -239,7 +317,9 @@ double median_apparent_resistivity(const DcObservations& obs) {
 
 Json grid_for_electrodes(const Json& config) {
   const std::string path = config.at("data").at("path");
-  const DcSurvey survey = read_dc_data(path, read_options(config.at("data"))).survey;
+  const bool volume = config.at("physics").at("type") == "dc-3d";
+  const DcSurvey survey = read_dc_data(path, read_options(config.at("data"), volume)).survey;
+  if (volume) return grid_for_volume(survey, path);
   double x0 = survey.electrodes[0].x_m, x1 = x0, top = survey.electrodes[0].z_m, low = top, longest = 0;
   for (const Point3& e : survey.electrodes) {
     x0 = std::min(x0, e.x_m), x1 = std::max(x1, e.x_m), top = std::min(top, e.z_m), low = std::max(low, e.z_m);

@@ -56,7 +56,8 @@ void check_positions(const Json& survey, const std::string& name, Resolver& reso
 }
 
 bool waves(const Json& config) { return config.at("physics").at("type") == "acoustic"; }
-bool resistivity(const Json& config) { return config.at("physics").at("type") == "dc-2.5d"; }
+bool dc_volume(const Json& config) { return config.at("physics").at("type") == "dc-3d"; }
+bool resistivity(const Json& config) { return config.at("physics").at("type") == "dc-2.5d" || dc_volume(config); }
 
 // Keys that one kind of physics needs and another does not have. False: a key is missing.
 bool check_survey(const Json& config, Resolver& resolver) {
@@ -69,13 +70,17 @@ bool check_survey(const Json& config, Resolver& resolver) {
   }
   const Json& survey = config.at("survey");
   bool complete = true;
+  const bool located = dc && survey.at("array").is_object() && survey.at("array").at("type") == "file";
+  if (located && !survey.at("electrodes").is_null()) {
+    resolver.issue_at("/survey/electrodes", "the file of the array holds the electrodes: leave this key out");
+  }
   for (const auto& [key, wanted] :
-       {std::pair{"sources", !dc}, std::pair{"receivers", !dc}, std::pair{"electrodes", dc}}) {
+       {std::pair{"sources", !dc}, std::pair{"receivers", !dc}, std::pair{"electrodes", dc && !located}}) {
     const bool given = !survey.at(key).is_null();
     if (wanted && !given) {
       complete = false;
       resolver.issue_at("/survey", "\"" + std::string(key) + "\" is missing");
-    } else if (!wanted && given) {
+    } else if (!wanted && given && !located) {
       resolver.issue_at(std::string("/survey/") + key,
                         dc ? "belongs to waves and travel times: a resistivity survey has electrodes"
                            : "belongs to resistivity: this physics has sources and receivers");
@@ -122,7 +127,10 @@ void check_pairs(const Json& survey, Resolver& resolver) {
 
 void derive_survey(Json& config, Resolver& resolver) {
   Json& survey = config.at("survey");
-  if (resistivity(config)) return check_positions(survey, "electrodes", resolver);
+  if (resistivity(config)) {
+    if (!survey.at("electrodes").is_null()) check_positions(survey, "electrodes", resolver);
+    return;
+  }
   check_positions(survey, "sources", resolver);
   check_positions(survey, "receivers", resolver);
   if (!waves(config)) return check_pairs(survey, resolver);
@@ -504,6 +512,9 @@ void derive_invert(Json& config, Resolver& resolver) {
   if (!waves(config)) check_no_waves(config, resolver);
   if (!is_null(config, "ip") && !(resistivity(config) && data.at("type") == "file")) {
     resolver.issue_at("/ip", "belongs to resistivity with data from a file");
+  } else if (!is_null(config, "ip") && dc_volume(config)) {
+    resolver.issue_at("/ip",
+                      "chargeabilities are inverted in 2.5-D in this version: write \"dc-2.5d\", or leave this out");
   }
   check_least_squares(config, resolver);
   check_priors(config, resolver);

@@ -18,10 +18,13 @@ class Dimensions {
   void check() {
     if (!check_grid()) return;
     const std::string physics = config_.at("physics").at("type");
-    if (volume_ && physics != "acoustic") {
+    if (volume_ && physics != "acoustic" && physics != "dc-3d") {
       return issue("/grid/ny", "physics \"" + physics +
-                                   "\" has two dimensions in this version: leave out ny and dy_m (acoustic waves take "
-                                   "three)");
+                                   "\" has two dimensions in this version: leave out ny and dy_m (acoustic and dc-3d "
+                                   "take three)");
+    }
+    if (!volume_ && physics == "dc-3d") {
+      return issue("/grid", "physics \"dc-3d\" has three dimensions: give ny and dy_m, or write \"dc-2.5d\"");
     }
     for (const char* name : {"sources", "receivers", "electrodes"}) check_positions(name);
     if (physics == "acoustic") check_boundary();
@@ -121,7 +124,8 @@ class Dimensions {
 
   // Optimizer and regularizers of the config or of a stage.
   void check_terms(const Json& section, const std::string& at) {
-    if (present(section, "optimizer") && section.at("optimizer").at("type") == "gauss-newton") {
+    const bool waves = config_.at("physics").at("type") == "acoustic";
+    if (waves && present(section, "optimizer") && section.at("optimizer").at("type") == "gauss-newton") {
       refuse(at + "/optimizer/type", "gauss-newton");
     }
     if (!present(section, "regularizers")) return;

@@ -179,7 +179,10 @@ Json dc_config(const TemplateInputs& inputs) {
     config["true_model"] = {{"type", "file"}, {"path", absolute(inputs.model_path)}, {"property", "conductivity"}};
   }
   if (inputs.data_path.empty()) return config;
-  const DcObservations obs = read_dc_data(inputs.data_path);
+  DcReadOptions by_content;
+  by_content.dimensions = 0;
+  const DcObservations obs = read_dc_data(inputs.data_path, by_content);
+  if (obs.dimensions == 3) config["physics"]["type"] = "dc-3d";
   for (const char* key : {"grid", "survey", "true_model"}) config.erase(key);
   config["data"] = {{"type", "file"}, {"path", absolute(inputs.data_path)}};
   const bool complete = !obs.std.empty() && std::all_of(obs.std.begin(), obs.std.end(), [](double s) { return s > 0; });

@@ -26,8 +26,10 @@ constexpr Index program_bytes = Index{20} << 20;
 // Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
 constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
 // Travel times: nodes x sources a second of the eikonal solver with its adjoint, cells of rays a second, network
-// operations a second. Resistivity: operations of the factorisations and solutions a second.
+// operations a second. Resistivity: operations of the factorisations and solutions a second, in three dimensions cells
+// x electrodes of the solutions and cells x pairs of electrodes of the derivatives a second.
 constexpr double eikonal_nodes_per_s = 4e6, ray_cells_per_s = 1e9, network_flops_per_s = 5e10, dc_flops_per_s = 6e9;
+constexpr double dc3_node_poles_per_s = 7e6, dc3_node_pairs_per_s = 6e9;
 
 std::string gigabytes(double bytes) {
   char text[64];
@@ -77,7 +79,7 @@ Sizes measure(const Config& config, const Problem& problem, const RunOptions& op
 }
 
 // A rough time; a run prints its own.
-double seconds_of(const Problem& p, const Sizes& z, bool invert, int threads) {
+double seconds_of(const Problem& p, const Sizes& z, bool invert, bool gauss_newton, int threads) {
   const auto parallel = static_cast<double>(std::min<Index>(threads, p.waves() ? z.batch : threads));
   const double iterations = invert ? static_cast<double>(z.iterations) : 1;
   if (p.waves()) {
@@ -87,6 +89,16 @@ double seconds_of(const Problem& p, const Sizes& z, bool invert, int threads) {
   }
   const auto cells = static_cast<double>(p.grid.cells());
   const double network = invert ? 6 * static_cast<double>(z.parameters) * cells / network_flops_per_s : 0;
+  if (p.physics == PhysicsType::dc_3d) {
+    // Sixteen electrodes are solved side by side, used or not; each batch also meets the ones before it.
+    const double batches = std::ceil(static_cast<double>(p.dc.electrodes.size()) / 16);
+    const auto nodes = static_cast<double>(p.mesh3.cells());
+    const double solve = 16 * nodes * batches / dc3_node_poles_per_s,
+                 pairs = 256 * nodes * batches * batches / dc3_node_pairs_per_s;
+    // Gauss-Newton: an adjoint and a tangent in each of some tens of steps of conjugate gradients.
+    const bool least_squares = invert && gauss_newton;
+    return iterations * (network + solve + (least_squares ? 60 : invert ? 1 : 0) * pairs) / parallel;
+  }
   if (p.physics == PhysicsType::dc_2d) {
     const auto nodes = static_cast<double>((p.mesh.nx() + 1) * (p.mesh.nz() + 1));
     const auto band = static_cast<double>(std::min(p.mesh.nx(), p.mesh.nz()) + 2);
@@ -112,6 +124,12 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
                   "iterations, %lld parameters",
                   task.c_str(), nodes.c_str(), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
                   n(z.iterations), n(z.parameters));
+  } else if (p.physics == PhysicsType::dc_3d) {
+    std::snprintf(line, sizeof line,
+                  "task: %s, %s cells (%lld x %lld x %lld with padding), %zu electrodes, %lld voltages, %lld "
+                  "iterations, %lld parameters",
+                  task.c_str(), nodes.c_str(), n(p.mesh3.nz()), n(p.mesh3.ny()), n(p.mesh3.nx()),
+                  p.dc.electrodes.size(), n(z.records), n(z.iterations), n(z.parameters));
   } else if (p.physics == PhysicsType::dc_2d) {
     std::snprintf(line, sizeof line,
                   "task: %s, %lld x %lld cells (%lld x %lld with padding), %zu electrodes, %lld voltages, %lld "
@@ -209,7 +227,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const bool gpu = options.device.kind == DeviceKind::cuda;
   const Index host = program_bytes + host_records + (gpu ? 0 : z.arrays), device = gpu ? z.arrays : 0;
   const int threads = options.threads > 0 ? options.threads : default_threads();
-  const double seconds = seconds_of(problem, z, invert, threads);
+  const bool gauss_newton = invert && c.at("optimizer").at("type") == "gauss-newton";
+  const double seconds = seconds_of(problem, z, invert, gauss_newton, threads);
   const Index keep =
       c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
   const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +

@@ -19,12 +19,16 @@ double norm_weight(double weight, double p, bool scaled, double unit) {
 }
 
 ModelNormOptions norm_options(const Json& regularizers, const Problem& problem, double data) {
-  const Grid2 grid = problem.grid.section();  // two dimensions only
-  const double unit = problem.property->penalty_unit, cell = std::min(grid.dz_m, grid.dx_m);
+  const Grid3& grid = problem.grid;
+  const bool flat = grid.flat();
+  const double unit = problem.property->penalty_unit;
+  const double section_cell = std::min(grid.dz_m, grid.dx_m),
+               cell = flat ? section_cell : std::min(section_cell, grid.dy_m);
   const double share = 0.5 * data / static_cast<double>(grid.cells());
   ModelNormOptions o;
   o.nz = grid.nz, o.nx = grid.nx;
-  o.dz = grid.dz_m / cell, o.dx = grid.dx_m / cell;  // differences per smaller cell
+  o.dz = grid.dz_m / cell, o.dx = grid.dx_m / cell;  // differences per smallest side of a cell
+  if (!flat) o.ny = grid.ny, o.dy = grid.dy_m / cell;
   o.reference = problem.start;
   const auto add = [&](NormTerm& term, double weight, double p, double eps) {
     if (weight == 0) return;
@@ -44,10 +48,12 @@ ModelNormOptions norm_options(const Json& regularizers, const Problem& problem, 
     } else if (type == "tikhonov") {
       add(o.z, weight * r.at("weight_z").get<double>(), 2, 0);
       add(o.x, weight * r.at("weight_x").get<double>(), 2, 0);
+      if (!flat) add(o.y, weight * r.at("weight_y").get<double>(), 2, 0);
     } else if (type == "tv") {
       o.coupling = r.at("anisotropic").get<bool>() ? NormCoupling::separate : NormCoupling::isotropic;
       add(o.z, weight, 1, r.at("epsilon"));
       add(o.x, weight, 1, r.at("epsilon"));
+      if (!flat) add(o.y, weight, 1, r.at("epsilon"));
     } else {
       const auto p = r.at("norms").get<std::vector<double>>(), w = r.at("weights").get<std::vector<double>>();
       if (p.size() != 3 || w.size() != 3) {
@@ -59,6 +65,7 @@ ModelNormOptions norm_options(const Json& regularizers, const Problem& problem, 
       add(o.small, weight * w[0], p[0], r.at("epsilon"));
       add(o.z, weight * w[1], p[1], r.at("epsilon"));
       add(o.x, weight * w[2], p[2], r.at("epsilon"));
+      if (!flat) add(o.y, weight * w[2], p[2], r.at("epsilon"));
     }
   }
   return o;
@@ -119,16 +126,17 @@ void Inversion<T>::open_least_squares(const Json& regularizers) {
     const double all = static_cast<double>(problem_.grid.nz) * problem_.grid.dz_m;
     const double z0 =
         g.optimizer.at("depth_m").is_null() ? 0.1 * all : g.optimizer.at("depth_m").template get<double>();
-    norm.cell_weights =
-        depth_weights(problem_.grid.nz, problem_.grid.nx, problem_.grid.dz_m, z0, g.optimizer.at("depth_exponent"));
+    norm.cell_weights = depth_weights(problem_.grid.nz, problem_.grid.plane(), problem_.grid.dz_m, z0,
+                                      g.optimizer.at("depth_exponent"));
   }
   const ModelNorms norms(norm);
   GaussNewtonOptions options = step_options(g.optimizer, config_.json(), norms);
   options.linear =
       problem_.physics == PhysicsType::straight_ray && own && problem_.property->quantity == Quantity::slowness;
   if (bounded) {
-    options.lower = lo.quantity == Quantity::none ? options.lower : lo.value;
-    options.upper = hi.quantity == Quantity::none ? options.upper : hi.value;
+    const PropertyInfo& p = *problem_.property;
+    options.lower = lo.quantity == Quantity::none ? options.lower : p.model_of(lo.value);
+    options.upper = hi.quantity == Quantity::none ? options.upper : p.model_of(hi.value);
   }
   const auto theta = g.tape.get(g.theta);
   least_squares_ = std::make_unique<GaussNewton<T>>(std::move(problem), norms, options,

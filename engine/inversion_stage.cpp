@@ -144,8 +144,8 @@ void Inversion<T>::record_model() {
   g.model = field_->record(tape, g.theta, g.m0, mask);
   const PropertyValue lo = property_value(c.at("bounds"), "min"), hi = property_value(c.at("bounds"), "max");
   if (lo.quantity == Quantity::none && hi.quantity == Quantity::none) return;
-  const double least = lo.quantity == Quantity::none ? -1e30 : lo.value;
-  const double most = hi.quantity == Quantity::none ? 1e30 : hi.value;
+  const double least = lo.quantity == Quantity::none ? -1e30 : problem_.property->model_of(lo.value);
+  const double most = hi.quantity == Quantity::none ? 1e30 : problem_.property->model_of(hi.value);
   g.model = tape.apply(std::make_shared<UnaryOp<T>>(UnaryKind::clamp, least, most), {g.model});
 }
 

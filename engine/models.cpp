@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/ubc_model.hpp"
 #include "engine/property.hpp"
@@ -157,7 +158,28 @@ Model read_model(const Json& model, const Grid3& grid, const PropertyInfo& p) {
                   grid);
 }
 
+Index cell_at(const std::vector<double>& nodes, double v) {
+  const auto at = std::upper_bound(nodes.begin() + 1, nodes.end() - 1, v);
+  return static_cast<Index>(at - nodes.begin()) - 1;
+}
+
 // The cell that holds each node; the nearest one outside the mesh.
+Model ubc_volume(const Json& model, const Grid3& grid) {
+  const TensorMesh3 mesh = read_ubc_mesh_3d(model.at("mesh"));
+  const std::vector<double> values = read_ubc_model_3d(model.at("path"), mesh);
+  Model m;
+  for (Index z = 0; z < grid.nz; ++z) {
+    for (Index y = 0; y < grid.ny; ++y) {
+      const Index row = cell_at(mesh.z_m, grid.at_m(0, z)) * mesh.ny() + cell_at(mesh.y_m, grid.at_m(1, y));
+      for (Index x = 0; x < grid.nx; ++x) {
+        m.push_back(values[static_cast<std::size_t>(row * mesh.nx() + cell_at(mesh.x_m, grid.at_m(2, x)))]);
+      }
+    }
+  }
+  return m;
+}
+
+// The same of a 2-D mesh.
 Model ubc_model(const Json& model, const Grid2& grid) {
   const std::string path = model.at("path");
   const TensorMesh mesh = read_ubc_mesh_2d(model.at("mesh"));
@@ -168,16 +190,12 @@ Model ubc_model(const Json& model, const Grid2& grid) {
                     std::to_string(mesh.nx()) + " x " + std::to_string(mesh.nz()),
                 path);
   }
-  const auto cell = [](const std::vector<double>& nodes, double v) {
-    const auto at = std::upper_bound(nodes.begin() + 1, nodes.end() - 1, v);
-    return static_cast<Index>(at - nodes.begin()) - 1;
-  };
   Model m(static_cast<std::size_t>(grid.cells()));
   for (Index k = 0; k < grid.cells(); ++k) {
     const double z = grid.z0_m + static_cast<double>(k / grid.nx) * grid.dz_m;
     const double x = grid.x0_m + static_cast<double>(k % grid.nx) * grid.dx_m;
     m[static_cast<std::size_t>(k)] =
-        values.values[static_cast<std::size_t>(cell(mesh.z_m, z) * mesh.nx() + cell(mesh.x_m, x))];
+        values.values[static_cast<std::size_t>(cell_at(mesh.z_m, z) * mesh.nx() + cell_at(mesh.x_m, x))];
   }
   return m;
 }
@@ -363,7 +381,9 @@ std::vector<double> build_model(const Config& config, const Json& model, const s
   }
   if (type == "ubc") {
     const PropertyInfo& held = property_info(model.at("property").get<std::string>());
-    return converted(extruded(ubc_model(model, grid.section()), grid), held.quantity);
+    const bool section = grid.flat() || looks_like_ubc_mesh_2d(read_file(model.at("mesh")));
+    return converted(section ? extruded(ubc_model(model, grid.section()), grid) : ubc_volume(model, grid),
+                     held.quantity);
   }
   if (type == "generated")
     return converted(extruded(generated(config, model, grid.section()), grid), Quantity::velocity);

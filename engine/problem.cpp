@@ -150,13 +150,13 @@ void build_survey(const Json& survey, Problem& p) {
 }  // namespace
 
 std::vector<Index> Problem::data_shape() const {
-  if (physics == PhysicsType::dc_2d) return {dc.size()};
+  if (voltages()) return {dc.size()};
   if (travel_times()) return {travel.data()};
   return {survey.shot_count(), survey.max_receivers(), survey.nt};
 }
 
 std::vector<Point3> Problem::source_points() const {
-  if (physics == PhysicsType::dc_2d) return dc.electrodes;
+  if (voltages()) return dc.electrodes;
   if (travel_times()) return travel.sources;
   std::vector<Point3> points;
   for (const Shot3& shot : survey.shots) points.insert(points.end(), shot.sources.begin(), shot.sources.end());
@@ -174,6 +174,7 @@ Problem build_problem(const Config& config, bool read_data) {
   p.physics = physics == "acoustic"       ? PhysicsType::acoustic
               : physics == "straight-ray" ? PhysicsType::straight_ray
               : physics == "dc-2.5d"      ? PhysicsType::dc_2d
+              : physics == "dc-3d"        ? PhysicsType::dc_3d
                                           : PhysicsType::eikonal;
   p.property = &property_of(c);
   p.grid = build_grid(c.at("grid"));
@@ -195,7 +196,7 @@ Problem build_problem(const Config& config, bool read_data) {
     throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
   }
   if (p.travel_times()) build_travel(config, p);
-  if (p.physics == PhysicsType::dc_2d) build_resistivity(config, p);
+  if (p.voltages()) build_resistivity(config, p);
   if (!p.waves()) return p;
   p.wave = build_wave_options(config, p);
   if (c.at("task") == "invert" && c.at("data").at("type") == "file" && read_data) read_observed(c.at("data"), p);

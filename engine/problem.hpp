@@ -14,6 +14,7 @@
 #include "kernels/runtime/stream.hpp"
 #include "physics/eikonal/eikonal.hpp"
 #include "physics/resistivity/resistivity.hpp"
+#include "physics/resistivity/resistivity3d.hpp"
 #include "physics/straight_ray/straight_ray.hpp"
 #include "physics/survey3.hpp"
 #include "physics/travel_survey.hpp"
@@ -21,7 +22,7 @@
 
 namespace terrane {
 
-enum class PhysicsType { acoustic, straight_ray, eikonal, dc_2d };
+enum class PhysicsType { acoustic, straight_ray, eikonal, dc_2d, dc_3d };
 
 // Apparent chargeabilities beside voltages.
 struct IpData {
@@ -43,9 +44,11 @@ struct Problem {
   StraightRayOptions rays;
   EikonalOptions eikonal;
   // Resistivity.
-  TensorMesh mesh;  // the cells of the grid with their padding
+  TensorMesh mesh;  // 2.5-D: the cells of the grid with their padding
+  TensorMesh3 mesh3;
   DcSurvey dc;
   ResistivityOptions resistivity;
+  Resistivity3dOptions resistivity3;
   IpData ip;  // empty: none
 
   std::vector<double> reference;          // another's result, shape of the grid; may be empty
@@ -58,7 +61,8 @@ struct Problem {
 
   bool waves() const { return physics == PhysicsType::acoustic; }
   bool travel_times() const { return physics == PhysicsType::straight_ray || physics == PhysicsType::eikonal; }
-  bool cells() const { return physics == PhysicsType::straight_ray || physics == PhysicsType::dc_2d; }
+  bool voltages() const { return physics == PhysicsType::dc_2d || physics == PhysicsType::dc_3d; }
+  bool cells() const { return physics == PhysicsType::straight_ray || voltages(); }
   Index shots() const { return waves() ? survey.shot_count() : 1; }  // what a batch is drawn from
   Index trace_samples() const { return waves() ? survey.nt : 1; }
   std::vector<Index> data_shape() const;
@@ -106,8 +110,18 @@ Json grid_for_picks(const Json& config);
 // --- dc_problem.cpp ---
 // Electrodes, mesh, options and data of a resistivity config, into `problem` (whose grid, property and models are set).
 void build_resistivity(const Config& config, Problem& problem);
+DcProperty dc_property(const PropertyInfo& property);
 // The resolved grid section for a file of observations: four cells between neighbouring electrodes, down to a third of
 // the longest datum.
 Json grid_for_electrodes(const Json& config);
+
+// --- dc_volume.cpp ---
+// The parts of build_resistivity for three dimensions: mesh and options, before the electrodes are known; then air
+// above the surface, to which the electrodes move.
+void build_dc_volume(const Json& physics, Problem& problem);
+void drape_dc_volume(const Json& surface, const std::vector<Point3>& topography, Problem& problem);
+// A grid section for electrodes in three dimensions: two cells between neighbours, down to a third of the longest
+// datum.
+Json grid_for_volume(const DcSurvey& survey, const std::string& path);
 
 }  // namespace terrane

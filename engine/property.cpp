@@ -46,7 +46,7 @@ const PropertyInfo& property_of(const Json& config) {
     }
   }
   const auto physics = config.find("physics");
-  const bool dc = physics != config.end() && physics->at("type") == "dc-2.5d";
+  const bool dc = physics != config.end() && (physics->at("type") == "dc-2.5d" || physics->at("type") == "dc-3d");
   return dc ? property_info("conductivity") : properties().front();
 }
 

@@ -106,11 +106,11 @@ std::vector<Component> model_rows() {
          .help = "the first row of the file is the deepest"}}},
       {"model",
        "ubc",
-       "conductivity on a UBC-GIF mesh, the value of the cell at each node of the grid; in three dimensions the same "
-       "at "
-       "every y",
+       "conductivity on a UBC-GIF mesh, the value of the cell at each node of the grid; in three dimensions a 3-D "
+       "mesh, "
+       "or a 2-D one and the same at every y",
        {{.name = "path", .kind = K::path, .help = "values", .example = "\"model.con\""},
-        {.name = "mesh", .kind = K::path, .help = "2-D mesh", .example = "\"mesh.dat\""},
+        {.name = "mesh", .kind = K::path, .help = "2-D or 3-D mesh", .example = "\"mesh.dat\""},
         {.name = "property",
          .kind = K::choice,
          .fallback = "\"conductivity\"",
@@ -331,7 +331,8 @@ std::vector<Component> data_rows() {
         {.name = "topography_file",
          .kind = K::path,
          .fallback = "null",
-         .help = "resistivity: points x z of the surface, instead of those of the data file",
+         .help =
+             "resistivity: points of the surface, x z or in three dimensions x y z, instead of those of the data file",
          .example = "\"topography.txt\""},
         {.name = "project_line",
          .kind = K::boolean,

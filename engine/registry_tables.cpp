@@ -387,7 +387,7 @@ std::vector<Component> common_rows() {
         {.name = "ny",
          .kind = K::integer,
          .fallback = "null",
-         .help = "nodes across the line: three dimensions, models are (nz, ny, nx); acoustic waves only",
+         .help = "nodes across the line: three dimensions, models are (nz, ny, nx); acoustic waves and resistivity",
          .example = "50",
          .min = 2,
          .max = 1e6},
@@ -442,7 +442,7 @@ std::string_view common_keys() {
 std::string_view foreign_sections() { return "rate baselines score condition"; }
 
 std::string_view later_types(std::string_view slot) {
-  if (slot == "physics") return "dc-3d elastic";
+  if (slot == "physics") return "elastic";
   if (slot == "optimizer") return "adamw muon";
   if (slot == "schedule") return "plateau";
   if (slot == "data") return "generated openfwi";

@@ -38,13 +38,14 @@ struct ReportInput {
   NdArray<float> true_model, start_model, model;  // (z, x); no shape: absent
   // Three dimensions: (z, y, x); the maps are then their section y = section_y_m.
   NdArray<float> true_volume, start_volume, volume;
-  std::vector<Point3> source_points, receiver_points;  // of three dimensions
+  std::vector<Point3> source_points, receiver_points;  // of three dimensions; sources: electrodes too
   double dy_m = 1, y0_m = 0, section_y_m = unknown;
   NdArray<float> reference_model;  // (z, x), another's result
   NdArray<float> gradient_first;   // (z, x), of the misfit by the property
   NdArray<float> coverage;         // (z, x), length of rays, or sensitivity of voltages
   NdArray<float> chargeability;    // (z, x), in its own unit
-  // (datum, 4): source x, z, receiver x, z in m of travel times; (datum, 8): A, B, M, N of voltages, NaN at infinity.
+  // (datum, 4): source x, z, receiver x, z in m of travel times; (datum, 8): x, z of A, B, M, N of voltages, in three
+  // dimensions (datum, 12): x, y, z; NaN at infinity.
   NdArray<float> geometry;
   NdArray<float> rays;                                         // (point, 3): number of the ray, x, z in m
   std::vector<float> data_observed, data_predicted, data_std;  // (datum) in s or V, or empty
@@ -58,7 +59,7 @@ struct ReportInput {
   std::vector<ProgressPoint> progress;
   nlohmann::ordered_json result, resolved;  // null when absent
   bool three_dimensional() const { return !volume.shape.empty() || !true_volume.shape.empty(); }
-  bool resistivity() const { return geometry.shape.size() == 2 && geometry.shape[1] == 8; }
+  bool resistivity() const { return geometry.shape.size() == 2 && geometry.shape[1] >= 8; }
 };
 
 struct Figure {
@@ -77,7 +78,7 @@ std::vector<Figure> make_figures(const ReportInput& input);
 void add_volume_models(const ReportInput& input, std::vector<Figure>& figures);
 // report_travel.cpp: pick curves and residuals.
 void add_travel_figures(const ReportInput& input, std::vector<Figure>& figures);
-// report_dc.cpp: pseudosections and the fit of voltages.
+// report_dc.cpp: pseudosections, in three dimensions apparent resistivities in plan, and the fit of voltages.
 void add_resistivity_figures(const ReportInput& input, std::vector<Figure>& figures);
 
 std::string make_report(const ReportInput& input);

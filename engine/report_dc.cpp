@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Figures of resistivity runs: pseudosections of apparent resistivity observed, predicted and misfit, the fit of the
-// data.
+// Figures of resistivity runs: pseudosections of apparent resistivity observed, predicted and misfit, in three
+// dimensions the same in plan for classes of depth; the fit of the data.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "engine/figure.hpp"
 #include "engine/report.hpp"
@@ -14,21 +16,25 @@
 namespace terrane {
 namespace {
 
-// Columns of the geometry: x, z of A, B, M, N; NaN at infinity.
+// Columns of the geometry: x, z, or x, y, z, of A, B, M, N; NaN at infinity.
 DcSurvey survey_of(const NdArray<float>& g) {
   DcSurvey survey;
-  std::map<std::pair<float, float>, Index> known;
-  for (std::size_t i = 0; 8 * i + 7 < g.values.size(); ++i) {
+  std::map<std::array<float, 3>, Index> known;
+  const auto columns = static_cast<std::size_t>(g.shape[1]), axes = columns / 4;
+  for (std::size_t i = 0; columns * i + columns - 1 < g.values.size(); ++i) {
     Index e[4];
     for (std::size_t q = 0; q < 4; ++q) {
-      const float x = g.values[8 * i + 2 * q], z = g.values[8 * i + 2 * q + 1];
+      const float* at = g.values.data() + columns * i + axes * q;
+      const float x = at[0], y = axes == 3 ? at[1] : 0.0F, z = at[axes - 1];
       if (!std::isfinite(x) || !std::isfinite(z)) {
         e[q] = -1;
         continue;
       }
-      const auto [at, fresh] = known.emplace(std::pair{x, z}, static_cast<Index>(survey.electrodes.size()));
-      if (fresh) survey.electrodes.push_back({static_cast<double>(x), static_cast<double>(z), 0});
-      e[q] = at->second;
+      const auto [place, fresh] = known.emplace(std::array{x, y, z}, static_cast<Index>(survey.electrodes.size()));
+      if (fresh) {
+        survey.electrodes.push_back({static_cast<double>(x), static_cast<double>(z), static_cast<double>(y)});
+      }
+      e[q] = place->second;
     }
     survey.data.push_back({e[0], e[1], e[2], e[3]});
   }
@@ -38,7 +44,7 @@ DcSurvey survey_of(const NdArray<float>& g) {
 struct Section {
   std::vector<Point3> at;  // z: pseudo depth below the surface
   double dx = 1, dz = 1;   // size of a cell of the picture
-  double x0 = 0, x1 = 1, z1 = 1;
+  double x0 = 0, x1 = 1, z0 = 0, z1 = 1;
 };
 
 double smallest_gap(std::vector<double> v, double least) {
@@ -83,7 +89,7 @@ std::vector<float> picture(const Section& s, const std::vector<double>& values, 
   std::vector<float> image(static_cast<std::size_t>(rows * columns), std::numeric_limits<float>::quiet_NaN());
   for (Index r = 0; r < rows; ++r) {
     for (Index c = 0; c < columns; ++c) {
-      const double z = (static_cast<double>(r) + 0.5) * s.z1 / static_cast<double>(rows);
+      const double z = s.z0 + (static_cast<double>(r) + 0.5) * (s.z1 - s.z0) / static_cast<double>(rows);
       const double x = s.x0 + (static_cast<double>(c) + 0.5) * (s.x1 - s.x0) / static_cast<double>(columns);
       double nearest = std::numeric_limits<double>::infinity(), value = unknown;
       for (std::size_t i = 0; i < values.size(); ++i) {
@@ -96,8 +102,14 @@ std::vector<float> picture(const Section& s, const std::vector<double>& values, 
   return image;
 }
 
-void add_pseudosections(const ReportInput& in, const DcSurvey& survey, std::vector<Figure>& figures) {
-  const Section s = layout(survey);
+// What is drawn of the data: log10 of apparent resistivities on one scale, and the misfit in per cent, which is last.
+struct DataMaps {
+  std::vector<std::pair<std::string, std::vector<double>>> maps;
+  double lo = 0, hi = 1, limit = 0;  // limit: of the misfit, 0 without
+};
+
+DataMaps data_maps(const ReportInput& in, const DcSurvey& survey) {
+  DataMaps out;
   const auto factor = geometric_factors_m(survey, electrode_depths_m(survey.electrodes, {}));
   const auto decades = [&](const std::vector<float>& volt) {
     std::vector<double> rho;
@@ -107,40 +119,42 @@ void add_pseudosections(const ReportInput& in, const DcSurvey& survey, std::vect
     }
     return rho;
   };
-  std::vector<std::pair<std::string, std::vector<double>>> maps;
   const bool observed = !in.data_observed.empty(), predicted = !in.data_predicted.empty();
-  if (observed) maps.emplace_back("Observed", decades(in.data_observed));
-  if (predicted) maps.emplace_back("Predicted", decades(in.data_predicted));
-  if (maps.empty()) return;
+  if (observed) out.maps.emplace_back("Observed", decades(in.data_observed));
+  if (predicted) out.maps.emplace_back("Predicted", decades(in.data_predicted));
   std::vector<double> sorted;
-  for (const auto& [title, rho] : maps) {
+  for (const auto& [title, rho] : out.maps) {
     for (const double v : rho) {
       if (std::isfinite(v)) sorted.push_back(v);
     }
   }
-  if (sorted.empty()) return;
+  if (sorted.empty()) return {};
   std::sort(sorted.begin(), sorted.end());
   const auto quantile = [&](double q) {
     return sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))];
   };
-  double lo = quantile(0.01), hi = quantile(0.99);
-  if (!(hi - lo > 1e-3)) lo -= 0.05, hi += 0.05;
-  double limit = 0;
-  if (observed && predicted) {
-    std::vector<double> misfit;
-    for (std::size_t i = 0; i < in.data_observed.size(); ++i) {
-      const auto d = static_cast<double>(in.data_observed[i]), p = static_cast<double>(in.data_predicted[i]);
-      misfit.push_back(d != 0 ? 100 * (d - p) / std::abs(d) : unknown);
-    }
-    std::vector<double> size;
-    for (const double v : misfit) {
-      if (std::isfinite(v)) size.push_back(std::abs(v));
-    }
-    std::sort(size.begin(), size.end());
-    limit =
-        size.empty() ? 1 : std::max(1e-3, size[static_cast<std::size_t>(0.95 * static_cast<double>(size.size() - 1))]);
-    maps.emplace_back("(Observed − predicted) / |observed|", misfit);
+  out.lo = quantile(0.01), out.hi = quantile(0.99);
+  if (!(out.hi - out.lo > 1e-3)) out.lo -= 0.05, out.hi += 0.05;
+  if (!observed || !predicted) return out;
+  std::vector<double> misfit, size;
+  for (std::size_t i = 0; i < in.data_observed.size(); ++i) {
+    const auto d = static_cast<double>(in.data_observed[i]), p = static_cast<double>(in.data_predicted[i]);
+    misfit.push_back(d != 0 ? 100 * (d - p) / std::abs(d) : unknown);
+    if (std::isfinite(misfit.back())) size.push_back(std::abs(misfit.back()));
   }
+  std::sort(size.begin(), size.end());
+  out.limit =
+      size.empty() ? 1 : std::max(1e-3, size[static_cast<std::size_t>(0.95 * static_cast<double>(size.size() - 1))]);
+  out.maps.emplace_back("(Observed − predicted) / |observed|", misfit);
+  return out;
+}
+
+void add_pseudosections(const ReportInput& in, const DcSurvey& survey, std::vector<Figure>& figures) {
+  const DataMaps shown = data_maps(in, survey);
+  const auto& maps = shown.maps;
+  if (maps.empty()) return;
+  const double lo = shown.lo, hi = shown.hi, limit = shown.limit;
+  const Section s = layout(survey);
   const auto count = static_cast<int>(maps.size());
   constexpr double left = 58, bar_room = 110, gap = 52;
   constexpr Index rows = 120, columns = 400;
@@ -168,6 +182,97 @@ void add_pseudosections(const ReportInput& in, const DcSurvey& survey, std::vect
                      "Apparent resistivity of a half-space, at the median depth of investigation of each datum. They "
                      "show the data, not the ground.",
                      d});
+}
+
+// Places in plan of the data of one class: at.z_m is y. x0 .. z1: the frame of all of them.
+Section plan_of(const std::vector<Point3>& all, const std::vector<std::size_t>& chosen) {
+  Section s;
+  double y0 = all[0].y_m;
+  s.x0 = s.x1 = all[0].x_m, s.z1 = y0;
+  for (const Point3& p : all) {
+    s.x0 = std::min(s.x0, p.x_m), s.x1 = std::max(s.x1, p.x_m);
+    y0 = std::min(y0, p.y_m), s.z1 = std::max(s.z1, p.y_m);
+  }
+  const double widest = std::max({s.x1 - s.x0, s.z1 - y0, 1e-6});
+  std::vector<double> gaps;
+  for (const std::size_t i : chosen) {
+    s.at.push_back({all[i].x_m, all[i].y_m, 0});
+    double near = widest;
+    for (const std::size_t j : chosen) {
+      const double d = std::hypot(all[i].x_m - all[j].x_m, all[i].y_m - all[j].y_m);
+      if (d > 1e-4 * widest) near = std::min(near, d);
+    }
+    gaps.push_back(near);
+  }
+  std::sort(gaps.begin(), gaps.end());
+  s.dx = s.dz = std::clamp(gaps[gaps.size() / 2], widest / 100, widest / 6);
+  s.x0 -= s.dx, s.x1 += s.dx, s.z1 += s.dz, s.z0 = y0 - s.dz;
+  return s;
+}
+
+// Of data at one place the last one would hide the others: up to three classes of depth, each a row.
+void add_plan_maps(const ReportInput& in, const DcSurvey& survey, std::vector<Figure>& figures) {
+  const DataMaps shown = data_maps(in, survey);
+  if (shown.maps.empty()) return;
+  const auto depth = electrode_depths_m(survey.electrodes, {});
+  DcSurvey level = survey;
+  for (std::size_t i = 0; i < depth.size(); ++i) level.electrodes[i].z_m = depth[i];
+  const std::vector<Point3> at = pseudosection(level, {});
+  std::vector<std::size_t> order(at.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return at[a].z_m < at[b].z_m; });
+  const std::size_t classes = std::min<std::size_t>(3, std::max<std::size_t>(1, at.size() / 12));
+  // First of each class, and the end; data of one depth stay together.
+  std::vector<std::size_t> first{0};
+  for (std::size_t k = 1; k < classes; ++k) {
+    std::size_t i = std::max(first.back() + 1, k * at.size() / classes);
+    while (i < at.size() && at[order[i]].z_m - at[order[i - 1]].z_m < 1e-3 * at[order[i]].z_m) ++i;
+    if (i < at.size()) first.push_back(i);
+  }
+  first.push_back(at.size());
+  const Section frame = plan_of(at, order);
+  constexpr double left = 58, bar_room = 92, gap = 60;
+  const auto columns = static_cast<double>(shown.maps.size());
+  const double width = (page_width - left - bar_room - (columns - 1) * gap) / std::max(columns, 3.0);
+  const double height = std::clamp(width * (frame.z1 - frame.z0) / (frame.x1 - frame.x0), 90.0, 330.0);
+  const double row = height + 76;
+  Drawing d(page_width, static_cast<double>(first.size() - 1) * row + 6);
+  constexpr Index pixels = 240;
+  for (std::size_t k = 0; k + 1 < first.size(); ++k) {
+    const std::vector<std::size_t> chosen(order.begin() + static_cast<std::ptrdiff_t>(first[k]),
+                                          order.begin() + static_cast<std::ptrdiff_t>(first[k + 1]));
+    char depths[64];
+    std::snprintf(depths, sizeof depths, ", %.3g to %.3g m", at[chosen.front()].z_m, at[chosen.back()].z_m);
+    Section s = plan_of(at, chosen);
+    s.x0 = frame.x0, s.x1 = frame.x1, s.z0 = frame.z0, s.z1 = frame.z1;
+    for (std::size_t m = 0; m < shown.maps.size(); ++m) {
+      const bool misfit = shown.limit > 0 && m + 1 == shown.maps.size();
+      std::vector<double> values;
+      for (const std::size_t i : chosen) values.push_back(shown.maps[m].second[i]);
+      const auto image = picture(s, values, pixels, pixels);
+      ImagePanel p;
+      p.title = (misfit ? "Misfit" : shown.maps[m].first) + depths;
+      p.rows = p.columns = pixels;
+      p.values = image.data();
+      p.x = {"x (m)", s.x0, s.x1};
+      p.y = {m == 0 ? "y (m)" : "", s.z0, s.z1};
+      p.map = misfit ? Colormap::diverging : Colormap::viridis;
+      p.lo = misfit ? -shown.limit : shown.lo, p.hi = misfit ? shown.limit : shown.hi;
+      const Rect area{left + static_cast<double>(m) * (width + gap), 26 + static_cast<double>(k) * row, width, height};
+      draw_image_panel(d, area, p);
+    }
+  }
+  const double bar = left + columns * width + (columns - 1) * gap + 14, half = std::max(60.0, (height - 40) / 2);
+  draw_color_bar(d, {bar, 26, 13, half}, Colormap::viridis, shown.lo, shown.hi, "log10 of ohm m");
+  if (shown.limit > 0) {
+    draw_color_bar(d, {bar, 26 + half + 40, 13, half}, Colormap::diverging, -shown.limit, shown.limit, "misfit, %");
+  }
+  figures.push_back(
+      {"apparent_resistivity.png", "Apparent resistivity in plan",
+       "Apparent resistivity of a half-space at the middle of the electrodes of each datum, in classes of "
+       "its median depth of investigation; of data at one place one is drawn. Misfit: (observed - "
+       "predicted) / |observed|. The maps show the data, not the ground.",
+       d});
 }
 
 // Residuals over their standard deviation: by datum and as a histogram beside the normal distribution.
@@ -232,7 +337,12 @@ void add_fit(const ReportInput& in, std::vector<Figure>& figures) {
 
 void add_resistivity_figures(const ReportInput& in, std::vector<Figure>& figures) {
   if (!in.resistivity()) return;
-  add_pseudosections(in, survey_of(in.geometry), figures);
+  const DcSurvey survey = survey_of(in.geometry);
+  if (in.geometry.shape[1] == 12) {
+    add_plan_maps(in, survey, figures);
+  } else {
+    add_pseudosections(in, survey, figures);
+  }
   add_fit(in, figures);
 }
 

@@ -157,7 +157,8 @@ void add_coverage(const ReportInput& in, const ModelPage& page, std::vector<Figu
     figures.push_back(
         {"coverage.png", "Sensitivity",
          "Root of the sum of squares of d(datum)/d(ln conductivity) over the standard deviation, relative to "
-         "its 99.5th percentile. The recovered model fades where it is small.",
+         "its 99.5th percentile." +
+             std::string(in.three_dimensional() ? "" : " The recovered model fades where it is small."),
          panel_grid(page, {page.panel("Sensitivity", shown, Colormap::viridis, -4, 0)},
                     "log10 of relative sensitivity")});
     return;
@@ -459,7 +460,9 @@ std::vector<Figure> make_figures(const ReportInput& input) {
     add_gradient(input, page, figures);
     for (std::size_t k = maps; input.three_dimensional() && k < figures.size(); ++k) {
       const std::string& file = figures[k].file;
-      if (file != "differences.png" && file != "profiles.png" && file != "gradient.png") continue;
+      if (file != "differences.png" && file != "profiles.png" && file != "gradient.png" && file != "coverage.png") {
+        continue;
+      }
       figures[k].caption += " Section y = " + tick_text(input.section_y_m, 1) + " m.";
     }
   } else {

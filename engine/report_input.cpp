@@ -228,7 +228,8 @@ void read_gathers(Loader& loader, ReportInput& in) {
 // One value a datum, with the geometry beside it.
 void read_times(Loader& loader, ReportInput& in) {
   in.geometry = loader.map("data_geometry.npy");
-  if (in.geometry.shape.empty() || (in.geometry.shape[1] != 4 && in.geometry.shape[1] != 8)) {
+  if (in.geometry.shape.empty() ||
+      (in.geometry.shape[1] != 4 && in.geometry.shape[1] != 8 && in.geometry.shape[1] != 12)) {
     in.geometry = {};
     return;
   }
@@ -248,16 +249,21 @@ void read_times(Loader& loader, ReportInput& in) {
   in.data_predicted = times("data_predicted.npy");
   in.data_std = times("data_std.npy");
   // Sources of travel times, electrodes of voltages.
-  const Index places = in.resistivity() ? 4 : 1, step = in.geometry.shape[1];
+  const Index places = in.resistivity() ? 4 : 1, step = in.geometry.shape[1], axes = step / 4 == 3 ? 3 : 2;
   for (Index i = 0; i < in.geometry.shape[0]; ++i) {
     for (Index e = 0; e < places; ++e) {
-      const auto k = static_cast<std::size_t>(step * i + 2 * e);
-      const Point p{static_cast<double>(in.geometry.values[k]), static_cast<double>(in.geometry.values[k + 1])};
-      const auto same = [&](const Point& q) { return q.x == p.x && q.y == p.y; };
-      if (!std::isfinite(p.x)) continue;
-      if (std::none_of(in.sources.begin(), in.sources.end(), same)) in.sources.push_back(p);
+      const auto k = static_cast<std::size_t>(step * i + axes * e);
+      const auto at = [&](Index axis) {
+        return static_cast<double>(in.geometry.values[k + static_cast<std::size_t>(axis)]);
+      };
+      const Point3 p{at(0), at(axes - 1), axes == 3 ? at(1) : 0};
+      if (!std::isfinite(p.x_m)) continue;
+      if (std::find(in.source_points.begin(), in.source_points.end(), p) != in.source_points.end()) continue;
+      in.source_points.push_back(p);
+      in.sources.push_back({p.x_m, p.z_m});
     }
   }
+  if (axes == 2) in.source_points.clear();
 }
 
 // Slowness is shown in s/km, conductivity and resistivity as decades.
@@ -326,8 +332,6 @@ void drop_mismatched(ReportInput& in, std::vector<std::string>& notes) {
 
 // Places of a run in three dimensions; a list of positions may stand in a file that is gone.
 void read_volume(Loader& loader, ReportInput& in) {
-  const NdArray<float>& any = in.volume.shape.empty() ? in.true_volume : in.volume;
-  in.section_y_m = in.y0_m + static_cast<double>(any.shape[1] / 2) * in.dy_m;
   loader.attempt("resolved.json", [&] {
     const Grid3 grid = build_grid(in.resolved.at("grid"));
     in.source_points = positions_of(in.resolved.at("survey").at("sources"), grid);
@@ -356,6 +360,10 @@ ReportInput load_report_input(const std::string& directory) {
   in.dt_s = number(survey, "dt_s", 0);
   in.coverage = loader.map("coverage.npy");
   in.chargeability = loader.map("chargeability.npy");
+  if (in.three_dimensional()) {
+    const NdArray<float>& any = in.volume.shape.empty() ? in.true_volume : in.volume;
+    in.section_y_m = in.y0_m + static_cast<double>(any.shape[1] / 2) * in.dy_m;
+  }
   if (fs::exists(loader.path("data_geometry.npy"))) {
     read_times(loader, in);
   } else {

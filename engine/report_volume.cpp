@@ -145,7 +145,9 @@ void add_volume_models(const ReportInput& in, std::vector<Figure>& figures) {
   figures.push_back({"models.png", "Models",
                      "Three slices of each model on one colour scale; white lines show where the slices cross." +
                          std::string(page.stretch() > 1.02 ? scale : " All axes are to scale.") +
-                         (sources.empty() ? "" : " Red triangles: sources, seen from above."),
+                         (sources.empty()    ? ""
+                          : in.resistivity() ? " Red triangles: electrodes, seen from above."
+                                             : " Red triangles: sources, seen from above."),
                      d});
 }
 

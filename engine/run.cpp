@@ -40,6 +40,7 @@ Json phase_seconds(const Trace& trace, double io_s) {
   double field = 0, forward = 0, adjoint = 0, optimizer = 0, other = 0;
   for (const auto& [name, entry] : trace.entries()) {
     const auto starts = [&n = name](const char* prefix) { return n.rfind(prefix, 0) == 0; };
+    if (starts("poisson")) continue;  // within dc_solve, dc_adjoint and dc_tangent
     if (starts("mlp") || starts("gabor") || starts("multigrid") || starts("outer_product") || starts("copy_columns") ||
         starts("gemm") || starts("fourier") || starts("output_map") || starts("sparse") || starts("grid_")) {
       field += entry.seconds;
@@ -147,19 +148,23 @@ class Runner {
   bool stopped() const { return options_.stop_signal != nullptr && options_.stop_signal->load() != 0; }
 
   std::vector<Index> data_shape() const { return problem_.data_shape(); }
-  // Source x, z, receiver x, z of each datum, metres; of resistivity x, z of A, B, M, N, NaN at infinity.
+  // Source x, z, receiver x, z of each datum, metres; of resistivity x, z, in three dimensions x, y, z, of A, B, M, N,
+  // NaN at infinity.
   void write_geometry() const {
     if (problem_.waves()) return;
     std::vector<double> rows;
+    const bool volume = problem_.physics == PhysicsType::dc_3d;
     if (!problem_.travel_times()) {
       for (const DcDatum& d : problem_.dc.data) {
         for (const Index e : {d.a, d.b, d.m, d.n}) {
-          const Point3 p =
-              e < 0 ? Point3{std::nan(""), std::nan(""), 0} : problem_.dc.electrodes[static_cast<std::size_t>(e)];
-          rows.insert(rows.end(), {p.x_m, p.z_m});
+          const Point3 p = e < 0 ? Point3{std::nan(""), std::nan(""), std::nan("")}
+                                 : problem_.dc.electrodes[static_cast<std::size_t>(e)];
+          rows.push_back(p.x_m);
+          if (volume) rows.push_back(p.y_m);
+          rows.push_back(p.z_m);
         }
       }
-      return out_.write_data("data_geometry.npy", rows, {problem_.dc.size(), 8});
+      return out_.write_data("data_geometry.npy", rows, {problem_.dc.size(), volume ? 12 : 8});
     }
     for (const TravelPair& p : problem_.travel.pairs) {
       const Point3& a = problem_.travel.sources[static_cast<std::size_t>(p.source)];

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "analysis/kernels.hpp"
 #include "kernels/runtime/random.hpp"
 #include "physics/eikonal/eikonal_op.hpp"
 #include "physics/eikonal/ray_path.hpp"
@@ -43,6 +44,9 @@ Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>
   } else if (p.physics == PhysicsType::dc_2d) {
     operation_ =
         std::make_shared<ResistivityOp<T>>(std::make_shared<Resistivity<T>>(p.mesh, p.dc, p.resistivity), keep);
+  } else if (p.physics == PhysicsType::dc_3d) {
+    operation_ = std::make_shared<Resistivity3dOp<T>>(
+        std::make_shared<Resistivity3d<T>>(s, p.mesh3, p.dc, p.resistivity3), keep);
   } else {
     const auto wave = make_wave<T>(s, p, batch);
     plan_ = &wave->plan();
@@ -129,8 +133,37 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
   return light;
 }
 
+namespace {
+
+// sqrt of the diagonal of (J diag(scale))^T W^2 J diag(scale), in 3-D estimated by random signs in the data.
+template <class T>
+std::vector<double> volume_sensitivity(Stream& s, const Problem& p, const std::vector<double>& model) {
+  constexpr Index probes = 32;
+  const Simulation<T> simulation(s, p, {}, 1);
+  Tape<T> tape(s);
+  const Var m = tape.input(p.grid.shape(), "model");
+  tape.set(m, std::vector<T>(model.begin(), model.end()));
+  const Var data = simulation.record(tape, m);
+  tape.forward();
+  std::vector<double> weight;
+  const auto predicted = tape.get(data);
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    weight.push_back(1 / (p.std.empty() ? std::max(std::abs(static_cast<double>(predicted[i])), 1e-300) : p.std[i]));
+  }
+  std::vector<double> sum = normal_diagonal(s, tape.map(m, data), weight, probes, 0);
+  for (std::size_t k = 0; k < sum.size(); ++k) {
+    if (!p.property->logarithmic) sum[k] *= model[k] * model[k];
+  }
+  const double largest = *std::max_element(sum.begin(), sum.end());
+  for (double& v : sum) v = largest > 0 ? std::sqrt(v / largest) : 0;
+  return sum;
+}
+
+}  // namespace
+
 template <class T>
 std::vector<double> sensitivity(Stream& s, const Problem& p, const std::vector<double>& model) {
+  if (p.physics == PhysicsType::dc_3d) return volume_sensitivity<T>(s, p, model);
   const Resistivity<T> dc(p.mesh, p.dc, p.resistivity);
   const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
   const Buffer<T> data(s, p.dc.size());

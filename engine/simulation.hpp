@@ -55,7 +55,7 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
                                  const std::vector<double>& wavelet, Index batch, std::uint64_t seed);
 
 // Resistivity only: sqrt(sum_i (d d_i / d ln sigma / std_i)^2) over its largest value, (nz, nx), std the |d_i| where it
-// is not known: what the data see.
+// is not known: what the data see. In three dimensions (nz, ny, nx), the mean over random signs in the data.
 template <class T>
 std::vector<double> sensitivity(Stream& s, const Problem& problem, const std::vector<double>& model);
 

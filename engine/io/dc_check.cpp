@@ -101,7 +101,7 @@ class Check {
       sound.data.push_back(obs_.survey.data[i]);
       at.push_back(i);
     }
-    const std::vector<double> k = geometric_factors_m(sound, electrode_depths_m(sound.electrodes, obs_.topography));
+    const std::vector<double> k = geometric_factors_m(sound, electrode_depths_m(obs_));
     std::vector<double> positive;
     for (std::size_t j = 0; j < at.size(); ++j) {
       const double rhoa = k[j] * obs_.volt[at[j]];

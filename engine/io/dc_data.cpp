@@ -198,7 +198,7 @@ void onto_line(DcObservations& obs, const std::string& path, bool project) {
 
 void finish(DcObservations& obs, DcColumns& c, const std::string& path) {
   std::string assumed;
-  const std::vector<double> depth = electrode_depths_m(obs.survey.electrodes, obs.topography, &assumed);
+  const std::vector<double> depth = electrode_depths_m(obs, &assumed);
   std::vector<double> k = geometric_factors_m(obs.survey, depth);
   settle_factors(obs, c, k, path);
   for (std::size_t i = 0; i < c.factor.size(); ++i) {
@@ -247,6 +247,7 @@ std::string dc_format_of(std::string_view bytes, const std::string& path) {
   if (n > 1) return n == 3 || (n >= 5 && n <= 10) ? "ubc" : "";  // a count with flags, or the simple format
   if (!whole_number(first.tokens[0], count)) return "";
   const std::size_t width = head.rows.size() > 1 ? head.rows[1].tokens.size() : 0;
+  if (width == 7 && looks_like_dcip3d(bytes)) return "ubc";
   if (width >= 6 && head.rows[1].tokens[0] == "1") return "r2";
   if (looks_like_sensor_table(bytes) && std::any_of(head.comments.begin(), head.comments.end(), [](const TextRow& r) {
         const std::string c = lower(r.tokens[0]);
@@ -269,6 +270,7 @@ DcObservations from_ubc(const UbcObservations& ubc, const std::string& quantity)
   obs.notes = ubc.notes;
   obs.format = "ubc";
   obs.layout = ubc.format;
+  obs.dimensions = ubc.dimensions;
   const bool ip = quantity == "chargeability" || (quantity == "auto" && ubc.ip_type.has_value());
   (ip ? obs.ip : obs.volt) = ubc.value;
   (ip ? obs.ip_std : obs.std) = ubc.std;
@@ -282,9 +284,11 @@ UbcObservations to_ubc(const DcObservations& obs) {
   ubc.value = ip ? obs.ip : obs.volt;
   ubc.std = ip ? obs.ip_std : obs.std;
   ubc.format = obs.layout;
+  ubc.dimensions = obs.dimensions;
+  if (ubc.dimensions == 3 && ubc.format == UbcFormat::simple) ubc.format = UbcFormat::general;
   const auto level = [](const Point3& p) { return p.z_m == 0; };
   const auto& e = obs.survey.electrodes;
-  ubc.has_z = obs.layout == UbcFormat::general || !std::all_of(e.begin(), e.end(), level);
+  ubc.has_z = ubc.format == UbcFormat::general || !std::all_of(e.begin(), e.end(), level);
   if (ubc.has_z && ubc.format == UbcFormat::surface) ubc.format = UbcFormat::general;
   if (ip) ubc.ip_type = 1;
   return ubc;
@@ -300,7 +304,7 @@ DcObservations parse_dc_data(std::string_view bytes, const std::string& path, co
   DcColumns columns;
   DcObservations obs;
   if (format == "ubc") {
-    const UbcObservations ubc = parse_ubc_observations(bytes, path, options.z_axis);
+    const UbcObservations ubc = parse_ubc_observations(bytes, path, {options.z_axis, options.dimensions});
     obs = from_ubc(ubc, options.quantity);
     columns.drape = !ubc.has_z;
   } else if (format == "bert") {
@@ -316,10 +320,17 @@ DcObservations parse_dc_data(std::string_view bytes, const std::string& path, co
                 path);
   }
   obs.format = format;
-  onto_line(obs, path, options.project_line);
-  if (!options.topography_file.empty()) obs.topography = read_topography(options.topography_file, options.z_axis);
+  if (options.dimensions == 3) obs.dimensions = 3;
+  const bool volume = obs.dimensions == 3;
+  if (!volume) onto_line(obs, path, options.project_line);
+  if (!options.topography_file.empty()) {
+    obs.topography = volume ? read_topography_3d(options.topography_file, options.z_axis)
+                            : read_topography(options.topography_file, options.z_axis);
+  }
   if (columns.drape && !options.topography_file.empty()) {
-    for (Point3& p : obs.survey.electrodes) p.z_m = surface_z_m(obs.topography, p.x_m);
+    for (Point3& p : obs.survey.electrodes) {
+      p.z_m = volume ? scattered_z_m(obs.topography, p.x_m, p.y_m) : surface_z_m(obs.topography, p.x_m);
+    }
     std::erase_if(obs.notes, [](const std::string& n) { return n.find("has no z") != std::string::npos; });
     obs.notes.emplace_back("the file has no z: its electrodes are put on the topography");
   } else if (columns.drape && format != "ubc") {
@@ -333,8 +344,16 @@ DcObservations read_dc_data(const std::string& path, const DcReadOptions& option
   return parse_dc_data(read_file(path), path, options);
 }
 
+std::vector<double> electrode_depths_m(const DcObservations& obs, std::string* assumed) {
+  const std::vector<Point3>& e = obs.survey.electrodes;
+  if (obs.dimensions != 3 || obs.topography.empty()) return electrode_depths_m(e, obs.topography, assumed);
+  std::vector<double> depth;
+  for (const Point3& p : e) depth.push_back(std::max(0.0, p.z_m - scattered_z_m(obs.topography, p.x_m, p.y_m)));
+  return depth;
+}
+
 std::vector<double> geometric_factors_m(const DcObservations& obs) {
-  return geometric_factors_m(obs.survey, electrode_depths_m(obs.survey.electrodes, obs.topography));
+  return geometric_factors_m(obs.survey, electrode_depths_m(obs));
 }
 
 std::vector<double> apparent_resistivity(const DcObservations& obs) {

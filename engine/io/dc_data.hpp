@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // DC resistivity and IP surveys from files of any of five formats, in one form; and back.
 //
-//   ubc    UBC-GIF DCIP2D observations (engine/io/ubc.hpp). In the surface format electrodes lie on topography_file,
-//          or at z = 0.
+//   ubc    UBC-GIF DCIP2D and DCIP3D observations (engine/io/ubc.hpp). In the surface format electrodes lie on
+//          topography_file, or at z = 0.
 //   bert   unified data of BERT and pyGIMLi (engine/io/bert.hpp), .ohm .dat .shm: columns a b m n and one of r (ohm), u
 //          with i, rhoa (with k, or the geometric factor of a half-space). err is a share of the value, err/V and
 //          err/mV an absolute error of u. ip, iperr: chargeability, in the unit of its token. valid = 0 drops a datum.
@@ -45,6 +45,8 @@ struct DcReadOptions {
   double electrode_spacing_m = 0;        // r2 without electrode_file: number i is at x = (i - 1) spacing, z = 0
   std::string topography_file;  // x z of the surface (engine/io/ubc_model.hpp); instead of that of the data file
   bool project_line = false;    // electrodes in map coordinates: offset along the line of best fit
+  // 2: electrodes lie on one line, y = 0; 3: they keep their y; 0: as 3 for DCIP3D files, else as 2.
+  int dimensions = 2;
 };
 
 struct DcObservations {
@@ -54,7 +56,8 @@ struct DcObservations {
   std::vector<double> ip, ip_std;         // (datum) as in the file, in ip_unit; empty when the file has none
   std::string ip_unit;                    // "mV/V", "ms", "mrad" ...; "" where the file does not say
   std::vector<double> factor_m;           // (datum) k of the file (m), with its sign there; empty without
-  std::vector<Point3> topography;         // x increasing, z down; may be empty
+  std::vector<Point3> topography;         // z down, in 2-D with x increasing; may be empty
+  int dimensions = 2;                     // 2: y = 0
   std::string format;                     // of the file: ubc, bert, r2, xyz, table
   std::vector<Index> line;                // (datum) of the file; empty in observations that were not read
   std::vector<std::string> notes;         // one sentence for each thing that was assumed, converted or dropped
@@ -70,6 +73,8 @@ std::string dc_format_of(std::string_view text, const std::string& path);
 // (datum) ohm m: k times V/I with the k of a half-space, electrodes at their depth below the surface.
 std::vector<double> apparent_resistivity(const DcObservations& obs);
 std::vector<double> geometric_factors_m(const DcObservations& obs);
+// (electrode) depth below the surface of the ground; see physics/resistivity/dc_geometry.hpp.
+std::vector<double> electrode_depths_m(const DcObservations& obs, std::string* assumed = nullptr);
 
 // The data with keep[i] != 0, in order; electrodes stay.
 DcObservations selected(const DcObservations& obs, const std::vector<char>& keep);

@@ -39,6 +39,20 @@ std::vector<double> spacings(std::vector<Point3> points) {
   return out;
 }
 
+// Distance of each electrode to the nearest other one.
+std::vector<double> nearest_distances(const std::vector<Point3>& points) {
+  std::vector<double> out;
+  for (const Point3& p : points) {
+    double nearest = INFINITY;
+    for (const Point3& q : points) {
+      const double d = std::hypot(p.x_m - q.x_m, p.y_m - q.y_m, p.z_m - q.z_m);
+      if (d > 0) nearest = std::min(nearest, d);
+    }
+    out.push_back(nearest);
+  }
+  return out;
+}
+
 std::vector<double> lengths(const DcSurvey& survey) {
   std::vector<double> out;
   for (const DcDatum& d : survey.data) {
@@ -48,7 +62,8 @@ std::vector<double> lengths(const DcSurvey& survey) {
         if (i < 0 || j < 0) continue;
         const Point3 &p = survey.electrodes[static_cast<std::size_t>(i)],
                      &q = survey.electrodes[static_cast<std::size_t>(j)];
-        length = std::max(length, std::hypot(p.x_m - q.x_m, p.z_m - q.z_m));
+        const double along = std::hypot(p.x_m - q.x_m, p.z_m - q.z_m);
+        length = std::max(length, p.y_m == q.y_m ? along : std::hypot(along, p.y_m - q.y_m));
       }
     }
     out.push_back(length);
@@ -57,15 +72,20 @@ std::vector<double> lengths(const DcSurvey& survey) {
 }
 
 void survey_facts(const DcObservations& obs, Json& out) {
-  std::vector<double> x, z;
-  for (const Point3& p : obs.survey.electrodes) x.push_back(p.x_m), z.push_back(p.z_m);
+  const bool volume = obs.dimensions == 3;
+  std::vector<double> x, y, z;
+  for (const Point3& p : obs.survey.electrodes) x.push_back(p.x_m), y.push_back(p.y_m), z.push_back(p.z_m);
+  out["dimensions"] = obs.dimensions;
   out["electrodes"] = obs.survey.electrodes.size();
   out["data"] = obs.survey.size();
   out["x_m"] = finite_range(x);
+  if (volume) out["y_m"] = finite_range(y);
   out["z_m"] = finite_range(z);
-  out["electrode_spacing_m"] = finite_range(spacings(obs.survey.electrodes));
+  out["electrode_spacing_m"] =
+      finite_range(volume ? nearest_distances(obs.survey.electrodes) : spacings(obs.survey.electrodes));
   out["array_length_m"] = finite_range(lengths(obs.survey));
-  const std::vector<double> depth = electrode_depths_m(obs.survey.electrodes, obs.topography);
+  const std::vector<double> depth = electrode_depths_m(obs);
+  if (volume) return;  // names of arrays are for electrodes along a line
   std::map<std::string, Index> arrays;
   for (const DcArray a : dc_arrays(obs.survey, depth)) ++arrays[to_string(a)];
   out["arrays"] = arrays;
@@ -134,6 +154,29 @@ Json mesh_info(const TensorMesh& mesh) {
           {"suspicious", Json::array()}};
 }
 
+// null: no 3-D mesh.
+Json mesh_3d_info(std::string_view bytes, const std::string& path) {
+  const TextRows head(bytes.substr(0, 1 << 12), path, "!");
+  Index n = 0;
+  const auto counts = [&](const TextRow& row) {
+    return row.tokens.size() == 3 && std::all_of(row.tokens.begin(), row.tokens.end(),
+                                                 [&](std::string_view t) { return whole_number(t, n) && n > 0; });
+  };
+  if (head.rows.size() < 3 || !counts(head.rows[0]) || head.rows[1].tokens.size() != 3) return nullptr;
+  try {
+    const TensorMesh3 mesh = parse_ubc_mesh_3d(bytes, path);
+    return {{"format", "ubc-mesh-3d"},
+            {"cells", {mesh.nz(), mesh.ny(), mesh.nx()}},
+            {"axes", "zyx"},
+            {"x_m", finite_range(mesh.x_m)},
+            {"y_m", finite_range(mesh.y_m)},
+            {"z_m", finite_range(mesh.z_m)},
+            {"suspicious", Json::array()}};
+  } catch (const Error&) {
+    return nullptr;
+  }
+}
+
 Json model_info(const UbcModel2& model) {
   return {{"format", "ubc-model-2d"},
           {"cells", {model.nz, model.nx}},
@@ -172,6 +215,7 @@ Json finite_range(const std::vector<double>& all) {
 void dc_facts(std::string_view bytes, const std::string& path, Json& out, Json& suspicious) {
   try {
     DcReadOptions options;
+    options.dimensions = 0;
     const std::string format = dc_format_of(bytes, path);
     if (format == "r2") options.electrode_spacing_m = 1;
     const DcObservations obs = parse_dc_data(bytes, path, options);
@@ -195,6 +239,7 @@ Json dc_or_ubc_info(std::string_view bytes, const std::string& path) {
   if (bytes.find('\0') != std::string_view::npos) return nullptr;
   if (looks_like_ubc_mesh_2d(bytes)) return mesh_info(parse_ubc_mesh_2d(bytes, path));
   if (looks_like_ubc_model_2d(bytes)) return model_info(parse_ubc_model_2d(bytes, path));
+  if (const Json mesh = mesh_3d_info(bytes, path); !mesh.is_null()) return mesh;
   const std::string format = dc_format_of(bytes, path);
   if (!format.empty() && format != "bert") return survey_info(bytes, path, format);
   return format.empty() ? topography_info(bytes, path) : Json(nullptr);

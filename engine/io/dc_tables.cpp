@@ -43,7 +43,8 @@ class Bert {
   }
 
   void read(const DcReadOptions& options, DcObservations& out) {
-    const VerticalAxis vertical = vertical_axis(table_.sensors, options.second_axis, path_);
+    const bool plan = options.dimensions == 3 && options.second_axis == "auto" && table_.sensors.has("y");
+    const VerticalAxis vertical = vertical_axis(table_.sensors, plan ? "horizontal" : options.second_axis, path_);
     out.notes.push_back(axis_note(vertical));
     const std::vector<Index> number = merge(oriented(table_.sensors, vertical), out.survey.electrodes);
     if (number.size() > out.survey.electrodes.size()) {
@@ -52,7 +53,7 @@ class Bert {
     }
     if (!table_.topography.position_m.empty()) {
       out.topography = oriented(table_.topography, topography_axis(table_.topography, vertical, path_));
-      check_increasing(out.topography, path_, table_.topography.header_line);
+      if (options.dimensions != 3) check_increasing(out.topography, path_, table_.topography.header_line);
     }
     DcBuilder builder(path_, out);
     const auto electrode = [&](const char* name, std::size_t i) -> Index {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <type_traits>
+#include <utility>
 
 #include "engine/io/file.hpp"
 #include "engine/io/text_rows.hpp"
@@ -117,6 +119,31 @@ std::vector<double> axis_nodes(const TextRows& text, std::size_t& at, const std:
     add_segment(text, r, nodes, text.number(r, 0), text.whole(r, 1, "the number of cells"));
   }
   return nodes;
+}
+
+// The row where the points of a topography begin, after their number where there is one: "N", or "N elevation of the
+// top", a count only if as many lines follow.
+std::size_t first_point(const TextRows& text, const std::string& z_axis, const std::string& form) {
+  if (z_axis != "up" && z_axis != "down") {
+    throw Error(ErrorCode::config, "z_axis is " + in_quotes(z_axis) + "; it must be up (elevations) or down (depths)",
+                text.path());
+  }
+  if (text.rows.empty()) {
+    text.fail(text.lines, "the file has no points of the topography; it holds lines " + form);
+  }
+  Index announced = -1;
+  const TextRow& head = text.rows[0];
+  const auto following = static_cast<Index>(text.rows.size()) - 1;
+  const bool whole = whole_number(head.tokens[0], announced);
+  if (head.tokens.size() != 1 && !(whole && head.tokens.size() == 2 && announced == following && following > 0)) {
+    return 0;
+  }
+  if (!whole) text.fail(head, "expected a number of points or a line " + form + ", found " + in_quotes(head.text));
+  if (announced != following) {
+    text.fail(head, "this line announces " + counted(announced, "point") + ", " + counted(following, "line") +
+                        " follow; correct the number or copy the file again");
+  }
+  return 1;
 }
 
 void check_finite(const std::vector<double>& values, const std::string& what) {
@@ -254,28 +281,9 @@ std::vector<double> parse_ubc_model_3d(std::string_view bytes, const std::string
 }
 
 std::vector<Point3> parse_topography(std::string_view bytes, const std::string& path, const std::string& z_axis) {
-  if (z_axis != "up" && z_axis != "down") {
-    throw Error(ErrorCode::config, "z_axis is " + in_quotes(z_axis) + "; it must be up (elevations) or down (depths)",
-                path);
-  }
   const TextRows text(bytes, path, "!#");
-  std::size_t at = 0;
-  Index announced = -1;
-  if (text.rows.empty()) text.fail(text.lines, "the file has no points of the topography; it holds lines x z");
-  // "N", or "N elevation of the top": a count only if as many lines follow.
-  const TextRow& head = text.rows[0];
-  const auto following = static_cast<Index>(text.rows.size()) - 1;
-  const bool whole = whole_number(head.tokens[0], announced);
-  if (head.tokens.size() == 1 || (whole && head.tokens.size() == 2 && announced == following && following > 0)) {
-    if (!whole) text.fail(head, "expected a number of points or a line x z, found " + in_quotes(head.text));
-    at = 1;
-    if (announced != following) {
-      text.fail(head, "this line announces " + counted(announced, "point") + ", " + counted(following, "line") +
-                          " follow; correct the number or copy the file again");
-    }
-  }
   std::vector<Point3> points;
-  for (; at < text.rows.size(); ++at) {
+  for (std::size_t at = first_point(text, z_axis, "x z"); at < text.rows.size(); ++at) {
     const TextRow& row = text.rows[at];
     const std::size_t n = row.tokens.size();
     for (std::size_t c = 0; c < n; ++c) text.number(row, c);
@@ -298,6 +306,27 @@ std::vector<Point3> parse_topography(std::string_view bytes, const std::string& 
   return points;
 }
 
+std::vector<Point3> parse_topography_3d(std::string_view bytes, const std::string& path, const std::string& z_axis) {
+  const TextRows text(bytes, path, "!#");
+  std::vector<Point3> points;
+  std::map<std::pair<double, double>, Index> lines;  // of the points
+  for (std::size_t at = first_point(text, z_axis, "x y z"); at < text.rows.size(); ++at) {
+    const TextRow& row = text.rows[at];
+    const std::size_t n = row.tokens.size();
+    for (std::size_t c = 0; c < n; ++c) text.number(row, c);
+    if (n != 3) text.fail(row, "expected x y z, found " + counted(static_cast<Index>(n), "value"));
+    const double x = text.number(row, 0), y = text.number(row, 1), z = text.number(row, 2);
+    const auto [before, fresh] = lines.try_emplace({x, y}, row.line);
+    if (!fresh) {
+      text.fail(row, "the point at x = " + short_number(x) + " m, y = " + short_number(y) + " m stands in line " +
+                         std::to_string(before->second) + " already; keep one of them");
+    }
+    points.push_back({x, (z_axis == "up" ? -z : z) + 0.0, y});
+  }
+  if (points.empty()) text.fail(text.lines, "the file has no points of the topography; it holds lines x y z");
+  return points;
+}
+
 TensorMesh read_ubc_mesh_2d(const std::string& path) { return parse_ubc_mesh_2d(read_file(path), path); }
 UbcModel2 read_ubc_model_2d(const std::string& path) { return parse_ubc_model_2d(read_file(path), path); }
 TensorMesh3 read_ubc_mesh_3d(const std::string& path) { return parse_ubc_mesh_3d(read_file(path), path); }
@@ -306,6 +335,9 @@ std::vector<double> read_ubc_model_3d(const std::string& path, const TensorMesh3
 }
 std::vector<Point3> read_topography(const std::string& path, const std::string& z_axis) {
   return parse_topography(read_file(path), path, z_axis);
+}
+std::vector<Point3> read_topography_3d(const std::string& path, const std::string& z_axis) {
+  return parse_topography_3d(read_file(path), path, z_axis);
 }
 
 bool looks_like_ubc_mesh_2d(std::string_view bytes) {

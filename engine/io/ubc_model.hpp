@@ -8,7 +8,8 @@
 //              down; 20*5.0 stands for twenty times 5.0
 //   model 3-D  nx ny nz values, z fastest (downward), then x, then y
 //   topography lines "x z" or "x y z" with one y, x increasing; first, optionally, their number, or "number elevation",
-//              the elevation of the top of the mesh. z is an elevation unless z_axis says "down".
+//              the elevation of the top of the mesh. z is an elevation unless z_axis says "down". 3-D: lines "x y z" in
+//              any order, of any places
 //
 // Errors are Error{data} with where() "path:line" and the remedy in the message.
 #pragma once
@@ -39,6 +40,9 @@ std::vector<double> parse_ubc_model_3d(std::string_view text, const std::string&
 // Points with z down.
 std::vector<Point3> read_topography(const std::string& path, const std::string& z_axis = "up");
 std::vector<Point3> parse_topography(std::string_view text, const std::string& path, const std::string& z_axis = "up");
+std::vector<Point3> read_topography_3d(const std::string& path, const std::string& z_axis = "up");
+std::vector<Point3> parse_topography_3d(std::string_view text, const std::string& path,
+                                        const std::string& z_axis = "up");
 
 bool looks_like_ubc_mesh_2d(std::string_view text);
 bool looks_like_ubc_model_2d(std::string_view text);

@@ -64,6 +64,51 @@ void Topography::check() const {
               "topography");
 }
 
+double scattered_z_m(const std::vector<Point3>& points, double x_m, double y_m) {
+  constexpr std::size_t near = 16;
+  if (points.empty()) throw Error(ErrorCode::data, "the topography has no points", "topography");
+  struct Neighbour {
+    double square, x, y, z;
+  };
+  std::vector<Neighbour> all;
+  for (const Point3& p : points) {
+    const double dx = p.x_m - x_m, dy = p.y_m - y_m;
+    all.push_back({dx * dx + dy * dy, dx, dy, p.z_m});
+  }
+  const auto closer = [](const Neighbour& a, const Neighbour& b) { return a.square < b.square; };
+  const std::size_t n = std::min(near, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), all.end(), closer);
+  if (all[0].square == 0) return all[0].z;
+  // Differences from the weighted mean, so that the slopes have two equations of their own.
+  double w0 = 0, mx = 0, my = 0, mz = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double w = all[0].square / all[i].square;
+    w0 += w, mx += w * all[i].x, my += w * all[i].y, mz += w * all[i].z;
+  }
+  mx /= w0, my /= w0, mz /= w0;
+  double xx = 0, xy = 0, yy = 0, xz = 0, yz = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double w = all[0].square / all[i].square, x = all[i].x - mx, y = all[i].y - my, z = all[i].z - mz;
+    xx += w * x * x, xy += w * x * y, yy += w * y * y, xz += w * x * z, yz += w * y * z;
+  }
+  constexpr double least = 1e-9;  // of the spread across a line
+  const double ridge = least * (xx + yy);
+  if (!(ridge > 0)) return mz;
+  xx += ridge, yy += ridge;
+  const double determinant = xx * yy - xy * xy;
+  const double sx = (yy * xz - xy * yz) / determinant, sy = (xx * yz - xy * xz) / determinant;
+  return mz - sx * mx - sy * my;
+}
+
+Topography scattered_topography(const std::vector<Point3>& points, const std::vector<double>& x_m,
+                                const std::vector<double>& y_m) {
+  Topography t{x_m, y_m, {}};
+  for (const double y : y_m) {
+    for (const double x : x_m) t.z_m.push_back(scattered_z_m(points, x, y));
+  }
+  return t;
+}
+
 std::vector<std::uint8_t> air_above(const TensorMesh3& mesh, const Topography& topography) {
   topography.check();
   std::vector<std::uint8_t> air(at(mesh.cells()));

@@ -91,12 +91,14 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"missing_key", "\"nz\": 70, ", "",
               "a.json:3:11: /grid: \"nz\" is missing (nodes in depth), e.g. \"nz\": 70"},
         Wrong{"enum_typo", "\"acoustic\"", "\"acustic\"",
-              "a.json:4:23: /physics/type: \"acustic\" is not one of acoustic, straight-ray, eikonal, dc-2.5d; did you "
+              "a.json:4:23: /physics/type: \"acustic\" is not one of acoustic, straight-ray, eikonal, dc-2.5d, dc-3d; "
+              "did you "
               "mean "
               "\"acoustic\"?"},
-        Wrong{"later_physics", "\"acoustic\"", "\"dc-3d\"",
-              "a.json:4:23: /physics/type: \"dc-3d\" arrives in a later version; this one has acoustic, straight-ray, "
-              "eikonal, dc-2.5d"},
+        Wrong{
+            "later_physics", "\"acoustic\"", "\"elastic\"",
+            "a.json:4:23: /physics/type: \"elastic\" arrives in a later version; this one has acoustic, straight-ray, "
+            "eikonal, dc-2.5d, dc-3d"},
         Wrong{"later_storage", "\"acoustic\"", "\"acoustic\", \"storage\": \"disk\"",
               "a.json:4:46: /physics/storage: \"disk\" arrives in a later version; this one has auto, all, every-k, "
               "checkpoint, ring"},
@@ -436,7 +438,7 @@ TEST(Config, TemplatesAndDemosParse) {
 
 TEST(Config, ExampleFilesParse) {
   for (const char* name : {"fwi.json", "forward.json", "marmousi_siren.json", "ultrasound.json", "reproduce.json",
-                           "tomography.json", "tomography_conventional.json", "volume.json"}) {
+                           "tomography.json", "tomography_conventional.json", "volume.json", "dc_volume.json"}) {
     SCOPED_TRACE(name);
     expect_stable(Config::load(std::string(TERRANE_SOURCE_DIR) + "/tools/configs/" + name));
   }

@@ -131,14 +131,19 @@ Config with(const Component& row, std::string object) {
       sets.push_back(set);
     }
   }
-  const bool dc = row.type == "dc-2.5d" || row.slot == "padding" || row.slot == "quadrature" || row.slot == "array" ||
-                  object.find("electrodes\"") != std::string::npos || object.find("array\"") != std::string::npos;
+  const bool dc = row.type == "dc-2.5d" || row.type == "dc-3d" || row.slot == "padding" || row.slot == "quadrature" ||
+                  row.slot == "array" || object.find("electrodes\"") != std::string::npos ||
+                  object.find("array\"") != std::string::npos;
   const std::string electrodes = R"("electrodes": {"type": "line", "x_m": [0, 600], "z_m": 0, "count": 13})";
   if (dc) {
     for (const char* section : {"true_model", "start_model"})
       sets.push_back(std::string(section) + R"(={"type": "constant", "value_ohm_m": 100})");
     sets.push_back("survey={" + electrodes + "}");
     sets.push_back(R"(physics={"type": "dc-2.5d"})");
+    if (row.type == "dc-3d") {
+      for (const char* set : {"grid.ny=20", "grid.dy_m=10", "survey.electrodes.y_m=10"}) sets.push_back(set);
+    }
+    if (row.slot == "array" && row.type == "file") sets.push_back("survey.electrodes=null");
     if (row.slot == "survey" && object.find("electrodes\"") == std::string::npos)
       object.insert(1, electrodes + (object.size() > 2 ? ", " : ""));
   }

@@ -78,7 +78,7 @@ TEST(Ubc, General) {
   EXPECT_NO_THROW(o.survey.check());
   EXPECT_NO_THROW(require_std(o, "f"));
   EXPECT_NEAR(median_std_ratio(o), 0.03 / 0.7, 1e-15);
-  EXPECT_EQ(parse_ubc_observations(general, "f", "down").survey.electrodes[4], (Point3{40, 104}));
+  EXPECT_EQ(parse_ubc_observations(general, "f", {"down"}).survey.electrodes[4], (Point3{40, 104}));
 }
 
 TEST(Ubc, SurfaceAndSimpleHoldTheSame) {
@@ -155,7 +155,7 @@ TEST(Ubc, BrokenFilesNameTheirLine) {
   fails(replaced(simple, "10 10 30 30 0.25", "10 10 30 0.25 1 2 3"), "f.obs:3", "for record 2, found 8");
   fails(replaced(simple, "20 30 -1.5", "20 10 -1.5"), "f.obs:2", "record 1 has N at the place of B, (x 10)");
   try {
-    parse_ubc_observations(general, "f.obs", "left");
+    parse_ubc_observations(general, "f.obs", {"left"});
     ADD_FAILURE();
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::config);

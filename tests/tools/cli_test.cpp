@@ -117,8 +117,8 @@ TEST_F(Cli, Help) {
   EXPECT_EQ(all.out.rfind("Example:  terrane", 0), 0U) << all.out;
   for (const char* code : {"   75  ", "  130  ", "    6  "}) EXPECT_NE(all.out.find(code), std::string::npos);
   EXPECT_EQ(all.err, "");
-  for (const char* verb :
-       {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "report", "generate"}) {
+  for (const char* verb : {"run", "check", "init", "schema", "completions", "demo", "resume", "info", "doctor", "bench",
+                           "report", "generate"}) {
     const Result help = terrane({verb, "--help"});
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_EQ(help.out.rfind("Example:  ", 0), 0U) << verb;
@@ -155,6 +155,43 @@ TEST_F(Cli, Generate) {
   const Result again = terrane(words);
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.err.find("set exists and is not empty"), std::string::npos) << again.err;
+}
+
+TEST_F(Cli, Bench) {
+  const Result table =
+      terrane({"bench", "--quick", "--repeats", "1", "--workload", "W1,w4", "--json", "b.json", "--threads", "1"});
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_EQ(table.out.rfind("workload  case", 0), 0U) << table.out;
+  EXPECT_NE(table.out.find("W1        2-D waves, order 4, gradient"), std::string::npos) << table.out;
+  EXPECT_NE(table.out.find("roof: matrix product, fp32"), std::string::npos) << table.out;
+  EXPECT_NE(table.err.find("W4: sines 64 x 3"), std::string::npos) << table.err;
+  const Json json = Json::parse(read(path("b.json")));
+  EXPECT_EQ(json.at("threads"), 1);
+  EXPECT_EQ(json.at("device"), "cpu");
+  EXPECT_EQ(json.at("results").size(), 8U);
+  for (const Json& row : json.at("results")) {
+    EXPECT_GT(row.at("best_s").get<double>(), 0) << row;
+    EXPECT_GE(row.at("median_s"), row.at("best_s")) << row;
+    EXPECT_EQ(row.at("repeats"), 1) << row;
+    EXPECT_GT(row.at("roof_share").get<double>(), 0) << row;
+    EXPECT_NEAR(row.at("units").get<double>() / row.at("best_s").get<double>() / row.at("units_per_s").get<double>(), 1,
+                1e-12);
+  }
+  EXPECT_EQ(files(), std::set<std::string>{"b.json"});
+  // JSON on stdout, every other workload.
+  const Result rest =
+      terrane({"bench", "--quick", "--repeats", "1", "--workload", "W2,W3,W6,W7,W9", "--json", "-q", "--threads", "1"});
+  EXPECT_EQ(rest.code, 0) << rest.err;
+  std::set<std::string> seen;
+  const Json others = Json::parse(rest.out);
+  for (const Json& row : others.at("results")) seen.insert(row.at("workload").get<std::string>());
+  EXPECT_EQ(seen, (std::set<std::string>{"W2", "W3", "W6", "W7", "W9"}));
+  EXPECT_EQ(rest.err, "");
+  const Result unknown = terrane({"bench", "--workload", "W12"});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("\"W12\" is not one of W1, W2, W3, W4"), std::string::npos) << unknown.err;
+  EXPECT_EQ(terrane({"bench", "--quick", "--workload", "W1", "--device", "cuda:7"}).code, 5);
+  EXPECT_EQ(terrane({"bench", "W4", "--quick", "--repeats", "1", "--json", "no/where.json"}).code, 1);
 }
 
 TEST_F(Cli, UsageErrors) {

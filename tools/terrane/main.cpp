@@ -24,6 +24,7 @@ int call(const Options& options) {
                                                                        {"resume", resume_verb},
                                                                        {"info", info_verb},
                                                                        {"doctor", doctor_verb},
+                                                                       {"bench", bench_verb},
                                                                        {"report", report_verb},
                                                                        {"analyze", analyze_verb},
                                                                        {"generate", generate_verb},

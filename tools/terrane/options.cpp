@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "engine/benchmark.hpp"
 #include "engine/examples.hpp"
 #include "engine/geology_set.hpp"
 #include "engine/io/text.hpp"
@@ -30,7 +31,7 @@ constexpr const char* kExitCodes =
     "  130  Ctrl-C; the checkpoint is written too\n";
 
 const std::vector<std::string>& later_verbs() {
-  static const std::vector<std::string> verbs = {"convert", "bench"};
+  static const std::vector<std::string> verbs = {"convert"};
   return verbs;
 }
 
@@ -46,6 +47,7 @@ const std::map<std::string, std::string>& verb_examples() {
       {"resume", "terrane resume runs/fwi --set stages.0.iterations=400"},
       {"info", "terrane info runs/fwi"},
       {"doctor", "terrane doctor --verify"},
+      {"bench", "terrane bench --workload W1,W4 --json bench.json"},
       {"report", "terrane report runs/fwi"},
       {"analyze", "terrane analyze svd runs/fwi"},
       {"generate", "terrane generate --family curve-vel-a,flat-fault-b --count 500 -o maps"},
@@ -133,6 +135,21 @@ void build_others(CLI::App& app, Options& o) {
   doctor->add_flag("--json", o.json, "one JSON object on stdout");
   add_device(doctor, o);
   add_level(doctor, o);
+
+  std::string names;
+  for (const BenchmarkWorkload& w : benchmark_workloads()) {
+    names += (names.empty() ? "" : ", ") + w.name + " " + w.title;
+  }
+  CLI::App* bench = app.add_subcommand(
+      "bench", "Short benchmarks of this machine, with the share of the roof that simple loops reach on it.");
+  bench->add_option("NAME", o.arguments, "workloads; all unless given: " + names);
+  bench->add_option("--workload", o.workloads, "the same, with commas between them")->delimiter(',');
+  bench->add_flag("--quick", o.quick, "small problems: seconds instead of minutes");
+  bench->add_option("--repeats", o.repeats, "calls that are timed, at most (5; --quick 2)")->check(CLI::Range(1, 1000));
+  bench->add_option("--json", o.json_file, "write the results to this file; without a name: to stdout, no table")
+      ->expected(0, 1);
+  add_device(bench, o);
+  add_level(bench, o);
 
   CLI::App* report = app.add_subcommand("report", "Rebuilds report.html; several directories are compared.");
   report->add_option("DIR", o.arguments, "output directories")->required();
@@ -257,8 +274,8 @@ const char* environment(const char* name) {
 }  // namespace
 
 std::vector<std::string> verb_names() {
-  return {"run",  "check",  "init",   "schema",  "completions", "demo",     "resume",
-          "info", "doctor", "report", "analyze", "generate",    "compress", "decompress"};
+  return {"run",    "check", "init",   "schema",  "completions", "demo",     "resume",    "info",
+          "doctor", "bench", "report", "analyze", "generate",    "compress", "decompress"};
 }
 
 bool wants_json(int argc, const char* const* argv) {
@@ -290,6 +307,9 @@ Options parse_options(int argc, const char* const* argv) {
   }
   if (!app.get_subcommands().empty()) options.verb = app.get_subcommands()[0]->get_name();
   if (options.verb.empty() && !options.version && !options.licenses) throw HelpRequest{help_text(app)};
+  // --json alone asks for JSON on stdout.
+  if (options.verb == "bench")
+    options.json = app.get_subcommand("bench")->count("--json") > 0 && options.json_file.empty();
   if (!options.seed.empty()) options.sets.push_back("seed=" + options.seed);
   return options;
 }

@@ -37,6 +37,10 @@ struct Options {
   double bound = 0;
   int bits = 0;
   Index search_steps = 0, polish_steps = 0;
+  std::vector<std::string> workloads;  // bench
+  std::string json_file;
+  int repeats = 0;
+  bool quick = false;
   // Instead of a verb.
   bool version = false, licenses = false;
 };

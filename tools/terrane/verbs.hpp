@@ -17,6 +17,7 @@ int demo_verb(const Options& options);
 int resume_verb(const Options& options);
 int info_verb(const Options& options);
 int doctor_verb(const Options& options);
+int bench_verb(const Options& options);
 int report_verb(const Options& options);
 int analyze_verb(const Options& options);
 int generate_verb(const Options& options);
