@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "bench/bench_main.hpp"
+#include "bench/path_rows.hpp"
 #include "engine/compression/auto_decoder.hpp"
 #include "engine/compression/code_file.hpp"
-#include "engine/compression/code_path.hpp"
 #include "engine/io/npy.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -53,48 +53,23 @@ int run(int argc, char** argv) {
   const AutoDecoder d = read_decoder(settings.codec + "/decoder.safetensors");
   const LatentFile file = read_latent_file(settings.codes);
   const std::vector<float> codes = unpack_codes(d, file, settings.codes);
-  const DecoderWindow window{.extent = file.shape};
+  const DecoderWindow window = file_window(file, file.shape);
   const Index k = d.shape.code, n = window.points(), most = file.count / 2;
   const Index pairs = settings.pairs > 0 ? std::min(settings.pairs, most) : most;
   require(pairs >= 1, ErrorCode::data, "the file holds fewer than two codes");
-  const std::vector<double> shares{1.0 / 6, 1.0 / 3, 0.5};
-  std::vector<PathScores> mean(shares.size());
-  std::vector<double> least(shares.size(), 1e300);
-  std::vector<float> halfway, ends;
+  PathRows rows(n);
   StreamOptions options;
   options.threads = 1;
   Stream s(Device{}, options);
   for (Index p = 0; p < pairs; ++p) {
     const float *a = codes.data() + 2 * p * k, *b = a + k;
-    const std::vector<float> end = decode_models(s, d, {a, a + 2 * k}, window);
-    const std::vector<float> way = decode_models(s, d, codes_between(a, b, k, shares), window);
-    for (std::size_t t = 0; t < shares.size(); ++t) {
-      const PathScores q =
-          path_scores(way.data() + static_cast<Index>(t) * n, end.data(), end.data() + n, shares[t], n);
-      const auto add = [&](double PathScores::*m) { mean[t].*m += q.*m / static_cast<double>(pairs); };
-      for (const auto m : {&PathScores::mse_a, &PathScores::mse_b, &PathScores::mse_ends, &PathScores::excess,
-                           &PathScores::dissolve}) {
-        add(m);
-      }
-      least[t] = std::min(least[t], q.excess);
-    }
-    halfway.insert(halfway.end(), way.end() - n, way.end());
-    ends.insert(ends.end(), end.begin(), end.end());
+    rows.add(decode_models(s, d, {a, a + 2 * k}, window),
+             decode_models(s, d, codes_between(a, b, k, PathRows::shares()), window));
   }
-  Json rows = Json::array();
-  for (std::size_t t = 0; t < shares.size(); ++t) {
-    rows.push_back({{"share", shares[t]},
-                    {"mse_a", mean[t].mse_a},
-                    {"mse_b", mean[t].mse_b},
-                    {"mse_ends", mean[t].mse_ends},
-                    {"excess", mean[t].excess},
-                    {"least_excess", least[t]},
-                    {"dissolve", mean[t].dissolve}});
-  }
-  const std::vector<Index> shape{file.shape[0], file.shape[2]};
-  if (!settings.decoded.empty()) write_npy(settings.decoded, {pairs, shape[0], shape[1]}, halfway.data());
-  if (!settings.ends.empty()) write_npy(settings.ends, {2 * pairs, shape[0], shape[1]}, ends.data());
-  std::printf("%s\n", Json{{"pairs", pairs}, {"path", rows}}.dump().c_str());
+  const Index nz = file.shape[0], nx = file.shape[2];
+  if (!settings.decoded.empty()) write_npy(settings.decoded, {pairs, nz, nx}, rows.halfway().data());
+  if (!settings.ends.empty()) write_npy(settings.ends, {2 * pairs, nz, nx}, rows.ends().data());
+  std::printf("%s\n", Json{{"pairs", pairs}, {"path", rows.json()}}.dump().c_str());
   return 0;
 }
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rate and distortion of velocity maps: structured codec, codes of trained decoders, components, one network a map, JPEG2000.
+"""Rate and distortion of velocity maps: structured codec, codes of trained decoders, components, one network a map, JPEG2000,
+zfp, SZ3.
 
 Real maps of FlatVel-A, CurveVel-A and FlatFault-A and maps of procedural families that no decoder has seen. Bytes are those
 of the file, header and checksum included, over the maps in it. The decoders and the components, which are shared by all
 maps, are not counted; their sizes stand in the table. A decoder is asked for the families that it was trained on, with
 codes of 2 to 10 bits (`compress --method code --target`: packed and unpacked; one of the files is written and decoded
-again). JPEG2000 is the bare codestream of every map at 8 bits over 1,500 to 4,500 m/s (Pillow, OpenJPEG), summed. One
-network a map (COIN): two bytes a weight and no header. PSNR is the mean over maps with a range of 3,000 m/s, at most
+again). JPEG2000 is the bare codestream of every map at 8 bits over 1,500 to 4,500 m/s (Pillow, OpenJPEG), summed. zfp
+(fixed accuracy, with its header) and SZ3 (absolute bound) take every map by itself as float32, less 3,000 m/s; a package that is not there is
+left out. One network a map (COIN): two bytes a weight and no header. PSNR is the mean over maps with a range of 3,000 m/s, at most
 60 dB a map. BD-PSNR integrates the difference to JPEG2000 over log2(bytes) on the common interval, by monotone piecewise
 cubics; null where there is none, as one curve ends before the other begins. "at most": the best PSNR of each within so
 many bytes a map, null where none is that small, and whose is the best.
@@ -15,9 +17,11 @@ many bytes a map, null where none is that small, and whose is the best.
   python bench/rate_distortion.py --terrane build/release/bin/terrane --coin build/release/bin/coin_bench
     --codec runs/codec [--codec runs/style ...] --openfwi $TERRANE_DATA/openfwi --output bench/results/rate_distortion.json
 
-A family that the output holds for the same number of maps is not done again.
+A family that the output holds for the same number of maps is not done again; codecs and decoders that it lacks are added.
+bench/rate_distortion_page.py draws the curves.
 """
 import argparse
+import importlib.metadata
 import io
 import json
 import os
@@ -35,10 +39,12 @@ from map_measures import HIGH, LOW, psnr_each, squeezed  # noqa: E402
 
 REAL = {"flat-vel-a": "FlatVelA_100.npy", "curve-vel-a": "CurveVelA_100.npy", "flat-fault-a": "FlatFaultA_100.npy"}
 PROCEDURAL = ["curve-fault-a", "style-a", "style-b"]
+MIDDLE = 3000.0  # m/s, taken off before zfp and SZ3
 WIDTHS, NETWORK_STEPS = [14], 1000  # of one network a map, three layers
 LIMITS = [32, 64, 96, 128, 192, 256, 384, 512, 1024]
 RATES = [100, 50, 35, 28, 25, 22, 20, 18, 15, 12, 10, 8, 6.5, 5, 4]
 BOUNDS = [0, 2, 5, 10, 20, 40, 80, 160]
+ACCURACY = [32000, 16000, 8000, 4000, 3000, 2000, 1500, 1000, 500, 250, 120, 60, 30, 10, 3]  # m/s: zfp, SZ3
 
 
 def psnr(decoded, maps):
@@ -59,6 +65,43 @@ def jpeg2000(maps):
             decoded.append(np.asarray(Image.open(out), float) / 255 * (HIGH - LOW) + LOW)
         points.append({"rate": rate, "resolutions": levels, "bytes": size / len(maps), "psnr_db": psnr(decoded, maps)})
     return points
+
+
+def by_accuracy(maps, there_and_back):
+    """Points of a codec that takes one map and a bound in m/s and returns bytes and what comes back."""
+    points = []
+    for bound in ACCURACY:
+        done = [there_and_back(np.ascontiguousarray(m - MIDDLE, np.float32), bound) for m in maps]
+        points.append({"accuracy_mps": bound, "bytes": sum(d[0] for d in done) / len(maps),
+                       "psnr_db": psnr(np.array([d[1] for d in done]) + MIDDLE, maps)})
+    return points
+
+
+def other_codecs():
+    """{name: (version, function for by_accuracy)} of the packages that are there."""
+    found = {}
+    try:
+        import zfpy
+
+        def zfp(m, bound):
+            packed = zfpy.compress_numpy(m, tolerance=bound)
+            return len(packed), zfpy.decompress_numpy(packed)
+        found["zfp"] = (zfpy.__version__, zfp)
+    except ImportError:
+        pass
+    try:
+        import pysz
+
+        def sz3(m, bound):
+            config = pysz.szConfig(m.shape)
+            config.errorBoundMode, config.absErrorBound = pysz.szErrorBoundMode.ABS, float(bound)
+            packed, _ = pysz.sz.compress(m, config)
+            back, _ = pysz.sz.decompress(packed, np.float32, m.shape)
+            return packed.nbytes, back
+        found["sz3"] = (importlib.metadata.version("pysz"), sz3)
+    except ImportError:
+        pass
+    return found
 
 
 def components(train, maps):
@@ -191,6 +234,11 @@ def at_most(curves):
     return table
 
 
+def scored(curves):
+    return {"curves": curves, "at_most_bytes": at_most(curves), "bd_psnr_over_jpeg2000": {
+        k: bd_psnr(v, curves["jpeg2000"]) for k, v in curves.items() if k != "jpeg2000"}}
+
+
 def decoders(codecs):
     known = {}
     for codec in codecs:
@@ -221,9 +269,9 @@ def main():
             out = json.load(f)
     if out.get("maps") != a.maps or out.get("search_steps") != a.steps:
         out["families"] = {}
-    known = decoders(a.codec)
-    out.update(openjpeg=features.version("jpg_2000"), maps=a.maps, search_steps=a.steps,
-               codecs={os.path.basename(os.path.normpath(k)): v for k, v in known.items()})
+    known, others = decoders(a.codec), other_codecs()
+    out.update(openjpeg=features.version("jpg_2000"), others={k: v[0] for k, v in others.items()}, maps=a.maps, search_steps=a.steps,
+               codecs={**out.get("codecs", {}), **{os.path.basename(os.path.normpath(k)): v for k, v in known.items()}})
     with tempfile.TemporaryDirectory() as folder:
         program = Program(a.terrane, folder)
         layered, styles = ["flat-vel-a", "curve-vel-a", "curve-fault-a", "flat-fault-a"], ["style-a", "style-b"]
@@ -234,7 +282,18 @@ def main():
             sets[family + " (procedural)"] = maps
         for name, maps in sets.items():
             family = name.split()[0]
-            if name in out["families"] or a.only and family not in a.only.split(","):
+            if a.only and family not in a.only.split(","):
+                continue
+            if name in out["families"]:
+                curves = out["families"][name]["curves"]
+                curves.update({k: by_accuracy(maps, f) for k, (_, f) in others.items() if k not in curves})
+                done = {c["codec"] for c in curves.get("codes", [])}
+                for codec, k in known.items():
+                    if family in k["families"] and os.path.basename(os.path.normpath(codec)) not in done:
+                        curves.setdefault("codes", []).extend(program.codes(maps, codec, a.steps))
+                row = out["families"][name] = scored(curves)
+                print(name, json.dumps(row["bd_psnr_over_jpeg2000"]), flush=True)
+                save(a.output, out)
                 continue
             group = styles if family in styles else layered
             curves = {"jpeg2000": jpeg2000(maps),
@@ -245,9 +304,8 @@ def main():
                 curves["codes"] = codes
             if a.coin:
                 curves["one network a map"] = single_networks(a.coin, folder, maps)
-            row = {"curves": curves, "at_most_bytes": at_most(curves), "bd_psnr_over_jpeg2000": {
-                k: bd_psnr(v, curves["jpeg2000"]) for k, v in curves.items() if k != "jpeg2000"}}
-            out["families"][name] = row
+            curves.update({k: by_accuracy(maps, f) for k, (_, f) in others.items()})
+            row = out["families"][name] = scored(curves)
             print(name, json.dumps(row["bd_psnr_over_jpeg2000"]), json.dumps(row["at_most_bytes"]), flush=True)
             save(a.output, out)
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "autodiff/ops/modulated_mlp_op.hpp"
+#include "engine/compression/pixel_mean.hpp"
 #include "engine/io/safetensors.hpp"
 #include "engine/io/sha256.hpp"
 #include "kernels/kernels.hpp"
@@ -64,20 +65,36 @@ void check_decoder_shape(const DecoderShape& s) {
           "a decoder has 2 or 3 coordinates, codes and layers of at least one number, omega > 0");
 }
 
+DecoderWindow window_at(DecoderWindow w, const std::array<Index, 3>& extent) {
+  for (std::size_t a = 0; a < 3; ++a) {
+    if (w.samples[a] > 1) w.samples[a] = std::max<Index>(1, (w.extent[a] * w.samples[a] + extent[a] - 1) / extent[a]);
+    w.extent[a] = extent[a];
+  }
+  return w;
+}
+
 std::vector<float> window_coordinates(const DecoderWindow& w, Index dims) {
   std::vector<float> x;
-  x.reserve(static_cast<std::size_t>(w.points() * dims));
-  const auto place = [&](std::size_t axis, Index i) {
-    const double step = (w.high[axis] - w.low[axis]) / static_cast<double>(w.extent[axis]);
-    x.push_back(static_cast<float>(w.low[axis] + step * (static_cast<double>(i) + 0.5)));
+  x.reserve(static_cast<std::size_t>(w.points() * w.samples_a_pixel(dims) * dims));
+  const std::array<Index, 3> q{w.samples[0], dims == 3 ? w.samples[1] : 1, w.samples[2]};
+  const auto place = [&](std::size_t axis, Index pixel, Index sample) {
+    const double step = (w.high[axis] - w.low[axis]) / static_cast<double>(w.extent[axis] * q[axis]);
+    x.push_back(static_cast<float>(w.low[axis] + step * (static_cast<double>(pixel * q[axis] + sample) + 0.5)));
+  };
+  const auto pixel = [&](Index k, Index j, Index i) {
+    for (Index a = 0; a < q[0]; ++a) {
+      for (Index b = 0; b < q[1]; ++b) {
+        for (Index c = 0; c < q[2]; ++c) {
+          place(0, k, a);
+          if (dims == 3) place(1, j, b);
+          place(2, i, c);
+        }
+      }
+    }
   };
   for (Index k = 0; k < w.extent[0]; ++k) {
     for (Index j = 0; j < w.extent[1]; ++j) {
-      for (Index i = 0; i < w.extent[2]; ++i) {
-        place(0, k);
-        if (dims == 3) place(1, j);
-        place(2, i);
-      }
+      for (Index i = 0; i < w.extent[2]; ++i) pixel(k, j, i);
     }
   }
   return x;
@@ -127,20 +144,22 @@ std::vector<float> decode_models(Stream& s, const AutoDecoder& d, const std::vec
           "the codes do not have the decoder's length");
   require(shape.dims == 3 || window.extent[1] == 1, ErrorCode::config, "the decoder makes planes");
   const Index count = static_cast<Index>(codes.size()) / shape.code, n = window.points(), k = shape.code;
+  const PixelMean mean(s, n, window.samples_a_pixel(shape.dims));
   const Buffer<float> parameters = to_device(s, d.parameters), z = to_device(s, codes);
   const Buffer<float> x = to_device(s, window_coordinates(window, shape.dims));
-  Buffer<float> shifts(s, count * shape.shifts()), y(s, n);
+  Buffer<float> shifts(s, count * shape.shifts()), y(s, mean.samples()), pixels(s, n);
   const float* m = parameters.data() + shape.network_parameters();
   gemm(s, Gemm<float>{count, shape.shifts(), k, z.data(), k, false, m, shape.shifts(), false, shifts.data(),
                       shape.shifts()});
-  const ModulatedMlpOp<float> op(shape.network(), 1, n, shape.shifted_layers());
+  const ModulatedMlpOp<float> op(shape.network(), 1, mean.samples(), shape.shifted_layers());
   std::vector<float> values;
   SavedPtr saved;
   for (Index b = 0; b < count; ++b) {
     const float* in[] = {parameters.data(), shifts.data() + b * shape.shifts(), x.data()};
     float* out[] = {y.data()};
     saved = op.forward(s, in, out, std::move(saved));
-    for (const float v : to_host(s, y)) {
+    mean.apply(s, y.data(), pixels.data());
+    for (const float v : to_host(s, pixels)) {
       values.push_back(static_cast<float>(d.offset_mps + d.scale_mps * static_cast<double>(v)));
     }
   }

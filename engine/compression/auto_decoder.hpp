@@ -38,15 +38,24 @@ struct DecoderShape {
 // Error{config} for sizes that make no decoder.
 void check_decoder_shape(const DecoderShape& shape);
 
-// A box of pixels: extents (z, y, x), y = 1 for planes, and the part of the model they cover, in [-1, 1].
+// A box of pixels: extents (z, y, x), y = 1 for planes, and the part of the model they cover, in [-1, 1]. The value of
+// a pixel is that at its centre, or with q samples an axis the mean over the centres of its q^dims equal parts: what a
+// map of area means holds.
 struct DecoderWindow {
   std::array<Index, 3> extent{70, 1, 70};
   std::array<double, 3> low{-1, -1, -1}, high{1, 1, 1};
+  std::array<Index, 3> samples{1, 1, 1};  // of a pixel along each axis; along y of volumes alone
 
   Index points() const { return extent[0] * extent[1] * extent[2]; }
+  Index samples_a_pixel(Index dims) const { return samples[0] * (dims == 3 ? samples[1] : 1) * samples[2]; }
 };
+// As many samples along every axis.
+inline std::array<Index, 3> samples_each(Index q) { return {q, q, q}; }
+// The same part of the model at another extent, with as many samples along an axis of the model, at least one a pixel;
+// centres stay centres.
+DecoderWindow window_at(DecoderWindow window, const std::array<Index, 3>& extent);
 
-// Coordinates of the pixels, (points, dims).
+// Coordinates of the samples of the pixels, (points, samples a pixel, dims).
 std::vector<float> window_coordinates(const DecoderWindow& window, Index dims);
 
 // Distribution of the codes of the training models, one value a number of the code: scale of the quantiser and prior

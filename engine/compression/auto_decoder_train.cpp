@@ -9,6 +9,7 @@
 #include "autodiff/ops/matmul.hpp"
 #include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/tape.hpp"
+#include "engine/compression/pixel_mean.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
@@ -75,20 +76,26 @@ Buffer<float> copy_of(Stream& s, const Buffer<float>& from) {
 
 // The recorded computation for a number of points a model.
 struct AutoDecoderTrainer::Workspace {
-  Workspace(Stream& s, const DecoderShape& shape, Index batch, Index n)
-      : tape(s), sweep(tape), points(n), residual(s, batch * n), gradient(s, batch * shape.code) {
+  Workspace(Stream& s, const DecoderShape& shape, Index batch, Index n, Index samples)
+      : tape(s),
+        sweep(tape),
+        points(n),
+        mean(s, batch * n, samples),
+        residual(s, batch * n),
+        gradient(s, batch * shape.code) {
     theta = tape.input({shape.network_parameters()}, "theta");
     m = tape.input({shape.code, shape.shifts()}, "m");
     z = tape.input({batch, shape.code}, "z");
-    x = tape.input({batch * n, shape.dims}, "x", false);
+    x = tape.input({mean.samples(), shape.dims}, "x", false);
     const Var shifts = tape.apply(std::make_shared<MatmulOp<float>>(), {z, m});
-    y = tape.apply(std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n, shape.shifted_layers()),
+    y = tape.apply(std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n * samples, shape.shifted_layers()),
                    {theta, shifts, x});
   }
   Tape<float> tape;
   Sweep<float> sweep;
   Var theta, m, z, x, y;
   Index points;
+  PixelMean mean;
   Buffer<float> residual, gradient;
 };
 
@@ -134,7 +141,8 @@ AutoDecoderTrainer::AutoDecoderTrainer(Stream& s, const AutoDecoderPreset& prese
   const auto range = range_mps.value_or(std::array<double, 2>{*low, *high});
   offset_mps_ = (range[0] + range[1]) / 2;
   scale_mps_ = range[1] > range[0] ? (range[1] - range[0]) / 2 : 1;
-  coordinates_ = window_coordinates(DecoderWindow{.extent = models.extent}, shape.dims);
+  samples_ = models.window().samples_a_pixel(shape.dims);
+  coordinates_ = window_coordinates(models.window(), shape.dims);
 
   parameters_ = to_device(s, starting_parameters(shape, o));
   m_ = zeros(s, shape.parameters());
@@ -158,7 +166,7 @@ AutoDecoderTrainer::~AutoDecoderTrainer() = default;
 
 AutoDecoderTrainer::Workspace& AutoDecoderTrainer::workspace(Index points) {
   std::unique_ptr<Workspace>& w = points == models_.points() ? full_ : part_;
-  if (!w) w = std::make_unique<Workspace>(s_, preset_.shape, preset_.train.batch, points);
+  if (!w) w = std::make_unique<Workspace>(s_, preset_.shape, preset_.train.batch, points, samples_);
   return *w;
 }
 
@@ -177,7 +185,7 @@ std::vector<Index> AutoDecoderTrainer::batch_models() const {
 }
 
 void AutoDecoderTrainer::load_batch(Workspace& w) {
-  const Index n = w.points, all = models_.points(), dims = preset_.shape.dims, k = preset_.shape.code;
+  const Index n = w.points, all = models_.points(), row = samples_ * preset_.shape.dims, k = preset_.shape.code;
   const Random random(preset_.train.seed, purpose_points);
   batch_ = batch_models();
   std::vector<float> x, target;
@@ -188,7 +196,8 @@ void AutoDecoderTrainer::load_batch(Workspace& w) {
           n == all
               ? p
               : static_cast<Index>(random.integer(key, static_cast<std::uint32_t>(p), static_cast<std::uint64_t>(all)));
-      for (Index c = 0; c < dims; ++c) x.push_back(coordinates_[static_cast<std::size_t>(at * dims + c)]);
+      const auto from = coordinates_.begin() + at * row;
+      x.insert(x.end(), from, from + row);
       const double v = models_.values[static_cast<std::size_t>(model * all + at)];
       target.push_back(static_cast<float>((v - offset_mps_) / scale_mps_));
     }
@@ -221,12 +230,12 @@ double AutoDecoderTrainer::step() {
   load_batch(w);
   w.tape.forward();
   const Index n = w.residual.size();
-  axpby(s_, Axpby<float>{1.0F, w.tape.data(w.y), -1.0F, w.residual.data(), n});
+  w.mean.residual(s_, w.tape.data(w.y), 1.0F, w.residual.data());
   dot(s_, Dot<float>{w.residual.data(), w.residual.data(), scalar_.data(), n});
   const double loss = static_cast<double>(to_host(s_, scalar_)[0]) / static_cast<double>(n);
   if (!std::isfinite(loss)) throw Error(ErrorCode::diverged, "training diverged; lower the learning rates");
   axpby(s_, Axpby<float>{2.0F / static_cast<float>(n), w.residual.data(), 0.0F, w.residual.data(), n});
-  w.tape.backward(w.sweep, w.y, w.residual.data());
+  w.tape.backward(w.sweep, w.y, w.mean.adjoint(s_, w.residual.data()));
   const double factor = rate_factor();
   ++step_;
   update_codes(w, w.sweep.cotangent(w.z), factor);

@@ -25,7 +25,7 @@ namespace terrane {
 struct TrainOptions {
   Index steps = 3400;
   Index batch = 20;      // models a step
-  Index points = 512;    // points of each model, at random; at least the grid's number: the whole grid
+  Index points = 512;    // pixels of each model, at random; at least the grid's number: the whole grid
   double full_from = 1;  // share of the steps after which whole grids are used
   double lr_network = 5e-4, lr_codes = 5e-3, lr_hidden = 1e-3;
   bool muon = true;              // hidden matrices; otherwise Adam with lr_network
@@ -49,6 +49,10 @@ AutoDecoderPreset auto_decoder_preset(const std::string& name);
 struct ModelSet {
   std::array<Index, 3> extent{70, 1, 70};
   std::vector<float> values;
+  // A value is compared with the decoder's mean over so many points of its pixel along every axis; 1: at its centre.
+  Index samples = 1;
+
+  DecoderWindow window() const { return {.extent = extent, .samples = samples_each(samples)}; }
 
   Index points() const { return extent[0] * extent[1] * extent[2]; }
   Index count() const { return static_cast<Index>(values.size()) / points(); }
@@ -87,7 +91,8 @@ class AutoDecoderTrainer {
   AutoDecoderPreset preset_;
   const ModelSet& models_;
   double offset_mps_ = 3000, scale_mps_ = 1500;
-  std::vector<float> coordinates_;
+  Index samples_ = 1;                                         // of a pixel
+  std::vector<float> coordinates_;                            // (points, samples, dims)
   Buffer<float> parameters_, m_, v_, averaged_;               // (parameters)
   Buffer<float> codes_, codes_m_, codes_v_, codes_averaged_;  // (models, K)
   Buffer<float> muon_[4];                                     // (width, width)

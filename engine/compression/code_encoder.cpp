@@ -8,6 +8,7 @@
 #include "autodiff/ops/matmul.hpp"
 #include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/tape.hpp"
+#include "engine/compression/pixel_mean.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
@@ -16,7 +17,8 @@ namespace terrane {
 namespace {
 
 constexpr std::uint32_t purpose_search = 52;
-constexpr Index start_pixels = 18;  // models are compared on grids of this many pixels a side for the start
+constexpr Index least_pixels = 256;  // of a model in a step, where a pixel is a mean over points
+constexpr Index start_pixels = 18;   // models are compared on grids of this many pixels a side for the start
 
 // Values of the models at the pixels that hold the centres of a coarse grid.
 std::vector<float> coarse_values(const ModelSet& models, const std::array<Index, 3>& coarse) {
@@ -73,9 +75,11 @@ class Search {
         models_(models),
         search_(search),
         batch_(batch),
-        n_(std::min(search.points, models.points())),
+        samples_(models.window().samples_a_pixel(d.shape.dims)),
+        n_(std::min(samples_ == 1 ? search.points : std::max(search.points / samples_, least_pixels), models.points())),
         tape_(s),
         sweep_(tape_),
+        mean_(s, batch * n_, samples_),
         residual_(s, batch * n_),
         gradient_(s, batch * d.shape.code),
         m_(s, batch * d.shape.code),
@@ -85,13 +89,14 @@ class Search {
     theta_ = tape_.input({net}, "theta", false);
     const Var mod = tape_.input({shape.code, shape.shifts()}, "m", false);
     z_ = tape_.input({batch, shape.code}, "z");
-    x_ = tape_.input({batch * n_, shape.dims}, "x", false);
+    x_ = tape_.input({mean_.samples(), shape.dims}, "x", false);
     const Var shifts = tape_.apply(std::make_shared<MatmulOp<float>>(), {z_, mod});
-    y_ = tape_.apply(std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n_, shape.shifted_layers()),
-                     {theta_, shifts, x_});
+    y_ = tape_.apply(
+        std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n_ * samples_, shape.shifted_layers()),
+        {theta_, shifts, x_});
     tape_.set(theta_, {d.parameters.begin(), d.parameters.begin() + net});
     tape_.set(mod, {d.parameters.begin() + net, d.parameters.end()});
-    coordinates_ = window_coordinates(DecoderWindow{.extent = models.extent}, shape.dims);
+    coordinates_ = window_coordinates(models.window(), shape.dims);
   }
 
   std::vector<float> run(Index first, const std::vector<float>& start) {
@@ -105,7 +110,7 @@ class Search {
  private:
   void load(Index first, Index t) {
     const Random random(search_.seed, purpose_search);
-    const Index all = models_.points(), dims = d_.shape.dims;
+    const Index all = models_.points(), row = samples_ * d_.shape.dims;
     std::vector<float> x, target;
     for (Index b = 0; b < batch_; ++b) {
       for (Index p = 0; p < n_; ++p) {
@@ -114,7 +119,8 @@ class Search {
             n_ == all ? p
                       : static_cast<Index>(random.integer(static_cast<std::uint64_t>(t), static_cast<std::uint32_t>(p),
                                                           static_cast<std::uint64_t>(all)));
-        for (Index c = 0; c < dims; ++c) x.push_back(coordinates_[static_cast<std::size_t>(at * dims + c)]);
+        const auto from = coordinates_.begin() + at * row;
+        x.insert(x.end(), from, from + row);
         const double v = models_.values[static_cast<std::size_t>((first + b) * all + at)];
         target.push_back(static_cast<float>((v - d_.offset_mps) / d_.scale_mps));
       }
@@ -126,10 +132,8 @@ class Search {
   void step(Index first, Index t) {
     load(first, t);
     tape_.forward();
-    const Index n = residual_.size();
-    const auto scale = 2.0F / static_cast<float>(n_);
-    axpby(s_, Axpby<float>{scale, tape_.data(y_), -scale, residual_.data(), n});
-    tape_.backward(sweep_, y_, residual_.data());
+    mean_.residual(s_, tape_.data(y_), 2.0F / static_cast<float>(n_), residual_.data());
+    tape_.backward(sweep_, y_, mean_.adjoint(s_, residual_.data()));
     copy_values(s_, CopyValues<float>{sweep_.cotangent(z_), gradient_.data(), gradient_.size()});
     if (search_.penalty > 0) add_penalty();
     const double rate =
@@ -156,12 +160,13 @@ class Search {
   const AutoDecoder& d_;
   const ModelSet& models_;
   const CodeSearch& search_;
-  Index batch_, n_;
+  Index batch_, samples_, n_;  // models, samples a pixel, pixels of a model in a step
   Tape<float> tape_;
   Sweep<float> sweep_;
+  PixelMean mean_;
   Var theta_, z_, x_, y_;
   Buffer<float> residual_, gradient_, m_, v_;
-  std::vector<float> coordinates_;
+  std::vector<float> coordinates_;  // (points, samples, dims)
 };
 
 }  // namespace

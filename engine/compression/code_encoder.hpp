@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Codes of models that a decoder was not trained on: the decoder is fixed, and for every model
 //
-//   min_z  mean_p (D(x_p, z) - t_p)^2 + penalty sum_k ((z_k - mean_k) / deviation_k)^2 / K
+//   min_z  mean_p (D_p(z) - t_p)^2 + penalty sum_k ((z_k - mean_k) / deviation_k)^2 / K
 //
-// is minimised by Adam on random points of its grid, from the training code whose model is nearest (or the mean code),
+// is minimised by Adam on random pixels of its grid, from the training code whose model is nearest (or the mean code),
 // with a rate that falls along a cosine. Models are coded in batches; each one's result depends neither on the others
 // nor on the batch.
 #pragma once
@@ -15,7 +15,9 @@ namespace terrane {
 
 struct CodeSearch {
   Index steps = 1000;
-  Index points = 1024;  // of each model in each step; at least the grid's number: the whole grid
+  // Of each model in each step; at least the grid's number: the whole grid. Where a pixel is a mean over q points, so
+  // many pixels as make this number, but not fewer than 256.
+  Index points = 1024;
   double lr = 5e-3;
   double penalty = 0;
   bool nearest = true;  // start from the nearest training model, otherwise from the mean code

@@ -71,8 +71,12 @@ void check_statistics(const AutoDecoder& decoder) {
 
 }  // namespace
 
+DecoderWindow file_window(const LatentFile& file, const std::array<Index, 3>& extent) {
+  return window_at({.extent = file.shape, .samples = samples_each(file.samples)}, extent);
+}
+
 LatentFile pack_codes(const AutoDecoder& decoder, const std::vector<float>& codes, const std::array<Index, 3>& shape,
-                      int bits) {
+                      int bits, Index samples) {
   check_statistics(decoder);
   require(bits >= 2 && bits <= 12, ErrorCode::config, "numbers of codes are stored with 2 to 12 bits");
   const auto n = static_cast<std::size_t>(decoder.shape.code);
@@ -84,7 +88,8 @@ LatentFile pack_codes(const AutoDecoder& decoder, const std::vector<float>& code
                .length = decoder.shape.code,
                .decoder = decoder.identity(),
                .bound = 0,
-               .streams = {}};
+               .streams = {},
+               .samples = samples};
   const Quantiser quantiser{decoder.statistics, bits};
   for (std::size_t m = 0; m < codes.size(); m += n) {
     std::vector<Index> levels(n);

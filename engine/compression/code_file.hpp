@@ -9,9 +9,13 @@
 
 namespace terrane {
 
-// codes: (count, K). shape: extent (z, y, x) of the models. bits: 2 to 12. Error{data} for codes that are not finite.
+// codes: (count, K). shape: extent (z, y, x) of the models. bits: 2 to 12. samples: ModelSet::samples. Error{data} for
+// codes that are not finite.
 LatentFile pack_codes(const AutoDecoder& decoder, const std::vector<float>& codes, const std::array<Index, 3>& shape,
-                      int bits = 8);
+                      int bits = 8, Index samples = 1);
+
+// Pixels of a file of codes at its own extent, or at another one.
+DecoderWindow file_window(const LatentFile& file, const std::array<Index, 3>& extent);
 
 // Codes (count, K). Error{data} when the file was written with another decoder, or holds no codes.
 std::vector<float> unpack_codes(const AutoDecoder& decoder, const LatentFile& file, const std::string& where);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "autodiff/ops/modulated_mlp_op.hpp"
+#include "engine/compression/pixel_mean.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -20,11 +21,14 @@ class CodeFit {
         models_(models),
         n_(models.points()),
         k_(d.shape.code),
-        op_(d.shape.network(), 1, n_, d.shape.shifted_layers()),
+        mean_(s, n_, models.window().samples_a_pixel(d.shape.dims)),
+        op_(d.shape.network(), 1, mean_.samples(), d.shape.shifted_layers()),
         parameters_(to_device(s, d.parameters)),
-        x_(to_device(s, window_coordinates(DecoderWindow{.extent = models.extent}, d.shape.dims))),
+        x_(to_device(s, window_coordinates(models.window(), d.shape.dims))),
         z_(s, k_),
         shifts_(s, d.shape.shifts()),
+        y_(s, mean_.samples()),
+        column_(s, mean_.samples()),
         r_(s, n_),
         jacobian_(s, k_ * n_),
         normal_(s, k_ * k_),
@@ -41,8 +45,9 @@ class CodeFit {
     const Index m = d_.shape.shifts();
     gemm(s_, Gemm<float>{1, m, k_, z_.data(), k_, false, modulation(), m, false, shifts_.data(), m});
     const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
-    float* out[] = {r_.data()};
+    float* out[] = {y_.data()};
     saved_ = op_.forward(s_, in, out, std::move(saved_));
+    mean_.apply(s_, y_.data(), r_.data());
     std::vector<float> r = to_host(s_, r_);
     double sum = 0;
     for (std::size_t p = 0; p < r.size(); ++p) {
@@ -62,9 +67,10 @@ class CodeFit {
     const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
     for (Index k = 0; k < k_; ++k) {
       const float* tangent[] = {nullptr, modulation() + k * d_.shape.shifts(), nullptr};
-      const float* out[] = {r_.data()};
-      float* column[] = {jacobian_.data() + k * n_};
+      const float* out[] = {y_.data()};
+      float* column[] = {column_.data()};
       op_.jvp(s_, saved_.get(), in, out, tangent, column);
+      mean_.apply(s_, column_.data(), jacobian_.data() + k * n_);
     }
     const float share = 1.0F / static_cast<float>(n_);
     gemm(s_,
@@ -120,8 +126,9 @@ class CodeFit {
   const AutoDecoder& d_;
   const ModelSet& models_;
   Index n_, k_;
+  PixelMean mean_;
   ModulatedMlpOp<float> op_;
-  Buffer<float> parameters_, x_, z_, shifts_, r_, jacobian_, normal_, gradient_;  // jacobian_: (K, n)
+  Buffer<float> parameters_, x_, z_, shifts_, y_, column_, r_, jacobian_, normal_, gradient_;  // jacobian_: (K, n)
   SavedPtr saved_;
   std::vector<double> prior_;  // (K)
 };

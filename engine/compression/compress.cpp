@@ -84,9 +84,9 @@ class Candidates {
       codes_ = search_codes(s_, *decoder_, models_, o_.search);
       if (o_.polish.iterations > 0) codes_ = polish_codes(s_, *decoder_, models_, std::move(codes_), o_.polish);
     }
-    LatentFile file = pack_codes(*decoder_, codes_, models_.extent, bits);
+    LatentFile file = pack_codes(*decoder_, codes_, models_.extent, bits, models_.samples);
     const std::vector<float> z = unpack_codes(*decoder_, file, "codes");
-    const std::vector<float> recovered = decode_models(s_, *decoder_, z, {.extent = models_.extent});
+    const std::vector<float> recovered = decode_models(s_, *decoder_, z, models_.window());
     Candidate c = judged(std::move(file), recovered, models_);
     c.norm_correlation = code_norm_correlation(z, decoder_->shape.code, recovered, models_);
     return c;
@@ -166,7 +166,11 @@ Json compress_file(Stream& s, const std::string& model, const std::string& out, 
   require(o.method != CompressMethod::code || !o.decoder.empty(), ErrorCode::config,
           "method code needs a decoder: --codec names the directory that holds it");
   const Index dims = o.decoder.empty() ? 2 : read_decoder(decoder_path(o.decoder)).shape.dims;
-  const ModelSet models = read_models(model, dims);
+  require(o.samples >= 1 && o.samples <= most_pixel_samples, ErrorCode::config,
+          "a pixel is the mean over 1 to 16 points an axis");
+  require(o.samples == 1 || !o.decoder.empty(), ErrorCode::config, "means over pixels belong to codes: give --codec");
+  ModelSet models = read_models(model, dims);
+  models.samples = o.samples;
   Candidates candidates(s, models, o);
   const Candidate chosen = targets ? candidates.for_target() : candidates.plain();
   write_latent_file(out, chosen.file);
@@ -180,6 +184,7 @@ Json compress_file(Stream& s, const std::string& model, const std::string& out, 
                  {"largest_error_mps", std::isfinite(chosen.worst) ? Json(chosen.worst) : Json(nullptr)}};
   if (chosen.file.codec == LatentCodec::siren) {
     result["code_bits"] = chosen.file.bits;
+    result["supersample"] = chosen.file.samples;
     result["code_norm_psnr_correlation"] = chosen.norm_correlation;
     result["decoder_bytes"] = file_bytes(decoder_path(o.decoder));
   } else {
@@ -192,10 +197,14 @@ Json compress_file(Stream& s, const std::string& model, const std::string& out, 
 Json decompress_file(Stream& s, const std::string& path, const std::string& out, const DecompressOptions& o) {
   const LatentFile file = read_latent_file(path);
   const bool resized = o.extent[0] > 0;
+  require(o.samples >= 0 && o.samples <= most_pixel_samples, ErrorCode::config,
+          "a pixel is the mean over 1 to 16 points an axis");
   std::array<Index, 3> extent = file.shape;
   std::vector<float> values;
   if (file.codec == LatentCodec::lossless) {
-    if (resized) throw Error(ErrorCode::config, "lossless models have one size; only codes decode at any", path);
+    if (resized || o.samples > 0) {
+      throw Error(ErrorCode::config, "lossless models have one size; only codes decode at any", path);
+    }
     values = unpack_lossless(file, 0, file.count);
   } else {
     if (o.decoder.empty()) {
@@ -203,7 +212,9 @@ Json decompress_file(Stream& s, const std::string& path, const std::string& out,
     }
     const AutoDecoder decoder = read_decoder(decoder_path(o.decoder));
     if (resized) extent = o.extent;
-    values = decode_models(s, decoder, unpack_codes(decoder, file, path), {.extent = extent});
+    DecoderWindow window = file_window(file, extent);
+    if (o.samples > 0) window.samples = samples_each(o.samples);
+    values = decode_models(s, decoder, unpack_codes(decoder, file, path), window);
   }
   const std::vector<Index> shape = shape_of(extent, file.count);
   write_npy(out, shape, values.data());

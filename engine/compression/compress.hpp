@@ -27,6 +27,7 @@ struct CompressOptions {
   double bound_mps = 0;                              // largest error of the lossless codec
   std::string decoder;                               // decoder.safetensors, or a directory that holds it; empty: none
   int bits = 8;                                      // of a number of a code
+  Index samples = 1;                                 // codes: ModelSet::samples, 1 to most_pixel_samples
   CodeSearch search;
   CodePolish polish{.iterations = 0};  // after the search
   double target_psnr_db = 0;           // 0: none
@@ -43,9 +44,11 @@ nlohmann::ordered_json compress_file(Stream& s, const std::string& model, const 
 struct DecompressOptions {
   std::string decoder;            // as above; needed for codes
   std::array<Index, 3> extent{};  // (z, y, x) to decode codes at; zeros: as they were compressed
+  Index samples = 0;              // of a pixel along every axis, up to most_pixel_samples; 0: as file_window says
 };
 
-// Writes (n, nz, nx) or (n, nz, ny, nx); without the first axis for one model. Returns codec, count and shape.
+// Writes (n, nz, nx) or (n, nz, ny, nx); without the first axis for one model. Codes that were found from means over
+// pixels are decoded to means over pixels (file_window in code_file.hpp). Returns codec, count and shape.
 nlohmann::ordered_json decompress_file(Stream& s, const std::string& file, const std::string& out,
                                        const DecompressOptions& options);
 

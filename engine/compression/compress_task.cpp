@@ -2,6 +2,7 @@
 #include "engine/compression/compress_task.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "engine/compression/code_encoder.hpp"
@@ -52,7 +53,8 @@ class CompressRun : public TrainingTask {
  private:
   bool work() override {
     Stream s(options_.device, stream_options(options_));
-    const ModelSets models = read_models(s, c_.at("models"));
+    ModelSets models = read_models(s, c_.at("models"));
+    models.train.samples = models.held_out.samples = c_.at("codec").at("supersample");
     const auto range = c_.at("models").at("range_mps").get<std::vector<double>>();
     page_.range_mps = {range.at(0), range.at(1)};
     const AutoDecoderPreset preset = preset_of(c_.at("codec"), seed(), models.train.extent[1] > 1 ? 3 : 2);
@@ -70,9 +72,9 @@ class CompressRun : public TrainingTask {
   Json score(Stream& s, const AutoDecoder& d, const std::vector<float>& codes, const ModelSet& models,
              const std::string& name) {
     const int bits = c_.at("codec").at("bits");
-    write_latent_file(out_.file(name), pack_codes(d, codes, models.extent, bits));
+    write_latent_file(out_.file(name), pack_codes(d, codes, models.extent, bits, models.samples));
     const LatentFile file = read_latent_file(out_.file(name));
-    const DecoderWindow window{.extent = models.extent};
+    const DecoderWindow window = models.window();
     const auto n = static_cast<double>(models.count());
     const std::vector<float> recovered = decode_models(s, d, unpack_codes(d, file, name), window);
     Json r{{"file", name},
@@ -150,7 +152,8 @@ Forecast forecast_compress(const Config& config) {
   const double models = static_cast<double>(size.models);
   const double parameters = static_cast<double>(p.shape.parameters()),
                codes = models * static_cast<double>(p.shape.code);
-  const double points = static_cast<double>(p.train.batch * p.train.points);
+  const double samples = std::pow(c.at("codec").at("supersample").get<double>(), size.dims);
+  const double points = static_cast<double>(p.train.batch * p.train.points) * samples;
   // Models twice (file and set), decoder, moments and averages, two vectors of a model's network, points of a batch.
   const double bytes = 4 * (2 * static_cast<double>(size.values) + 9 * parameters + 4 * codes + 8 * points);
   const double disk = 4 * (4 * parameters + 4 * codes) * (1 + c.at("checkpoint").at("keep").get<double>());

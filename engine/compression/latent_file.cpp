@@ -87,7 +87,8 @@ std::string latent_bytes(const LatentFile& f, const std::string& where) {
   put(out, newest_version, 1);
   put(out, static_cast<std::uint64_t>(f.codec), 1);
   put(out, static_cast<std::uint64_t>(f.bits), 1);
-  put(out, 0, 1);
+  require_data(fits(f.samples, most_pixel_samples), "a pixel is the mean over 1 to 16 points an axis", where);
+  put(out, f.samples == 1 ? 0 : static_cast<std::uint64_t>(f.samples), 1);
   put(out, static_cast<std::uint64_t>(f.count), 4);
   for (const Index n : f.shape) put(out, static_cast<std::uint64_t>(n), 2);
   put(out, static_cast<std::uint64_t>(f.length), 2);
@@ -114,6 +115,7 @@ LatentFile parse_latent(std::string_view bytes, const std::string& where) {
   LatentFile f;
   f.codec = static_cast<LatentCodec>(get(bytes, 5, 1));
   f.bits = static_cast<int>(get(bytes, 6, 1));
+  f.samples = std::max<Index>(1, static_cast<Index>(get(bytes, 7, 1)));
   f.count = static_cast<Index>(get(bytes, 8, 4));
   for (std::size_t k = 0; k < 3; ++k) f.shape[k] = static_cast<Index>(get(bytes, 12 + 2 * k, 2));
   f.length = static_cast<Index>(get(bytes, 18, 2));
@@ -122,6 +124,8 @@ LatentFile parse_latent(std::string_view bytes, const std::string& where) {
   const bool sizes = f.count >= 1 && f.length >= 1 && f.shape[0] >= 1 && f.shape[1] >= 1 && f.shape[2] >= 1;
   require_data(sizes, "the header holds a count or an extent of zero", where);
   require_data(f.codec != LatentCodec::siren || (f.bits >= 2 && f.bits <= 12), "codes of 2 to 12 bits are read", where);
+  require_data(f.samples <= (f.codec == LatentCodec::siren ? most_pixel_samples : 1),
+               "a pixel is the mean over 1 to 16 points an axis", where);
   if (f.codec == LatentCodec::lossless) {
     f.bound = std::bit_cast<double>(get(bytes, 20, 8));
   } else {

@@ -5,7 +5,7 @@
 //    4  u8   version (1)                    18  u16  siren: numbers a code; lossless: models a block
 //    5  u8   codec: 1 siren, 2 lossless     20  u64  siren: identity of the decoder; lossless: error bound (f64 bits)
 //    6  u8   siren: bits a number           28  u32  CRC-32 of everything else in the file
-//    7  u8   0
+//    7  u8   siren: points of a pixel along every axis that its value is the mean of; 0: its centre
 //    8  u32  number of models
 //   12  u16  extent along z; 14 u16 extent along y (1: plane)
 //
@@ -36,10 +36,12 @@ struct LatentFile {
   std::uint64_t decoder = 0;     // identity of the decoder (siren)
   double bound = 0;              // largest error (lossless)
   std::vector<std::string> streams;
+  Index samples = 1;  // of a pixel along every axis (siren); 1: its centre
 
   Index bytes() const;  // of the file
 };
 
+inline constexpr Index most_pixel_samples = 16;
 inline constexpr Index latent_header_bytes = 32;
 
 // Atomic. Error{data} for counts and extents that the header cannot hold.

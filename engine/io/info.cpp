@@ -233,6 +233,7 @@ Json latent(const std::string& path, bool verbose) {
     std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(f.decoder));
     out["code_length"] = f.length;
     out["code_bits"] = f.bits;
+    if (f.samples > 1) out["supersample"] = f.samples;
     out["decoder"] = id;
   } else {
     out["error_bound"] = f.bound;

@@ -116,6 +116,42 @@ TEST_F(Compress, CodesNeedTheirDecoder) {
   EXPECT_FALSE(fs::exists(path("a.npy")));
 }
 
+// Pixels as means over points: the file says so, and gives back what `compress` scored.
+TEST_F(Compress, PixelsAsMeans) {
+  make_decoder("codec", 1);
+  const std::string given = "compress smooth.npy -o maps.lat --overwrite --json --steps 10 --method code --codec codec";
+  const Result r = terrane(given + " --supersample 3");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json json = Json::parse(r.out);
+  EXPECT_EQ(json.at("supersample"), 3);
+  ASSERT_EQ(terrane("decompress maps.lat -o back.npy --codec codec").code, 0);
+  const NdArray<float> back = read_npy<float>(path("back.npy"));
+  double psnr = 0;
+  for (Index m = 0; m < 6; ++m) psnr += psnr_full(back.values.data() + m * 288, smooth_.data() + m * 288, 288) / 6;
+  EXPECT_NEAR(psnr, json.at("psnr_full_db").get<double>(), 1e-6);
+  EXPECT_NE(terrane("info maps.lat").out.find("supersample: 3"), std::string::npos);
+  // At three times the size a pixel is one of the points, and their means are the map.
+  ASSERT_EQ(terrane("decompress maps.lat -o big.npy --codec codec --size 48x54").code, 0);
+  const NdArray<float> big = read_npy<float>(path("big.npy"));
+  double sum = 0;
+  for (Index k = 0; k < 9; ++k) {
+    sum += static_cast<double>(big.values[static_cast<std::size_t>((6 + k / 3) * 54 + 15 + k % 3)]) / 9;
+  }
+  EXPECT_NEAR(sum, back.values[2 * 18 + 5], 0.01);
+  // Points are asked for by name: that of the middle of nine.
+  ASSERT_EQ(terrane("decompress maps.lat -o points.npy --codec codec --supersample 1").code, 0);
+  EXPECT_NEAR(read_npy<float>(path("points.npy")).values[2 * 18 + 5], big.values[7 * 54 + 16], 0.01);
+  EXPECT_EQ(terrane(given + " --supersample 17").code, 2);
+  EXPECT_EQ(terrane("compress smooth.npy -o x.lat --supersample 2").code, 2);  // means belong to codes
+  write_file_atomic(path("c.json"), R"({"task": "compress", "threads": 1,
+    "models": {"type": "generated", "families": ["flat-vel-a"], "count": 6, "hold_out": 2, "size": 16, "sampling": "area"},
+    "codec": {"type": "auto-decoder", "code": 4, "width": 16, "layers": 2, "steps": 20, "batch_models": 2,
+              "points": 64, "supersample": 2, "search_steps": 10}})");
+  ASSERT_EQ(terrane("run c.json --out a").code, 0);
+  EXPECT_EQ(read_latent_file(path("a/held_out.lat")).samples, 2);
+  EXPECT_EQ(terrane("run c.json --out b --set codec.supersample=0").code, 2);
+}
+
 // Where the structured codec is the smaller file, codes are written only if they are asked for.
 TEST_F(Compress, MethodForcesCodesOrTheStructuredCodec) {
   make_decoder("codec", 1);

@@ -60,6 +60,7 @@ int compress_verb(const Options& o) {
   if (o.bits > 0) options.bits = o.bits;
   if (o.search_steps > 0) options.search.steps = o.search_steps;
   options.polish.iterations = o.polish_steps;
+  if (o.supersample > 0) options.samples = o.supersample;
   if (!o.target.empty()) set_target(o.target, options);
   refuse_existing(o);
   const auto s = stream_of(o);
@@ -79,6 +80,7 @@ int decompress_verb(const Options& o) {
   DecompressOptions options;
   options.decoder = o.codec;
   if (!o.resolution.empty()) options.extent = extent_of(o.resolution);
+  options.samples = o.supersample;
   refuse_existing(o);
   const auto s = stream_of(o);
   const auto r = decompress_file(*s, o.arguments.at(0), o.output, options);

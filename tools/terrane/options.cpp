@@ -208,6 +208,8 @@ void build_compression(CLI::App& app, Options& o) {
       ->check(CLI::PositiveNumber);
   compress->add_option("--polish", o.polish_steps, "with --codec: Levenberg-Marquardt steps after the search (0)")
       ->check(CLI::NonNegativeNumber);
+  compress->add_option("--supersample", o.supersample, "with --codec: a pixel is the mean over N x N points (1)")
+      ->check(CLI::Range(1, 16));
   compress->add_option("--target", o.target, "psnr_db=NUMBER: the smallest file; bytes=NUMBER a model: the best");
   compress->add_option("--method", o.method, "with --codec: smallest (default), code or structured");
   common(compress);
@@ -215,6 +217,11 @@ void build_compression(CLI::App& app, Options& o) {
   decompress->add_option("FILE", o.arguments, "compressed models")->required()->expected(1);
   decompress->add_option("-o", o.output, "file to write")->required();
   decompress->add_option("--size", o.resolution, "with --codec: decode at NZxNX or NZxNYxNX points");
+  decompress
+      ->add_option(
+          "--supersample", o.supersample,
+          "with --codec: a pixel is the mean over N x N points (as many along the model as it was compressed with)")
+      ->check(CLI::Range(1, 16));
   common(decompress);
 }
 

@@ -36,7 +36,7 @@ struct Options {
   std::string codec, target, resolution;  // compress, decompress
   double bound = 0;
   int bits = 0;
-  Index search_steps = 0, polish_steps = 0;
+  Index search_steps = 0, polish_steps = 0, supersample = 0;
   std::vector<std::string> workloads;  // bench
   std::string json_file;
   int repeats = 0;
