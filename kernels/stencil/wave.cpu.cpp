@@ -105,6 +105,7 @@ void adjoint_step(const Step<T>& step, const RowParts& parts) {
 // Steps of a shot (wave_shots_cpu.hpp), on the thread that has the shot.
 template <class T>
 struct RowSteps {
+  static constexpr bool image_pairs = false;
   RowParts parts;
   bool streamed;  // snapshots
 

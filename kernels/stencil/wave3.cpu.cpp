@@ -46,11 +46,13 @@ struct Tiles {
 
   Tiles(const WaveLayout& g, Index scalar_bytes) {
     const Index in_cache = tile_bytes / ((2 * g.radius + 1) * g.pitch * scalar_bytes) - 2 * g.radius;
-    std::vector<Index> z, y;
+    std::vector<Index> z, y, y_layer;  // planes of a layer come with those of phi, of t and Y: lower tiles
     cut_axis(g.nz, g.z, g.z_strips, tile_planes, z);
     cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache), y);
+    cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache / 2), y_layer);
     for (std::size_t i = 0; i + 1 < z.size(); ++i) {
-      for (std::size_t j = 0; j + 1 < y.size(); ++j) tiles.push_back({z[i], z[i + 1], y[j], y[j + 1]});
+      const std::vector<Index>& cuts = g.z_strip(z[i]) >= 0 ? y_layer : y;
+      for (std::size_t j = 0; j + 1 < cuts.size(); ++j) tiles.push_back({z[i], z[i + 1], cuts[j], cuts[j + 1]});
     }
     for (std::size_t j = 0; j + 1 < y.size(); ++j) rows = std::max(rows, y[j + 1] - y[j]);
   }
@@ -58,6 +60,15 @@ struct Tiles {
 };
 
 // Strip of a row or plane as the forward operator sees it; -1: none.
+constexpr Index rows_ahead = 4;  // what a later pass reads first is fetched that early
+
+// Rows y .. y + count - 1 of plane z of a tile.
+inline void look_ahead(const Tile& tile, Rows3& rows) {
+  const Index later = rows.y + rows_ahead, height = tile.y1 - tile.y0;
+  rows.ahead =
+      later < tile.y1 ? Ahead{0, rows_ahead} : Ahead{1, std::max<Index>(rows_ahead - height, tile.y0 - rows.y)};
+}
+
 inline Index forward_strip(const WaveStrip* strips, Index count, Index position) {
   for (Index k = 0; k < count; ++k) {
     if (position >= strips[k].inner && position < strips[k].outer) return k;
@@ -66,33 +77,38 @@ inline Index forward_strip(const WaveStrip* strips, Index count, Index position)
 }
 
 template <int R, class T>
-void forward_rows(const Step<T>& step, const Rows3& rows, const RowPart& part) {
-  if (part.strip >= 0) return forward_layer3<R, true>(step, rows, part);
-  if (rows.kz >= 0 || rows.ky >= 0) return forward_layer3<R, false>(step, rows, part);
-  interior_rows3<R>(step, Pass<T>{step.u, step.next, step.w.any() ? Pass<T>::keep : Pass<T>::plain}, rows, part);
-}
-
-template <int R, class T>
 struct ForwardTile {
   Step<T> step;
   const Tiles& tiles;
-  const RowParts &parts, &core_parts;  // core_parts: of rows that cross the core, the core left out (step.ring)
+  T* scratch;  // (threads, rows_per_pass3, pitch)
 
   void operator()(Index i) const {
     const FlushDenormals flush;
     const WaveLayout& g = step.s.g;
     const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
-    const RowParts& p = step.ring != nullptr && step.ring->core_row(tile.z0, tile.y0) ? core_parts : parts;
+    T* own = scratch + omp_get_thread_num() * rows_per_pass3 * g.pitch;
+    Spans spans;  // with step.ring, the core is left out
+    if (step.ring != nullptr && step.ring->core_row(tile.z0, tile.y0)) {
+      spans.add(0, step.ring->low[2]);
+      spans.add(step.ring->high[2], g.pitch);
+    } else {
+      spans.add(0, g.pitch);
+    }
     for (Index z = tile.z0; z < tile.z1; ++z) {
-      Rows3 rows{z, tile.y0, 0, forward_strip(g.z, g.z_strips, z), -1};
-      for (; rows.y0 < tile.y1; rows.y0 = rows.y1) {
-        rows.ky = forward_strip(g.y, g.y_strips, rows.y0);
-        rows.y1 = rows.y0 + 1;
-        while (rows.y1 < tile.y1 && forward_strip(g.y, g.y_strips, rows.y1) == rows.ky) ++rows.y1;
-        for (int k = 0; k < p.count; ++k) forward_rows<R>(step, rows, p.part[k]);
+      bring_planes_closer(g, step.u, z, tile.y0, tile.y1, z == tile.z0);
+      Rows3 rows{z, tile.y0, 0, forward_strip(g.z, g.z_strips, z), -1, {}};
+      for (; rows.y < tile.y1; rows.y += rows.count) {
+        rows.ky = forward_strip(g.y, g.y_strips, rows.y);
+        rows.count = 1;
+        while (rows.count < rows_per_pass3 && rows.y + rows.count < tile.y1 &&
+               forward_strip(g.y, g.y_strips, rows.y + rows.count) == rows.ky) {
+          ++rows.count;
+        }
+        look_ahead(tile, rows);
+        for (int k = 0; k < spans.count; ++k) forward_rows3<R>(step, rows, spans.span[k], own);
       }
     }
-    if (step.w.any()) finish_streams();
+    finish_streams();
     if (!step.background.any()) return;
     for (Index z = tile.z0; z < tile.z1; ++z) {
       for (Index y = tile.y0; y < tile.y1; ++y) add_background(step, z * g.plane + y * g.pitch, g.pitch);
@@ -100,38 +116,27 @@ struct ForwardTile {
   }
 };
 
-template <int R, class T>
-void adjoint_rows(const Step<T>& step, const LayerWork<T>& work, const Rows3& rows, const RowPart& part) {
-  if (part.strip >= 0) return adjoint_layer3<R, true>(step, work, rows, part);
-  if (rows.kz >= 0 || rows.ky >= 0) return adjoint_layer3<R, false>(step, work, rows, part);
-  if (step.back != nullptr) {  // the core
-    interior_rows3<R>(step, Pass<T>{step.back, step.back_next, Pass<T>::rebuild}, rows, part);
-    return interior_rows3<R>(step, Pass<T>{step.u, step.next, Pass<T>::plain}, rows, part);
-  }
-  interior_rows3<R>(step, Pass<T>{step.u, step.next, step.image != nullptr ? Pass<T>::image : Pass<T>::plain}, rows,
-                    part);
-}
-
 // What all tiles of the adjoint share.
 template <class T>
 struct AdjointTables {
   std::vector<T> weights_z, weights_y;
   Index values_z = 0, values_y = 0;  // of LayerRows
+  Index values_w = 0;                // of a pass
 
   AdjointTables() = default;
   AdjointTables(const WaveSetup<T>& s, const Tiles& tiles)
       : weights_z(layer_weights(s.fz, s.pz.b, s.g.nz, s.g.radius)),
         weights_y(layer_weights(s.fy, s.py.b, s.g.ny, s.g.radius)),
         values_z(LayerRows<T>::values(2 * s.g.radius + 1, tiles.rows * s.g.pitch)),
-        values_y(LayerRows<T>::values(tiles.rows + 2 * s.g.radius, s.g.pitch)) {}
-  Index values() const { return values_z + values_y; }
+        values_y(LayerRows<T>::values(tiles.rows + 2 * s.g.radius, s.g.pitch)),
+        values_w(rows_per_pass3 * s.g.pitch) {}
+  Index values() const { return values_z + values_y + 2 * values_w; }
 };
 
 template <int R, class T>
 struct AdjointTile {
   Step<T> step;
   const Tiles& tiles;
-  const RowParts& parts;
   const AdjointTables<T>& tables;
   T* scratch;  // (threads, tables.values())
 
@@ -140,20 +145,36 @@ struct AdjointTile {
     const WaveLayout& g = step.s.g;
     const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
     T* own = scratch + omp_get_thread_num() * tables.values();
+    T* w = own + tables.values_z + tables.values_y;
     const LayerWork<T> work{{own, 2 * R + 1, tiles.rows * g.pitch},
                             {own + tables.values_z, tiles.rows + 2 * R, g.pitch},
                             tables.weights_z.data(),
                             tables.weights_y.data(),
+                            w,
+                            w + tables.values_w,
                             tile.y0};
+    Spans spans;
+    if (step.back != nullptr && step.ring->core_row(tile.z0, tile.y0)) {
+      spans.add(0, step.ring->low[2]);
+      spans.add(step.ring->low[2], step.ring->high[2], true);
+      spans.add(step.ring->high[2], g.pitch);
+    } else {
+      spans.add(0, g.pitch);
+    }
     const Index ky = g.y_strip(tile.y0);
     for (Index z = tile.z0; z < tile.z1; ++z) {
       const Index kz = g.z_strip(z);
+      bring_planes_closer(g, step.u, z, tile.y0, tile.y1, z == tile.z0);
+      if (spans.count > 1) bring_planes_closer(g, step.back, z, tile.y0, tile.y1, z == tile.z0);
       for (Index r = kz >= 0 && z == g.z[kz].begin ? z - R : z + R; kz >= 0 && r <= z + R; ++r) {
         enter_plane(work.z, tile, kz, r);
       }
       if (ky >= 0) enter_strip(work.y, ky, z);
-      const Rows3 rows{z, tile.y0, tile.y1, kz, ky};
-      for (int p = 0; p < parts.count; ++p) adjoint_rows<R>(step, work, rows, parts.part[p]);
+      for (Index y = tile.y0; y < tile.y1; y += rows_per_pass3) {
+        Rows3 rows{z, y, std::min<Index>(rows_per_pass3, tile.y1 - y), kz, ky, {}};
+        look_ahead(tile, rows);
+        adjoint_rows3<R>(step, work, rows, spans);
+      }
     }
   }
 
@@ -189,49 +210,29 @@ struct AdjointTile {
   }
 };
 
-// `parts` of a forward row without the cells [begin, end) that lie outside the layers.
-RowParts without(const RowParts& parts, Index begin, Index end) {
-  RowParts rest;
-  for (int i = 0; i < parts.count; ++i) {
-    const RowPart& p = parts.part[i];
-    const RowPart left{p.begin, std::min(p.end, begin), p.strip}, right{std::max(p.begin, end), p.end, p.strip};
-    if (p.strip >= 0) {
-      rest.part[rest.count++] = p;
-      continue;
-    }
-    if (left.begin < left.end) rest.part[rest.count++] = left;
-    if (right.begin < right.end) rest.part[rest.count++] = right;
-  }
-  return rest;
-}
-
 // Steps of a shot (wave_shots_cpu.hpp); the tiles of a step are shared by the threads of `stream`, null: by none.
 template <class T>
 struct TileSteps {
+  static constexpr bool image_pairs = true;
   Stream* stream;
   Tiles tiles;
-  RowParts parts, core_parts;
   AdjointTables<T> tables;
   T* scratch = nullptr;
 
-  TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup, cut_row(a.setup.g, true)) {
-    core_parts = without(parts, a.ring.layout.low[2], a.ring.layout.high[2]);
+  TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup) {
+    scratch = room(s, rows_per_pass3 * a.setup.g.pitch);
   }
-  TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup, cut_row(a.setup.g)) {
+  TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup) {
     tables = AdjointTables<T>(a.setup, tiles);
-    scratch = static_cast<T*>(s.scratch(s.threads() * tables.values() * static_cast<Index>(sizeof(T))));
+    scratch = room(s, tables.values());
   }
 
   void forward(const Step<T>& step) const {
-    with_radius(step.s.g.radius, [&](auto r) {
-      run(tiles.count(), ForwardTile<r, T>{step, tiles, parts, core_parts});
-    });
+    with_radius(step.s.g.radius, [&](auto r) { run(tiles.count(), ForwardTile<r, T>{step, tiles, scratch}); });
   }
   void strips(const Step<T>& step) const { forward(step); }
   void adjoint(const Step<T>& step) const {
-    with_radius(step.s.g.radius, [&](auto r) {
-      run(tiles.count(), AdjointTile<r, T>{step, tiles, parts, tables, scratch});
-    });
+    with_radius(step.s.g.radius, [&](auto r) { run(tiles.count(), AdjointTile<r, T>{step, tiles, tables, scratch}); });
   }
   Index threads() const { return stream != nullptr ? stream->threads() : 1; }
   template <class F>
@@ -241,8 +242,11 @@ struct TileSteps {
   }
 
  private:
-  TileSteps(Stream& s, const WaveSetup<T>& setup, const RowParts& row)
-      : stream(setup.shots < s.threads() ? &s : nullptr), tiles(setup.g, sizeof(T)), parts(row) {}
+  TileSteps(Stream& s, const WaveSetup<T>& setup)
+      : stream(setup.shots < s.threads() ? &s : nullptr), tiles(setup.g, sizeof(T)) {}
+  static T* room(Stream& s, Index values) {
+    return static_cast<T*>(s.scratch(s.threads() * values * static_cast<Index>(sizeof(T))));
+  }
 };
 
 // Threads take shots where there are enough of them, else the tiles of one shot after another.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Rows of the 3-D wave steps on the CPU, in vectors along x: interior rows in pairs, rows in the absorbing layer. What
-// differs between calls but not along a row is decided at run time: these functions are most of the compile time.
+// Rows of the 3-D wave steps on the CPU, in vectors along x. w of some rows is gathered in a buffer that stays in the
+// first cache: whole rows outside the layers first, then axis by axis what the layers add, then the fields advance. So
+// fields are read and written along whole rows, whatever parts of them lie in a layer.
 #pragma once
 
 #include <vector>
@@ -9,18 +10,53 @@
 
 namespace terrane::TERRANE_BACKEND {
 
-inline constexpr int rows_per_pass3 = 2;  // interior rows that share the loads of the stencil along y
+inline constexpr int rows_per_pass3 = 2;  // rows that share the loads of the stencil along y
 
-// What a later row will read first. Parts of rows are too short for the hardware to look ahead.
-inline constexpr Index rows_ahead = 8;
+// From some rows to those whose data are fetched meanwhile.
+struct Ahead {
+  Index planes = 0, rows = 0;
+  TERRANE_HD Index of(Index plane, Index pitch) const { return planes * plane + rows * pitch; }
+};
 template <class... P>
-TERRANE_HD void prefetch_row(const P*... places) {
+TERRANE_HD void prefetch(const P*... places) {
   (__builtin_prefetch(places, 0, 2), ...);
 }
 
-// Rows y0 .. y1 - 1 of plane z; kz, ky: strips that they lie in, -1: none.
+// Rows y .. y + count - 1 of plane z, at most rows_per_pass3; kz, ky: strips that they lie in, -1: none.
 struct Rows3 {
-  Index z, y0, y1, kz, ky;
+  Index z, y, count, kz, ky;
+  Ahead ahead;
+};
+
+// Reads one value of every 64 bytes. The stencils read many rows at once, too many for the hardware to see streams in
+// them and look ahead; this it does see, and then they find their rows in the cache.
+template <class T>
+TERRANE_HD void bring_closer(const T* p, Index n) {
+  for (Index i = 0; i < n; i += 64 / static_cast<Index>(sizeof(T)))
+    static_cast<void>(static_cast<const volatile T*>(p)[i]);
+}
+
+// The plane that the rows [y0, y1) of plane z see first, with the rows around them; first: all planes before it as
+// well.
+template <class T>
+void bring_planes_closer(const WaveLayout& g, const T* u, Index z, Index y0, Index y1, bool first) {
+  const Index from = y0 > g.radius ? y0 - g.radius : 0, n = (y1 + g.radius - from) * g.pitch;
+  for (Index k = first ? z - g.radius : z + g.radius; k <= z + g.radius; ++k) {
+    bring_closer(u + k * g.plane + from * g.pitch, n);
+  }
+}
+
+// Columns [begin, end) of a row, multiples of the register; core: of a boundary ring.
+struct Span {
+  Index begin, end;
+  bool core;
+};
+struct Spans {
+  Span span[3];
+  int count = 0;
+  void add(Index begin, Index end, bool core = false) {
+    if (begin < end) span[count++] = {begin, end, core};
+  }
 };
 
 // Run-time forms of what happens to w (2-D: at compile time).
@@ -35,181 +71,207 @@ template <class T>
 TERRANE_HD Lanes<T> kept_w(const KeptValues<T>& from, Index i, Index ahead) {
   if constexpr (sizeof(T) == 4) {
     if (from.half != nullptr) {
-      prefetch_row(from.half + i + ahead);
+      prefetch(from.half + i + ahead);
       return HalfLanes::load(from.half + i);
     }
   }
-  prefetch_row(from.full + i + ahead);
+  prefetch(from.full + i + ahead);
   return Lanes<T>::load(from.full + i);
 }
 
-// A field that takes one step, and what is done with w = lap u on the way.
-template <class T>
-struct Pass {
-  enum What { plain, keep, image, rebuild };
-  const T* u;
-  T* next;
-  What what;  // rebuild: the forward run backwards, whose w gives the image with q = step.u
-};
-
-// `Rows` neighbouring rows where nothing is absorbed; at: place of the first cell; w: of that cell.
-template <int R, int Rows, class T>
-TERRANE_HD void interior_pass3(const Step<T>& step, const Pass<T>& pass, Index at, Index n, const KeptValues<T>& w,
-                               Index w_pitch, const FdAxis<Lanes<T>>& fz, const FdAxis<Lanes<T>>& fy,
-                               const FdAxis<Lanes<T>>& fx, Lanes<T> center) {
+// w (rows_per_pass3, pitch) = D2 u along x, and along z and y if asked for, of n cells of neighbouring rows. There may
+// be fewer rows: what lies behind the last one of a plane belongs to the field as well.
+template <int R, bool Z, bool Y, class T>
+[[gnu::noinline]] void second_rows3(const WaveSetup<T>& s, const T* u, Index n, T* w) {
   using V = Lanes<T>;
-  const Index pitch = step.s.g.pitch, plane = step.s.g.plane, ahead = rows_ahead * pitch;
-  const T *u = pass.u + at, *q = step.u + at, *c = step.s.c + at;
-  T *next = pass.next + at, *image = step.image + at;
-  Window<T> row[Rows];
-  unroll<Rows>([&](auto r) { row[r].start(u + r * pitch); });
+  constexpr int rows = rows_per_pass3;
+  static_assert(rows - 1 <= 1, "a field ends R >= 1 rows behind its last plane");
+  const Index pitch = s.g.pitch, plane = s.g.plane;
+  const FdAxis<V> fz = lanes_of(s.fz), fy = lanes_of(s.fy), fx = lanes_of(s.fx);
+  V center = fx.center;
+  if (Z) center = center + fz.center;
+  if (Y) center = center + fy.center;
+  Window<T> row[rows];
+  unroll<rows>([&](auto r) { row[r].start(u + r * pitch); });
   for (Index x = 0; x < n; x += V::count) {
-    V around[Rows + 2 * R], lap[Rows];
-    unroll<Rows + 2 * R>([&](auto k) {
-      if constexpr (k < R || k >= Rows + R) {
-        around[k] = V::load(u + x + (k - R) * pitch);
-      } else {
-        around[k] = row[k - R].template get<0>();
-      }
-    });
-    unroll<Rows>([&](auto r) {
-      lap[r] = fd_second<R>(Stack<V, R>{around + r}, fy, center * around[r + R]);
-      lap[r] = fd_second<R>(Column<T>{u + x + r * pitch, plane}, fz, lap[r]);
+    V lap[rows];
+    unroll<rows>([&](auto r) { lap[r] = center * row[r].mid; });
+    if constexpr (Y) {
+      V around[rows + 2 * R];
+      unroll<rows + 2 * R>([&](auto k) {
+        if constexpr (k < R || k >= rows + R) {
+          around[k] = V::load(u + x + (k - R) * pitch);
+        } else {
+          around[k] = row[k - R].mid;
+        }
+      });
+      unroll<rows>([&](auto r) { lap[r] = fd_second<R>(Stack<V, R>{around + r}, fy, lap[r]); });
+    }
+    unroll<rows>([&](auto r) {
+      if constexpr (Z) lap[r] = fd_second<R>(Column<T>{u + x + r * pitch, plane}, fz, lap[r]);
       lap[r] = fd_second<R>(row[r], fx, lap[r]);
-    });
-    unroll<Rows>([&](auto r) {
-      const Index i = x + r * pitch;
-      prefetch_row(u + i + R * plane + ahead, c + i + ahead, next + i + ahead);
-      if (pass.what == Pass<T>::keep) {
-        keep_w(lap[r], w, x + r * w_pitch);
-      } else if (pass.what != Pass<T>::plain) {
-        prefetch_row(image + i + ahead);
-        const bool rebuild = pass.what == Pass<T>::rebuild;
-        const V of_u = rebuild ? lap[r] : kept_w(w, x + r * w_pitch, ahead);
-        mul_add(rebuild ? V::load(q + i) : around[r + R], of_u, V::load(image + i)).store(image + i);
-      }
-      leapfrog(around[r + R], V::load(next + i), V::load(c + i), lap[r]).store(next + i);
-      row[r].advance(V::load(u + i + 2 * V::count));
+      lap[r].store(w + x + r * pitch);
+      row[r].advance(V::load(u + x + r * pitch + 2 * V::count));
     });
   }
 }
-
-// A part of some rows where nothing is absorbed.
+// Without the axes along which the rows lie in a strip.
 template <int R, class T>
-[[gnu::noinline]] void interior_rows3(const Step<T>& step, const Pass<T>& pass, const Rows3& rows,
-                                      const RowPart& part) {
-  using V = Lanes<T>;
-  const WaveLayout& g = step.s.g;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fy = lanes_of(step.s.fy), fx = lanes_of(step.s.fx);
-  const V center = fz.center + fy.center + fx.center;
-  const Index plane = rows.z * g.plane + part.begin, n = part.end - part.begin;
-  const bool uses_w = pass.what == Pass<T>::keep || pass.what == Pass<T>::image;
-  const Index w_pitch = uses_w ? step.w_pitch(rows.z, rows.y0, part.begin) : 0;
-  const KeptValues<T> w = uses_w ? step.w_at(rows.z, rows.y0, part.begin) : KeptValues<T>{};
-  const auto from = [&](Index y) { return w.at((y - rows.y0) * w_pitch); };
-  Index y = rows.y0;
-  for (; y + rows_per_pass3 <= rows.y1; y += rows_per_pass3) {
-    interior_pass3<R, rows_per_pass3>(step, pass, plane + y * g.pitch, n, from(y), w_pitch, fz, fy, fx, center);
-  }
-  for (; y < rows.y1; ++y) {
-    interior_pass3<R, 1>(step, pass, plane + y * g.pitch, n, from(y), w_pitch, fz, fy, fx, center);
-  }
+void second_rows3(const WaveSetup<T>& s, const Rows3& rows, const T* u, Index n, T* w) {
+  if (rows.kz < 0 && rows.ky < 0) return second_rows3<R, true, true>(s, u, n, w);
+  if (rows.kz < 0) return second_rows3<R, true, false>(s, u, n, w);
+  if (rows.ky < 0) return second_rows3<R, false, true>(s, u, n, w);
+  return second_rows3<R, false, false>(s, u, n, w);
 }
 
-// Old and new phi and eta of one axis along a row. In rows that only reach into the layer (b = 0) they stay zero.
+// phi and eta of n cells of a row, stride: between neighbours of phi. In rows that only reach into the layer (b = 0)
+// they stay zero.
 template <class T>
 struct LayerRow {
   bool absorbs;
   const T* phi;
   T* phi_new;
   T* eta;
-  Index ahead_phi, ahead;  // where a later row starts
+  Index stride, ahead;
 };
 
-// w of one axis in its strip, cells x .. of a row; u, phi: accessors of the field and of the old phi.
-template <int R, class T, class Field, class Phi>
-TERRANE_HD Lanes<T> absorb_axis(const Field& u, const Phi& phi, Lanes<T> here, const FdAxis<Lanes<T>>& f,
-                                const CpmlCell<Lanes<T>>& pml, const LayerRow<T>& layer, Index x) {
+// Adds w of an axis across the row to `w`; stride: between neighbours of u.
+template <int R, class T>
+[[gnu::noinline]] void forward_across(const FdAxis<T>& axis, const CpmlCell<Lanes<T>>& pml, const LayerRow<T>& layer,
+                                      const T* u, Index stride, Index n, T* w) {
   using V = Lanes<T>;
-  const V first = fd_first<R>(u, f, V{}), second = fd_second<R>(u, f, f.center * here),
-          first_phi = fd_first<R>(phi, f, V{});
-  if (!layer.absorbs) return second + mul_add(pml.db, first, first_phi);
-  prefetch_row(layer.phi + x + layer.ahead_phi, layer.phi_new + x + layer.ahead, layer.eta + x + layer.ahead);
-  V phi_new, eta = V::load(layer.eta + x);
-  const V w = pml.forward(first, second, first_phi, phi.template get<0>(), phi_new, eta);
-  phi_new.store(layer.phi_new + x);
-  eta.store(layer.eta + x);
-  return w;
+  const FdAxis<V> f = lanes_of(axis);
+  for (Index x = 0; x < n; x += V::count) {
+    const V here = V::load(u + x);
+    const Column<T> around{u + x, stride}, phi{layer.phi + x, layer.stride};
+    const V first = fd_first<R>(around, f, V{}), second = fd_second<R>(around, f, f.center * here),
+            first_phi = fd_first<R>(phi, f, V{});
+    V sum = V::load(w + x);
+    const Index next = x + layer.ahead;
+    prefetch(layer.phi + next + R * layer.stride, layer.eta + next);
+    if (layer.absorbs) {
+      V phi_new, eta = V::load(layer.eta + x);
+      sum = sum + pml.forward(first, second, first_phi, phi.template get<0>(), phi_new, eta);
+      phi_new.stream(layer.phi_new + x);
+      eta.store(layer.eta + x);
+    } else {
+      sum = sum + second + mul_add(pml.db, first, first_phi);
+    }
+    sum.store(w + x);
+  }
 }
 
-// Centre weight of the axes that are not in a strip.
-template <class V>
-V plain_center(bool in_z, bool in_y, bool in_x, const FdAxis<V>& fz, const FdAxis<V>& fy, const FdAxis<V>& fx) {
-  V center{};
-  if (!in_z) center = center + fz.center;
-  if (!in_y) center = center + fy.center;
-  if (!in_x) center = center + fx.center;
-  return center;
+// Adds what the layer changes along the row, n cells from column `begin` on; u, phi, eta, w: at that column. phi is
+// updated in place.
+template <int R, class T>
+[[gnu::noinline]] void forward_along(const FdAxis<T>& axis, const CpmlProfile<T>& profile, Index begin, const T* u,
+                                     T* phi, T* eta, Index ahead, Index n, T* w) {
+  using V = Lanes<T>;
+  const FdAxis<V> f = lanes_of(axis);
+  const auto phi_at = [&](Index x) { return x < n ? V::load(phi + x) : V{}; };  // phi is zero around
+  Window<T> row, phi_row{V{}, phi_at(0), phi_at(V::count)};
+  row.start(u);
+  for (Index x = 0; x < n; x += V::count) {
+    const CpmlCell<V> pml = load_cell(profile, begin + x);
+    const V second = fd_second<R>(row, f, f.center * row.mid);
+    prefetch(phi + x + ahead, eta + x + ahead);
+    V phi_new, e = V::load(eta + x);
+    const V sum = pml.forward(fd_first<R>(row, f, V{}), second, fd_first<R>(phi_row, f, V{}), phi_row.mid, phi_new, e);
+    phi_new.store(phi + x);
+    e.store(eta + x);
+    (V::load(w + x) + (sum - second)).store(w + x);
+    row.advance(V::load(u + x + 2 * V::count));
+    phi_row.advance(phi_at(x + 2 * V::count));
+  }
 }
 
-// A part of some rows in the layer; InX: inside a strip of x. phi along x is updated in place.
-template <int R, bool InX, class T>
-[[gnu::noinline]] void forward_layer3(const Step<T>& step, const Rows3& rows, const RowPart& part) {
+// A row of a step once w is known: u, next, c, w at its first cell.
+template <class T>
+[[gnu::noinline]] void advance_row(const T* u, T* next, const T* c, const T* w, Index n, Index ahead) {
   using V = Lanes<T>;
-  const WaveLayout& g = step.s.g;
+  for (Index x = 0; x < n; x += V::count) {
+    prefetch(next + x + ahead, c + x + ahead);
+    leapfrog(V::load(u + x), V::load(next + x), V::load(c + x), V::load(w + x)).store(next + x);
+  }
+}
+// Keeps w.
+template <class T>
+[[gnu::noinline]] void advance_keeping(const T* u, T* next, const T* c, const T* w, Index n, Index ahead,
+                                       const KeptValues<T>& to) {
+  using V = Lanes<T>;
+  for (Index x = 0; x < n; x += V::count) {
+    prefetch(next + x + ahead, c + x + ahead);
+    const V lap = V::load(w + x);
+    keep_w(lap, to, x);
+    leapfrog(V::load(u + x), V::load(next + x), V::load(c + x), lap).store(next + x);
+  }
+}
+// Adds u times a kept w of the forward run to the image; before, if it is there, the field before u times `later`.
+template <class T>
+[[gnu::noinline]] void advance_imaging(const T* u, T* next, const T* c, const T* w, Index n, Index ahead,
+                                       const KeptValues<T>& from, const KeptValues<T>& later, Index w_ahead, T* image) {
+  using V = Lanes<T>;
+  const bool both = later.any();
+  for (Index x = 0; x < n; x += V::count) {
+    prefetch(next + x + ahead, c + x + ahead, image + x + ahead);
+    const V here = V::load(u + x), before = V::load(next + x);
+    V sum = V::load(image + x);
+    if (both) sum = mul_add(before, kept_w(later, x, w_ahead), sum);
+    mul_add(here, kept_w(from, x, w_ahead), sum).store(image + x);
+    leapfrog(here, before, V::load(c + x), V::load(w + x)).store(next + x);
+  }
+}
+// Takes the forward run, whose w is `back_w`, one step back on the way.
+template <class T>
+[[gnu::noinline]] void advance_rebuilding(const T* u, T* next, const T* c, const T* w, Index n, Index ahead,
+                                          const T* back, T* back_next, const T* back_w, T* image) {
+  using V = Lanes<T>;
+  for (Index x = 0; x < n; x += V::count) {
+    prefetch(next + x + ahead, c + x + ahead, image + x + ahead, back_next + x + ahead);
+    const V here = V::load(u + x), cell = V::load(c + x), of_back = V::load(back_w + x);
+    mul_add(here, of_back, V::load(image + x)).store(image + x);
+    leapfrog(V::load(back + x), V::load(back_next + x), cell, of_back).store(back_next + x);
+    leapfrog(here, V::load(next + x), cell, V::load(w + x)).store(next + x);
+  }
+}
+
+// Some rows of a forward step, columns of `span`. w: (rows_per_pass3, pitch) of this thread.
+template <int R, class T>
+void forward_rows3(const Step<T>& step, const Rows3& rows, const Span& span, T* w) {
+  const WaveSetup<T>& s = step.s;
+  const WaveLayout& g = s.g;
   const WaveFields<T>& f = step.f;
-  const FdAxis<V> fz = lanes_of(step.s.fz), fy = lanes_of(step.s.fy), fx = lanes_of(step.s.fx);
-  const bool in_z = rows.kz >= 0, in_y = rows.ky >= 0, keep = step.w.any();
-  const V center = plain_center(in_z, in_y, InX, fz, fy, fx);
-  const Index n = part.end - part.begin;
-  const Index ahead = rows_ahead * g.pitch, x_ahead = rows_ahead * g.x_pitch;
   const int old = step.parity;
-  const bool z_absorbs = step.s.pz.b[rows.z] != 0;
-  const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, rows.z);
-  const Index w_pitch = step.w_pitch(rows.z, rows.y0, part.begin);
-  const KeptValues<T> kept = step.w_at(rows.z, rows.y0, part.begin);
-  for (Index y = rows.y0; y < rows.y1; ++y) {
-    const Index from = rows.z * g.plane + y * g.pitch + part.begin;
-    const T* u = step.u + from;
-    const T* c = step.s.c + from;
-    T* next = step.next + from;
-    const KeptValues<T> w = kept.at((y - rows.y0) * w_pitch);
-    const Index zp = in_z ? g.z_place(rows.kz, rows.z, y, part.begin) : 0;
-    const Index yp = in_y ? g.y_place(rows.ky, rows.z, y, part.begin) : 0;
-    const Index xp = InX ? g.x_place(part.strip, rows.z, y, part.begin) : 0;
-    const LayerRow<T> lz{z_absorbs,       f.phi_z[old] + zp,     f.phi_z[1 - old] + zp,
-                         f.eta_z[0] + zp, R * g.z_plane + ahead, ahead};
-    const LayerRow<T> ly{step.s.py.b[y] != 0, f.phi_y[old] + yp,   f.phi_y[1 - old] + yp,
-                         f.eta_y[0] + yp,     R * g.pitch + ahead, ahead};
-    const LayerRow<T> lx{true, f.phi_x[0] + xp, f.phi_x[0] + xp, f.eta_x[0] + xp, x_ahead, x_ahead};
-    const CpmlCell<V> pml_y = broadcast_cell(step.s.py, y);
-    Window<T> row, phi_row;
-    row.start(u);
-    if constexpr (InX) phi_row = {V{}, V::load(lx.phi), n > V::count ? V::load(lx.phi + V::count) : V{}};
-    for (Index x = 0; x < n; x += V::count) {
-      const V here = row.template get<0>();
-      const Column<T> along_z{u + x, g.plane}, along_y{u + x, g.pitch};
-      prefetch_row(u + x + R * g.plane + ahead, c + x + ahead, next + x + ahead);
-      V sum = center * here;
-      if (in_z) {
-        sum = sum + absorb_axis<R, T>(along_z, Column<T>{lz.phi + x, g.z_plane}, here, fz, pml_z, lz, x);
-      } else {
-        sum = fd_second<R>(along_z, fz, sum);
-      }
-      if (in_y) {
-        sum = sum + absorb_axis<R, T>(along_y, Column<T>{ly.phi + x, g.pitch}, here, fy, pml_y, ly, x);
-      } else {
-        sum = fd_second<R>(along_y, fy, sum);
-      }
-      if constexpr (InX) {
-        sum = sum + absorb_axis<R, T>(row, phi_row, here, fx, load_cell(step.s.px, part.begin + x), lx, x);
-        phi_row.advance(x + 2 * V::count < n ? V::load(lx.phi + x + 2 * V::count) : V{});  // phi is zero around
-      } else {
-        sum = fd_second<R>(row, fx, sum);
-      }
-      if (keep) keep_w(sum, w, x);
-      leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
-      row.advance(V::load(u + x + 2 * V::count));
+  const Index n = span.end - span.begin, ahead = rows.ahead.of(g.plane, g.pitch);
+  second_rows3<R>(s, rows, step.u + rows.z * g.plane + rows.y * g.pitch + span.begin, n, w);
+  for (Index y = rows.y; y < rows.y + rows.count; ++y, w += g.pitch) {
+    const Index at = rows.z * g.plane + y * g.pitch + span.begin;
+    const T* u = step.u + at;
+    if (rows.kz >= 0) {
+      const Index p = g.z_place(rows.kz, rows.z, y, span.begin);
+      forward_across<R>(s.fz, broadcast_cell(s.pz, rows.z),
+                        LayerRow<T>{s.pz.b[rows.z] != 0, f.phi_z[old] + p, f.phi_z[1 - old] + p, f.eta_z[0] + p,
+                                    g.z_plane, rows.ahead.of(g.z_plane, g.pitch)},
+                        u, g.plane, n, w);
+    }
+    if (rows.ky >= 0) {
+      const Index p = g.y_place(rows.ky, rows.z, y, span.begin);
+      forward_across<R>(s.fy, broadcast_cell(s.py, y),
+                        LayerRow<T>{s.py.b[y] != 0, f.phi_y[old] + p, f.phi_y[1 - old] + p, f.eta_y[0] + p, g.pitch,
+                                    rows.ahead.of(g.y_plane, g.pitch)},
+                        u, g.pitch, n, w);
+    }
+    for (Index k = 0; k < g.x_strips; ++k) {
+      const WaveStrip& strip = g.x[k];
+      if (strip.inner < span.begin || strip.outer > span.end) continue;
+      const Index p = g.x_place(k, rows.z, y, strip.inner), from = strip.inner - span.begin;
+      forward_along<R>(s.fx, s.px, strip.inner, u + from, f.phi_x[0] + p, f.eta_x[0] + p,
+                       rows.ahead.of(g.ny * g.x_pitch, g.x_pitch), strip.outer - strip.inner, w + from);
+    }
+    if (step.w.any()) {
+      advance_keeping(u, step.next + at, s.c + at, w, n, ahead, step.w_at(rows.z, y, span.begin));
+    } else {
+      advance_row(u, step.next + at, s.c + at, w, n, ahead);
     }
   }
 }
@@ -230,6 +292,7 @@ template <class T>
                                    Index n) {
   using V = Lanes<T>;
   for (Index x = 0; x < n; x += V::count) {
+    prefetch(phi + x + 4096 / sizeof(T), eta + x + 4096 / sizeof(T));
     const V here = V::load(q + x), h = V::load(eta + x), tx = pml.adjoint_t(here, h);
     tx.store(t + x);
     pml.adjoint_first(tx, V::load(phi + x)).store(y + x);
@@ -254,117 +317,116 @@ struct LayerRows {
   T* base = nullptr;
   Index slots = 1, size = 0;  // size: values of a slot
   T* t(Index i) const { return base + i % slots * size; }
-  T* y(Index i) const { return base + (slots + i % slots) * size; }
+  T* y(Index i) const { return t(i) + apart(); }
+  Index apart() const { return slots * size; }
   static Index values(Index slots, Index size) { return 2 * slots * size; }
 };
 
-// t and Y around a row in a strip, its phi and its weights.
+// t and Y around a row in a strip, and its weights.
 template <int R, class T>
 struct LayerStencil {
-  const T *t[2 * R + 1] = {}, *y[2 * R + 1] = {};
-  Lanes<T> weight[2 * R + 1];
-  bool absorbs = true;  // else Phi stays zero
+  const T* t[2 * R + 1] = {};  // Y of the same cells lies `apart` further
+  Index apart = 0;
+  const T* weights = nullptr;
 
   // first: slot index of the position -R; shift: place of the row in a slot; weights: of the position.
-  TERRANE_HD void start(const LayerRows<T>& rows, Index first, Index shift, const T* weights, bool b) {
-    absorbs = b;
-    for (int k = 0; k <= 2 * R; ++k) {
-      t[k] = rows.t(first + k) + shift;
-      y[k] = rows.y(first + k) + shift;
-      weight[k] = Lanes<T>::all(weights[k]);
-    }
-  }
-  // Part of L^T q of the axis at place x, added to sum; advances Phi.
-  TERRANE_HD Lanes<T> add(Index x, T* phi, const FdAxis<Lanes<T>>& f, const CpmlCell<Lanes<T>>& pml,
-                          Lanes<T> sum) const {
-    using V = Lanes<T>;
-    V rows[2 * R + 1];
-    unroll<2 * R + 1>([&](auto k) { rows[k] = V::load(t[k] + x); });
-    unroll<2 * R + 1>([&](auto k) { sum = mul_add(weight[k], rows[k], sum); });
-    if (absorbs) pml.adjoint_phi(V::load(phi), fd_first<R>(Stack<V, R>{rows}, f, V{})).store(phi);
-    return sum - fd_first<R>(RowsAt<R, T>{y, x}, f, V{});
+  LayerStencil(const LayerRows<T>& rows, Index first, Index shift, const T* of_position)
+      : apart(rows.apart()), weights(of_position) {
+    for (int k = 0; k <= 2 * R; ++k) t[k] = rows.t(first + k) + shift;
   }
 };
 
-// What the adjoint of a tile has prepared for the layers.
+// Adds the part of L^T q of an axis across the row to w; advances Phi unless b = 0, where it stays zero.
+template <int R, class T>
+[[gnu::noinline]] void adjoint_across(const FdAxis<T>& axis, const CpmlCell<Lanes<T>>& pml, bool absorbs,
+                                      const LayerStencil<R, T>& around, T* phi, Index ahead, Index n, T* w) {
+  using V = Lanes<T>;
+  const FdAxis<V> f = lanes_of(axis);
+  V weight[2 * R + 1];
+  unroll<2 * R + 1>([&](auto k) { weight[k] = V::all(around.weights[k]); });
+  for (Index x = 0; x < n; x += V::count) {
+    V t[2 * R + 1], sum = V::load(w + x);
+    prefetch(phi + x + ahead);
+    unroll<2 * R + 1>([&](auto k) { t[k] = V::load(around.t[k] + x); });
+    unroll<2 * R + 1>([&](auto k) { sum = mul_add(weight[k], t[k], sum); });
+    if (absorbs) pml.adjoint_phi(V::load(phi + x), fd_first<R>(Stack<V, R>{t}, f, V{})).store(phi + x);
+    (sum - fd_first<R>(RowsAt<R, T>{around.t, x + around.apart}, f, V{})).store(w + x);
+  }
+}
+
+// Adds what the layer changes along the row, n cells from column `begin` on, backwards.
+template <int R, class T>
+[[gnu::noinline]] void adjoint_along(const FdAxis<T>& axis, const CpmlProfile<T>& profile, Index begin, const T* q,
+                                     T* phi, T* eta, Index ahead, Index n, T* w) {
+  using V = Lanes<T>;
+  const FdAxis<V> f = lanes_of(axis);
+  StripWindows<T, true> strip{profile, q, phi, eta, begin, n, {}, {}, {}};
+  strip.start();
+  for (Index x = 0; x < n; x += V::count) {
+    prefetch(phi + x + ahead, eta + x + ahead);
+    const V sum = fd_second<R>(strip.e, f, mul_add(f.center, strip.e.mid, V::load(w + x)));
+    (sum - fd_first<R>(strip.y, f, V{})).store(w + x);
+    const CpmlCell<V> pml = load_cell(profile, begin + x);
+    pml.adjoint_phi(V::load(phi + x), fd_first<R>(strip.t, f, V{})).store(phi + x);
+    strip.advance(x);
+  }
+}
+
+// What the adjoint of a tile has prepared for the layers, and room for w of the rows of a pass and of the forward run.
 template <class T>
 struct LayerWork {
   LayerRows<T> z, y;
   const T *weights_z, *weights_y;  // (nz, 2 R + 1), (ny, 2 R + 1)
+  T *w, *back_w;                   // (rows_per_pass3, pitch)
   Index y_tile = 0;                // first row of the tile
 };
 
-// A part of some rows in the layer, backwards.
-template <int R, bool InX, class T>
-[[gnu::noinline]] void adjoint_layer3(const Step<T>& step, const LayerWork<T>& work, const Rows3& rows,
-                                      const RowPart& part) {
-  using V = Lanes<T>;
+// Some rows of a step backwards. spans: of whole rows, the core of a boundary ring apart.
+template <int R, class T>
+void adjoint_rows3(const Step<T>& step, const LayerWork<T>& work, const Rows3& rows, const Spans& spans) {
   const WaveSetup<T>& s = step.s;
   const WaveLayout& g = s.g;
-  const FdAxis<V> fz = lanes_of(s.fz), fy = lanes_of(s.fy), fx = lanes_of(s.fx);
-  const bool in_z = rows.kz >= 0, in_y = rows.ky >= 0, images = step.image != nullptr;
-  const V center = plain_center(in_z, in_y, InX, fz, fy, fx);
-  const Index n = part.end - part.begin;
-  const Index ahead = rows_ahead * g.pitch, x_ahead = rows_ahead * g.x_pitch;
-  const CpmlCell<V> pml_z = broadcast_cell(s.pz, rows.z);
-  LayerStencil<R, T> around_z, around_y;
-  if (in_z) {
-    around_z.start(work.z, rows.z + R + 1, 0, work.weights_z + rows.z * (2 * R + 1), s.pz.b[rows.z] != 0);
+  const Index first = rows.z * g.plane + rows.y * g.pitch, ahead = rows.ahead.of(g.plane, g.pitch);
+  second_rows3<R>(s, rows, step.u + first, g.pitch, work.w);
+  for (int i = 0; i < spans.count; ++i) {
+    const Span& span = spans.span[i];
+    if (span.core) {
+      second_rows3<R>(s, rows, step.back + first + span.begin, span.end - span.begin, work.back_w + span.begin);
+    }
   }
-  const Index w_pitch = images ? step.w_pitch(rows.z, rows.y0, part.begin) : 0;
-  const KeptValues<T> kept = images ? step.w_at(rows.z, rows.y0, part.begin) : KeptValues<T>{};
-  for (Index y = rows.y0; y < rows.y1; ++y) {
-    const Index from = rows.z * g.plane + y * g.pitch + part.begin;
-    const T* q = step.u + from;
-    const T* c = s.c + from;
-    T* next = step.next + from;
-    const KeptValues<T> w = kept.at((y - rows.y0) * w_pitch);
-    T* image = step.image + from;
-    T* phi_z = step.f.phi_z[0] + (in_z ? g.z_place(rows.kz, rows.z, y, part.begin) : 0);
-    T* phi_y = step.f.phi_y[0] + (in_y ? g.y_place(rows.ky, rows.z, y, part.begin) : 0);
-    const Index shift_z = (y - work.y_tile) * g.pitch + part.begin;
-    if (in_y) {
-      around_y.start(work.y, y - work.y_tile, part.begin, work.weights_y + y * (2 * R + 1), s.py.b[y] != 0);
+  for (Index y = rows.y; y < rows.y + rows.count; ++y) {
+    const Index at = rows.z * g.plane + y * g.pitch;
+    const T* q = step.u + at;
+    T *w = work.w + (y - rows.y) * g.pitch, *back_w = work.back_w + (y - rows.y) * g.pitch;
+    if (rows.kz >= 0) {
+      adjoint_across<R>(s.fz, broadcast_cell(s.pz, rows.z), s.pz.b[rows.z] != 0,
+                        LayerStencil<R, T>(work.z, rows.z + R + 1, (y - work.y_tile) * g.pitch,
+                                           work.weights_z + rows.z * (2 * R + 1)),
+                        step.f.phi_z[0] + g.z_place(rows.kz, rows.z, y, 0), rows.ahead.of(g.z_plane, g.pitch), g.pitch,
+                        w);
     }
-    const CpmlCell<V> pml_y = broadcast_cell(s.py, y);
-    const Index xp = InX ? g.x_place(part.strip, rows.z, y, part.begin) : 0;
-    T *phi_x = step.f.phi_x[0] + xp, *eta_x = step.f.eta_x[0] + xp;
-    Window<T> row;
-    StripWindows<T> strip{s.px, q, phi_x, eta_x, part.begin, n, {}, {}, {}};
-    if constexpr (InX) {
-      strip.start();
-    } else {
-      row.start(q);
+    if (rows.ky >= 0) {
+      adjoint_across<R>(s.fy, broadcast_cell(s.py, y), s.py.b[y] != 0,
+                        LayerStencil<R, T>(work.y, y - work.y_tile, 0, work.weights_y + y * (2 * R + 1)),
+                        step.f.phi_y[0] + g.y_place(rows.ky, rows.z, y, 0), 0, g.pitch, w);
     }
-    for (Index x = 0; x < n; x += V::count) {
-      const V here = V::load(q + x);
-      prefetch_row(q + x + R * g.plane + ahead, c + x + ahead, next + x + ahead);
-      V lap = center * here;
-      if (in_z) {
-        lap = around_z.add(shift_z + x, phi_z + x, fz, pml_z, lap);
+    for (Index k = 0; k < g.x_strips; ++k) {
+      const Index begin = g.x[k].begin, p = g.x_place(k, rows.z, y, begin);
+      adjoint_along<R>(s.fx, s.px, begin, q + begin, step.f.phi_x[0] + p, step.f.eta_x[0] + p,
+                       rows.ahead.of(g.ny * g.x_pitch, g.x_pitch), g.x[k].end - begin, w + begin);
+    }
+    for (int i = 0; i < spans.count; ++i) {
+      const Span& span = spans.span[i];
+      const Index b = span.begin, n = span.end - b, cell = at + b;
+      if (span.core) {
+        advance_rebuilding(q + b, step.next + cell, s.c + cell, w + b, n, ahead, step.back + cell,
+                           step.back_next + cell, back_w + b, step.image + cell);
+      } else if (step.image != nullptr) {
+        advance_imaging(q + b, step.next + cell, s.c + cell, w + b, n, ahead, step.w_at(rows.z, y, b),
+                        step.later.at(cell), step.ring != nullptr ? n : ahead, step.image + cell);
       } else {
-        lap = fd_second<R>(Column<T>{q + x, g.plane}, fz, lap);
+        advance_row(q + b, step.next + cell, s.c + cell, w + b, n, ahead);
       }
-      if (in_y) {
-        lap = around_y.add(x, phi_y + x, fy, pml_y, lap);
-      } else {
-        lap = fd_second<R>(Column<T>{q + x, g.pitch}, fy, lap);
-      }
-      if constexpr (InX) {
-        lap = fd_second<R>(strip.e, fx, mul_add(fx.center, strip.e.mid, lap)) - fd_first<R>(strip.y, fx, V{});
-        const CpmlCell<V> pml_x = load_cell(s.px, part.begin + x);
-        prefetch_row(phi_x + x + x_ahead, eta_x + x + x_ahead);
-        pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(strip.t, fx, V{})).store(phi_x + x);
-        strip.advance(x);
-      } else {
-        lap = fd_second<R>(row, fx, lap);
-        row.advance(V::load(q + x + 2 * V::count));
-      }
-      if (images) {
-        prefetch_row(image + x + ahead);
-        mul_add(here, kept_w(w, x, ahead), V::load(image + x)).store(image + x);
-      }
-      leapfrog(here, V::load(next + x), V::load(c + x), lap).store(next + x);
     }
   }
 }

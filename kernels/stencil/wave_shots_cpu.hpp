@@ -6,6 +6,7 @@
 //   adjoint(step)               every cell; images if step.image, in the core from step.back if that is there
 //   run(n, f)                   f(0) .. f(n - 1), which do not depend on each other
 //   threads()                   that run() takes
+//   image_pairs                 whether adjoint(step) adds the image of two steps at once, from step.w and step.later
 #pragma once
 
 #include <algorithm>
@@ -210,11 +211,16 @@ struct AdjointShot {
     const bool rebuilds = a.ring.used() && image != nullptr;
     const WaveFields<T> back = rebuilds ? fields_of_shot(a.background, g, task) : WaveFields<T>{};
     Index begin = a.n1;  // first sample in the tile
+    bool pending = false;
     for (Index n = a.n1 - 1; n >= a.n0; --n) {
       const int parity = static_cast<int>(n & 1);
       Step<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells)};
       step.scratch = scratch;
-      if (rebuilds || step.w.any()) step.image = image;
+      if (Steps::image_pairs && image != nullptr && step.w.any() && a.store.every == 1 && n + 1 < s.nt) {
+        if (pending) step.later = a.store.at(task, n + 1, g.cells);
+        pending = !pending && n > a.n0;
+      }
+      if (rebuilds || (step.w.any() && !pending)) step.image = image;
       if (n + 1 < s.nt) {
         if (rebuilds) {
           rebuild_and_advance(step, back, task, n);

@@ -21,8 +21,9 @@ struct Step {
   KeptValues<T> background{};            // tangent: stored w_0, may be null
   const T* tangent = nullptr;            // m
   T background_scale = 1;
-  T* image = nullptr;       // adjoint; may be null
-  T* scratch = nullptr;     // adjoint in two dimensions: rolling rows of a strip
+  T* image = nullptr;     // adjoint; may be null
+  KeptValues<T> later{};  // adjoint: w of the step before (later in time), whose image is still to be added with `next`
+  T* scratch = nullptr;   // adjoint in two dimensions: rolling rows of a strip
   const T* back = nullptr;  // adjoint with a ring: field of the forward run, null otherwise
   T* back_next = nullptr;   // holds the later field, receives the earlier
 
@@ -105,8 +106,8 @@ struct RowWeights {
   }
 };
 
-// t, Y and E of neighbouring columns of an x strip, as three windows that move together.
-template <class T>
+// t, Y and E (Excess: less q) of neighbouring columns of an x strip, as three windows that move together.
+template <class T, bool Excess = false>
 struct StripWindows {
   using V = Lanes<T>;
   const CpmlProfile<T> p;
@@ -139,14 +140,15 @@ struct StripWindows {
   }
   // Beside the strip nothing is absorbed, or the grid has ended and q is zero.
   TERRANE_HD void outside(Index x, V& ex, V& yx, V& tx) {
-    ex = tx = V::load(q + x);
+    tx = V::load(q + x);
+    ex = Excess ? V{} : tx;
     yx = V{};
   }
   TERRANE_HD void inside(Index x, V& ex, V& yx, V& tx) {
     const CpmlCell<V> pml = load_cell(p, begin + x);
     const V here = V::load(q + x), h = V::load(eta + x);
     tx = pml.adjoint_t(here, h);
-    ex = pml.adjoint_second(tx);
+    ex = Excess ? pml.adjoint_second(tx) - here : pml.adjoint_second(tx);
     yx = pml.adjoint_first(tx, V::load(phi + x));
     pml.adjoint_eta(here, h).store(eta + x);
   }
