@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Registers, spills and shared memory of the CUDA kernels, as the assembler reports them; needs nvcc, no GPU.
 
-    bench/ptxas_report.py [--nvcc nvcc] [--arch 80 90] [--out bench/results/ptxas.md] [--jobs 1] [source ...]
+    bench/ptxas_report.py [--nvcc nvcc] [--arch 80 90 120] [--out bench/results/ptxas.md] [--jobs 1] [source ...]
 
 Sources default to all kernels/**/*.cuda.cu. Prints a summary and returns 1 when a kernel spills.
 """
@@ -102,7 +102,7 @@ def write(path, nvcc, archs, by_source):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "nvcc")
-    parser.add_argument("--arch", nargs="+", default=["80", "90"])
+    parser.add_argument("--arch", nargs="+", default=["80", "90", "120"])
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results/ptxas.md")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("sources", nargs="*")

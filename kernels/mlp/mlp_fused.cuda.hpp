@@ -74,8 +74,7 @@ struct FusedBlock {
     const int m = back ? f.net.matrices() - 1 - at / slabs : at / slabs;
     const float* from = f.packed + m * W * W + (back ? s * slab * W : s * slab);
     float* to = ring + buffer * W * (slab + row_pad);
-    [[maybe_unused]] constexpr int copies =
-        backward ? 4 : (W > 64 ? 2 : 1);  // registers of the forward kernels are scarce
+    [[maybe_unused]] constexpr int copies = backward ? 4 : 1;  // registers of the forward kernels are scarce
 #pragma unroll copies
     for (int i = tid; i < W * slab / 4; i += fused_threads) {
       if (back) {

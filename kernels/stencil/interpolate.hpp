@@ -7,6 +7,10 @@
 
 namespace terrane {
 
+inline constexpr int point_rows =
+    8;  // rows that the cells of a location span, at most; the first cell is in the top row
+        // unless rows above a free surface were folded down, then all are in the top rows
+
 // Lists in device memory. Cells are z pitch + x; locations count within the shot.
 template <class T>
 struct WavePoints {

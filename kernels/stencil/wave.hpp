@@ -20,6 +20,7 @@
 
 #include <type_traits>
 
+#include "kernels/runtime/run_memory.hpp"
 #include "kernels/stencil/cpml.hpp"
 #include "kernels/stencil/interpolate.hpp"
 #include "kernels/stencil/wave_ring.hpp"
@@ -103,6 +104,7 @@ struct WaveSetup {
   Index nt = 0;                      // samples of the run, inner time step
   WavePoints<T> sources, receivers;  // cells count z plane + y pitch + x
   T* scratch = nullptr;              // (shots, wave_scratch_size)
+  RunMemory* memory = nullptr;       // of these arrays; null: every run starts afresh
 };
 
 // Runs steps n0 .. n1-1 of every shot: records sample n, then advances to n + 1 (not after the last sample). Keeps the
@@ -134,7 +136,8 @@ struct WaveAdjoint {
   const T* d_data = nullptr;  // (shots, receivers, nt)
   T* d_wavelet = nullptr;     // (shots, sources, nt), overwritten; may be null
   WaveStore<T> store;
-  T* image = nullptr;  // (shots, cells), accumulated; may be null
+  T* image = nullptr;  // (shots, cells), accumulated; may be null. A schedule may add the images of several shots to
+                       // that of the first: what counts is the sum over shots
   WaveRing<T> ring;    // unused: w is in `store`
   WaveFields<T> background;
   const T* wavelet = nullptr;  // as in WaveForward

@@ -2,36 +2,15 @@
 // GPU schedule of the 3-D wave steps: the host loops over time steps. Cells outside the absorbing layers are taken by
 // blocks of 32 x 8 columns that stream along z: the 2 R + 1 planes of a column are in registers, the rows and columns
 // around a cell in shared memory, so that each plane is read once. The cells of the layers, of all shots, have a thread
-// each, as in two dimensions (wave_steps_cuda.hpp).
+// each (wave_steps_cuda.hpp).
 #include "kernels/runtime/launch_cuda.hpp"
+#include "kernels/stencil/wave_inner.hpp"
 #include "kernels/stencil/wave_steps_cuda.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
 constexpr int stream_width = 32, stream_rows = 8, stream_planes = 64;  // of a block
-
-// Largest gap between the strips of an axis.
-void inner_interval(Index n, const WaveStrip* strips, Index count, bool forward, Index& begin, Index& end) {
-  begin = 0;
-  end = n;
-  for (Index k = 0; k < count; ++k) {
-    const Index from = forward ? strips[k].inner : strips[k].begin, to = forward ? strips[k].outer : strips[k].end;
-    if (from > 0) {
-      end = from;
-    } else {
-      begin = to;
-    }
-  }
-}
-
-InnerBox inner_box(const WaveLayout& g, bool forward) {
-  InnerBox b;
-  inner_interval(g.nz, g.z, g.z_strips, forward, b.z0, b.z1);
-  inner_interval(g.ny, g.y, g.y_strips, forward, b.y0, b.y1);
-  inner_interval(g.nx, g.x, g.x_strips, forward, b.x0, b.x1);
-  return b;
-}
 
 // What differs between the runs of a cell that streams.
 template <class T>
@@ -132,7 +111,6 @@ void stream_inner(Stream& stream, const Side& side, const InnerBox& box) {
 
 // The core of a ring is the box of the adjoint: there the forward run goes one step back before q is advanced.
 struct StreamedInner {
-  static constexpr bool flat = false;
   static InnerBox box(const WaveLayout& g, bool forward) { return inner_box(g, forward); }
   template <int R, class T>
   static void forward(Stream& stream, const WaveForward<T>& a, const InnerBox& box, Index n) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cells of the GPU schedules of the 2-D and 3-D wave steps: an axis inside the absorbing layer, forward and adjoint, a
+// Cells of the GPU schedules of the wave steps: an axis inside the absorbing layer, forward and adjoint, a
 // cell of a step, and what happens at sources, receivers, the boundary ring and the free surface.
 #pragma once
 
@@ -68,7 +68,7 @@ struct CellPlace {
   TERRANE_HD Index field(const WaveLayout& g) const { return shot * g.field + g.origin + cell(g); }
 };
 
-// Cells that another kernel takes: those that no layer reaches. In two dimensions none.
+// Cells that another kernel takes: those that no layer reaches.
 struct InnerBox {
   Index z0 = 0, z1 = 0, y0 = 0, y1 = 0, x0 = 0, x1 = 0;
   TERRANE_HD bool holds(Index z, Index y, Index x) const {
@@ -122,8 +122,8 @@ TERRANE_HD void finish_adjoint(const WaveAdjoint<T>& a, Index n, const CellPlace
   *next = leapfrog(q, *next, a.setup.c[cell], lap);
 }
 
-// One thread a cell of all shots. Flat: two dimensions.
-template <int R, bool Flat, class T>
+// One thread a cell of all shots.
+template <int R, class T>
 struct ForwardCell {
   WaveForward<T> a;
   InnerBox inner;
@@ -134,11 +134,11 @@ struct ForwardCell {
     const WaveLayout& g = s.g;
     const WaveFields<T>& f = a.fields;
     const CellPlace at(g, row, x);
-    if (!Flat && inner.holds(at.z, at.y, x)) return;
+    if (inner.holds(at.z, at.y, x)) return;
     if (a.strips_only && a.ring.layout.core(at.z, at.y, x)) return;
     const int now = static_cast<int>(n & 1);
     const T* u = f.u[now] + at.field(g);
-    const Index kz = g.z_strip(at.z), ky = Flat ? -1 : g.y_strip(at.y), kx = g.x_strip(x);
+    const Index kz = g.z_strip(at.z), ky = g.y_strip(at.y), kx = g.x_strip(x);
     T w = 0;
     if (kz >= 0) {
       w += forward_axis<R>(s.fz, u, g.plane, cpml_cell(s.pz, at.z), f.phi_z[now], f.phi_z[1 - now], f.eta_z[0],
@@ -149,7 +149,7 @@ struct ForwardCell {
     if (ky >= 0) {
       w += forward_axis<R>(s.fy, u, g.pitch, cpml_cell(s.py, at.y), f.phi_y[now], f.phi_y[1 - now], f.eta_y[0],
                            at.shot * g.y_field + g.y_place(ky, at.z, at.y, x), g.pitch);
-    } else if (!Flat) {
+    } else {
       w += fd_second<R>(Strided<T>{u, g.pitch}, s.fy, s.fy.center * u[0]);
     }
     if (kx >= 0) {
@@ -162,7 +162,7 @@ struct ForwardCell {
   }
 };
 
-template <int R, bool Flat, class T>
+template <int R, class T>
 struct AdjointCell {
   WaveAdjoint<T> a;
   InnerBox inner;
@@ -173,10 +173,10 @@ struct AdjointCell {
     const WaveLayout& g = s.g;
     const WaveFields<T>& f = a.fields;
     const CellPlace at(g, row, x);
-    if (!Flat && inner.holds(at.z, at.y, x)) return;
+    if (inner.holds(at.z, at.y, x)) return;
     const int now = static_cast<int>((n + 1) & 1);
     const T* q = f.u[now] + at.field(g);
-    const Index kz = g.z_strip(at.z), ky = Flat ? -1 : g.y_strip(at.y), kx = g.x_strip(x);
+    const Index kz = g.z_strip(at.z), ky = g.y_strip(at.y), kx = g.x_strip(x);
     T lap = 0;
     if (kz >= 0) {
       lap += adjoint_axis<R>(s.fz, q, g.plane, s.pz, g.z[kz], at.z, f.phi_z, f.eta_z, now,
@@ -187,7 +187,7 @@ struct AdjointCell {
     if (ky >= 0) {
       lap += adjoint_axis<R>(s.fy, q, g.pitch, s.py, g.y[ky], at.y, f.phi_y, f.eta_y, now,
                              at.shot * g.y_field + g.y_place(ky, at.z, at.y, x), g.pitch);
-    } else if (!Flat) {
+    } else {
       lap += fd_second<R>(Strided<T>{q, g.pitch}, s.fy, s.fy.center * q[0]);
     }
     if (kx >= 0) {
@@ -199,7 +199,7 @@ struct AdjointCell {
     if (a.image != nullptr && a.ring.used() && a.ring.layout.core(at.z, at.y, x)) {
       const T* u = a.background.u[n & 1] + at.field(g);
       T w = fd_second<R>(Strided<T>{u, g.plane}, s.fz, s.fz.center * u[0]);
-      if (!Flat) w += fd_second<R>(Strided<T>{u, g.pitch}, s.fy, s.fy.center * u[0]);
+      w += fd_second<R>(Strided<T>{u, g.pitch}, s.fy, s.fy.center * u[0]);
       w += fd_second<R>(Strided<T>{u, 1}, s.fx, s.fx.center * u[0]);
       finish_rebuild(a, n, at, *u, w);
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// GPU schedule of the wave steps in two and three dimensions: the host loops over time steps, one thread a cell of all
+// GPU schedule of the 3-D wave steps: the host loops over time steps, one thread a cell of all
 // shots. Cells of a strip do their part of the absorbing layer in place: old and new phi (and, backwards, eta) are two
 // arrays, so that the order of the cells does not matter. Sources are gathered by touched cell: no atomics.
 //
 // Inner: who takes the cells that no layer reaches.
-//   flat                                  two dimensions
 //   box(layout, forward)                  these cells; empty: none
 //   forward<R>(stream, a, box, n), adjoint<R>(...)   their part of step n
 #pragma once
@@ -53,7 +52,7 @@ void strip_steps(Stream& stream, const WaveForward<T>& a) {
     surface_images(stream, s, u);
     if (n == a.n1 || n + 1 == s.nt) break;
     skirt_cells(stream, s, a.ring, u, n, false);
-    parallel_for_2d(stream, rows, s.g.pitch, ForwardCell<R, Inner::flat, T>{a, {}, n});
+    parallel_for_2d(stream, rows, s.g.pitch, ForwardCell<R, T>{a, {}, n});
     if (a.wavelet != nullptr) {
       parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectSource<T>{a, n});
     }
@@ -74,7 +73,7 @@ void forward_steps(Stream& stream, const WaveForward<T>& a) {
     }
     if (a.ring.used()) ring_cells(stream, s, a.ring, a.fields.u[n & 1], n, false);
     if (n + 1 == s.nt) break;
-    parallel_for_2d(stream, rows, s.g.pitch, ForwardCell<R, Inner::flat, T>{a, inner, n});
+    parallel_for_2d(stream, rows, s.g.pitch, ForwardCell<R, T>{a, inner, n});
     Inner::template forward<R>(stream, a, inner, n);
     if (a.wavelet != nullptr) {
       parallel_for_2d(stream, s.shots, s.sources.most_touched, InjectSource<T>{a, n});
@@ -93,7 +92,7 @@ void adjoint_steps(Stream& stream, const WaveAdjoint<T>& a) {
     const bool steps = n + 1 < s.nt;
     if (steps && rebuilds) skirt_cells(stream, s, a.ring, a.background.u[n & 1], n, true);
     if (steps) {
-      parallel_for_2d(stream, rows, s.g.pitch, AdjointCell<R, Inner::flat, T>{a, inner, n});
+      parallel_for_2d(stream, rows, s.g.pitch, AdjointCell<R, T>{a, inner, n});
       Inner::template adjoint<R>(stream, a, inner, n);
     }
     if (steps && rebuilds) {

@@ -138,6 +138,7 @@ WaveSetup<T> AcousticWave<T>::setup(const WaveWork<T>& work) const {
   a.sources = sources_.points();
   a.receivers = receivers_.points();
   a.scratch = work.scratch.data();
+  a.memory = work.memory.get();
   return a;
 }
 

@@ -2,6 +2,7 @@
 // Work arrays of an acoustic wave operator; for its own sources only.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "kernels/kernels.hpp"
@@ -19,7 +20,8 @@ struct WaveWork {
   Buffer<T> c, fields, snapshots, states, scratch, inner_wavelet, inner_data;
   Buffer<T> adjoint_fields, image, image_total, d_wavelet, d_source;
   Buffer<T> tangent_fields, tangent_model, tangent_wavelet, flag;
-  Buffer<T> ring, skirt, strips, background;  // storage `ring`
+  Buffer<T> ring, skirt, strips, background;                          // storage `ring`
+  std::unique_ptr<RunMemory> memory = std::make_unique<RunMemory>();  // of the kernels
 
   // Allocates what `needed` asks for and is not there yet.
   void ensure(Stream& s, const WavePlan& plan, WaveUse needed) {

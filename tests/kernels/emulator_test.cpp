@@ -310,5 +310,94 @@ TEST(Emulator, Roundings) {
   EXPECT_EQ(emulator::truncate_to_float(-1.0 - 1.1e-7), -1.0f);
 }
 
+template <bool wait>
+std::vector<int> chain(const std::vector<int>& in) {
+  std::vector<int> out(in.size(), -1000);
+  std::vector<unsigned> flags(in.size(), 0);
+  const auto kernel = &chain_kernel<wait>;
+  TERRANE_LAUNCH_TOGETHER(kernel, dim3(static_cast<unsigned>(in.size())), dim3(64), 0, 0, cpu(), in.data(), out.data(),
+                          flags.data());
+  return out;
+}
+
+TEST(Emulator, FlagsBetweenBlocksThatAreResidentTogether) {
+  const std::vector<int> in = {3, 1, 4, 1, 5, 9, 2, 6};
+  std::vector<int> want(in.size());
+  std::partial_sum(in.begin(), in.end(), want.begin());
+  int caught = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    emulator::set_seed(seed);
+    EXPECT_EQ(chain<true>(in), want) << "seed " << seed;
+    caught += chain<false>(in) == want ? 0 : 1;
+  }
+  EXPECT_GE(caught, 10);  // for some orders the blocks run one after the other
+}
+
+template <bool barrier>
+std::vector<int> rotate(int threads, int steps) {
+  std::vector<int> in(static_cast<std::size_t>(6 * threads)), out(in.size(), -1);  // two clusters of three blocks
+  std::iota(in.begin(), in.end(), 0);
+  const auto kernel = &rotate_kernel<barrier>;
+  TERRANE_LAUNCH_TOGETHER(kernel, dim3(6), dim3(static_cast<unsigned>(threads)), 8 * threads, 3, cpu(), in.data(),
+                          out.data(), steps);
+  return out;
+}
+
+TEST(Emulator, ClustersShareTheirMemory) {
+  constexpr int threads = 40, steps = 5;
+  std::vector<int> want;
+  for (int i = 0; i < 6 * threads; ++i) {
+    const int cluster = i / threads / 3, rank = (i / threads + steps) % 3;
+    want.push_back((3 * cluster + rank) * threads + (i + steps) % threads);
+  }
+  int caught = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    emulator::set_seed(seed);
+    EXPECT_EQ(rotate<true>(threads, steps), want) << "seed " << seed;
+    try {
+      caught += rotate<false>(threads, steps) == want ? 0 : 1;
+    } catch (const Error&) {
+      ++caught;  // memory of a block that has returned
+    }
+  }
+  EXPECT_GE(caught, 15);
+}
+
+void lost_flag(unsigned* flag) {
+  if (blockIdx.x == 0 && threadIdx.x == 3) wait_for_flag(flag, 2);
+}
+void add_one(int* value) { ++*value; }
+
+TEST(Emulator, AFlagThatIsNeverRaisedIsAnError) {
+  unsigned flag = 1;
+  const std::string text =
+      failure_of([&] { TERRANE_LAUNCH_TOGETHER(lost_flag, dim3(2), dim3(8), 0, 0, cpu(), &flag); });
+  EXPECT_NE(text.find("15 of 16 threads have returned, 1 wait at emulator_test.cpp"), std::string::npos) << text;
+  EXPECT_NE(text.find("(flag)"), std::string::npos) << text;
+}
+
+TEST(FakeNv, GraphsKeepLaunchesAndRunThemAgain) {
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  StreamOptions options;
+  options.native = stream;
+  Stream s(Device{}, options);
+  int value = 0;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t made = nullptr;
+  ASSERT_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+  for (int i = 0; i < 3; ++i) launch_elementwise(s, dim3(1), dim3(1), &add_one, &value);
+  EXPECT_EQ(cudaStreamSynchronize(stream), cudaErrorStreamCaptureUnsupported);
+  ASSERT_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+  EXPECT_EQ(value, 0);
+  ASSERT_EQ(cudaGraphInstantiate(&made, graph, 0), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(made, stream), cudaSuccess);
+  EXPECT_EQ(cudaGraphLaunch(made, stream), cudaSuccess);
+  EXPECT_EQ(value, 6);
+  EXPECT_EQ(cudaGraphExecDestroy(made), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(stream), cudaSuccess);
+}
+
 }  // namespace emulator_test
 }  // namespace terrane

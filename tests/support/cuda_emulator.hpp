@@ -11,10 +11,16 @@
 //
 // Errors: Error{failed} with kernel, block and source line for a barrier that not all threads reach, a collective whose
 // mask names a thread that has returned or does not exist, a write past shared memory, and impossible launch shapes.
-// Not supported: spinning on a value that another thread of the same block will write.
+// Not supported: spinning on a value, other than by wait_for_flag.
 // Tensor-core products and asynchronous copies: cuda_emulator_mma.hpp.
-// Place for later: clusters and distributed shared memory extend run_grid by a cluster of blocks whose fibers are
-// scheduled together; ldmatrix becomes a warp operation.
+//
+// TERRANE_LAUNCH_TOGETHER keeps all blocks of the grid, or of a cluster, alive at the same time; one of them, at
+// random, is ahead of the others for a while. Flags between them, cluster_sync and shared memory of a peer are as in
+// launch_cuda.hpp. A flag that is never raised is an error, too.
+//
+// TERRANE_EMULATOR_SKIP=file:line:column in the environment leaves out one barrier, wait or flag; with
+// TERRANE_EMULATOR_PLACES=path every such place that a launch meets is written to a file, once. A test removes each in
+// turn and expects wrong numbers or an error.
 #pragma once
 
 #include <bit>
@@ -24,6 +30,7 @@
 #include <source_location>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/stream.hpp"
@@ -60,7 +67,8 @@ enum class Collective {
   ballot,
   any,
   all,
-  operation  // mma: a function of all lanes' operands
+  operation,  // mma: a function of all lanes' operands
+  cluster_sync
 };
 
 // Seed of the order of blocks and fibers; at start the environment variable TERRANE_EMULATOR_SEED, else 0. Holds for
@@ -74,8 +82,15 @@ std::uint64_t collect(Collective kind, unsigned mask, std::uint64_t value, int a
                       const std::source_location& where);
 void* shared_memory(const void* key, Index bytes);  // key: one address a type; null: dynamic memory of the launch
 
-void run_grid(const char* kernel, dim3 grid, dim3 block, Index shared_bytes, void (*thread)(const void*),
-              const void* context);
+// A block's thread waits until the flag is at least this large; sets it for those who wait.
+void flag_wait(const unsigned* flag, unsigned at_least, const std::source_location& where);
+void flag_release(unsigned* flag, unsigned value, const std::source_location& where);
+unsigned cluster_rank();
+void* shared_of_peer(const void* mine, unsigned rank);
+
+// together: blocks alive at a time; 0: the whole grid.
+void run_grid(const char* kernel, dim3 grid, dim3 block, Index shared_bytes, unsigned together,
+              void (*thread)(const void*), const void* context);
 // Order of blocks and direction of threads for launches of independent threads.
 struct LoopOrder {
   Index blocks, start, step;
@@ -104,9 +119,20 @@ void call_thread(const void* f) {
   (*static_cast<const F*>(f))();
 }
 
+// Runs the launch, or adds it to the graph that the stream records.
 template <class F>
-void launch(const char* kernel, dim3 grid, dim3 block, Index shared_bytes, const F& thread) {
-  run_grid(kernel, grid, block, shared_bytes, &call_thread<F>, &thread);
+void submit(cudaStream_t stream, F run) {
+  if (fake_nv_is_recording(stream)) return fake_nv_record(stream, std::move(run));
+  run();
+}
+
+template <class Kernel, class... Args>
+void launch(cudaStream_t stream, const char* name, dim3 grid, dim3 block, Index shared_bytes, unsigned together,
+            Kernel kernel, Args... args) {
+  submit(stream, [=] {
+    const auto thread = [&] { kernel(args...); };
+    run_grid(name, grid, block, shared_bytes, together, &call_thread<decltype(thread)>, &thread);
+  });
 }
 
 }  // namespace terrane::emulator
@@ -219,14 +245,31 @@ T* shared_dynamic() {
   return static_cast<T*>(emulator::shared_memory(nullptr, 0));
 }
 
-#define TERRANE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                     \
-  do {                                                                                                     \
-    static_cast<void>(::terrane::TERRANE_BACKEND::cuda_stream(stream));                                    \
-    ::terrane::emulator::launch(#kernel, (grid), (block), (shared_bytes), [&] { (kernel)(__VA_ARGS__); }); \
-  } while (false)
+#define TERRANE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                   \
+  ::terrane::emulator::launch(::terrane::TERRANE_BACKEND::cuda_stream(stream), #kernel, (grid), (block), \
+                              static_cast<::terrane::Index>(shared_bytes), 1, (kernel)__VA_OPT__(, ) __VA_ARGS__)
+#define TERRANE_LAUNCH_TOGETHER(kernel, grid, block, shared_bytes, cluster, stream, ...)                 \
+  ::terrane::emulator::launch(::terrane::TERRANE_BACKEND::cuda_stream(stream), #kernel, (grid), (block), \
+                              static_cast<::terrane::Index>(shared_bytes), (cluster),                    \
+                              (kernel)__VA_OPT__(, ) __VA_ARGS__)
+
+inline void wait_for_flag(const unsigned* flag, unsigned at_least, TerraneWhere w = TerraneWhere::current()) {
+  emulator::flag_wait(flag, at_least, w);
+}
+inline void raise_flag(unsigned* flag, unsigned value, TerraneWhere w = TerraneWhere::current()) {
+  emulator::flag_release(flag, value, w);
+}
+inline void cluster_sync(TerraneWhere w = TerraneWhere::current()) {
+  emulator::collect(emulator::Collective::cluster_sync, 0, 0, 0, 0, w);
+}
+inline int cluster_rank() { return static_cast<int>(emulator::cluster_rank()); }
+template <class T>
+T* peer_shared(T* mine, int rank) {
+  return static_cast<T*>(emulator::shared_of_peer(mine, static_cast<unsigned>(rank)));
+}
 
 template <class Kernel, class... Args>
-void launch_elementwise(Stream&, dim3 grid, dim3 block, Kernel kernel, const Args&... args) {
+void run_elementwise(dim3 grid, dim3 block, Kernel kernel, const Args&... args) {
   const emulator::LoopOrder order = emulator::loop_order("elementwise kernel", grid, block);
   gridDim = grid;
   blockDim = block;
@@ -243,6 +286,11 @@ void launch_elementwise(Stream&, dim3 grid, dim3 block, Kernel kernel, const Arg
       }
     }
   }
+}
+template <class Kernel, class... Args>
+void launch_elementwise(Stream& s, dim3 grid, dim3 block, Kernel kernel, const Args&... args) {
+  if (!fake_nv_is_recording(cuda_stream(s))) return run_elementwise(grid, block, kernel, args...);
+  fake_nv_record(cuda_stream(s), [=] { run_elementwise(grid, block, kernel, args...); });
 }
 
 }  // namespace terrane::TERRANE_BACKEND

@@ -24,7 +24,7 @@ struct WarpOperation {
 void warp_operation(WarpOperation& operation, const std::source_location& where);
 
 void async_copy(void* to_shared, const void* from, Index bytes);
-void async_wait_all();
+void async_wait_all(const std::source_location& where = std::source_location::current());
 
 inline float float_bits(std::uint32_t u) { return std::bit_cast<float>(u); }
 

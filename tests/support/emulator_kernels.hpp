@@ -117,4 +117,31 @@ __global__ void product_kernel(const float* a, const float* b, float* c, int dep
   store_block(acc, c, 8);
 }
 
+// Blocks that are resident together pass a sum on: out[b] = in[0] + ... + in[b]; flags: a zero for each block.
+template <bool wait>
+__global__ void chain_kernel(const int* in, int* out, unsigned* flags) {
+  const unsigned b = blockIdx.x;
+  if (threadIdx.x == 0 && b > 0 && wait) wait_for_flag(flags + b - 1, 1);
+  __syncthreads();
+  if (threadIdx.x == blockDim.x - 1) out[b] = in[b] + (b > 0 ? out[b - 1] : 0);
+  __syncthreads();
+  if (threadIdx.x == 0) raise_flag(flags + b, 1);
+}
+
+// The blocks of a cluster shift their values in shared memory by one block, `steps` times; block: threads values.
+template <bool barrier>
+__global__ void rotate_kernel(const int* in, int* out, int steps) {
+  int* now = shared_dynamic<int>();
+  const int threads = static_cast<int>(blockDim.x), t = static_cast<int>(threadIdx.x), blocks = 3;
+  const int i = static_cast<int>(blockIdx.x) * threads + t;
+  now[t] = in[i];
+  if constexpr (barrier) cluster_sync();
+  for (int k = 0; k < steps; ++k) {
+    const int from = k % 2 * threads, to = (k + 1) % 2 * threads;
+    now[to + t] = peer_shared(now, (cluster_rank() + 1) % blocks)[from + (t + 1) % threads];
+    if constexpr (barrier) cluster_sync();
+  }
+  out[i] = now[steps % 2 * threads + t];
+}
+
 }  // namespace terrane::TERRANE_BACKEND

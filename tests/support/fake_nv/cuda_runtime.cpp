@@ -3,13 +3,23 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>
 #include <set>
+#include <utility>
+#include <vector>
 
+struct FakeGraph {
+  std::vector<std::function<void()>> launches;
+};
+struct FakeGraphExec {
+  std::vector<std::function<void()>> launches;
+};
 struct FakeStream {
   int device = 0;
+  FakeGraph* recording = nullptr;
 };
 
 namespace {
@@ -83,7 +93,11 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int d) 
   if (d != 0) return status(cudaErrorInvalidDevice);
   const char* text = std::getenv("FAKE_NV_SHARED_BYTES");
   const int shared = text != nullptr ? std::atoi(text) : 227 * 1024;
-  *value = attribute == cudaDevAttrMultiProcessorCount ? 2 : shared;
+  *value = attribute == cudaDevAttrMultiProcessorCount            ? 2
+           : attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin ? shared
+           : attribute == cudaDevAttrCooperativeLaunch            ? 1
+           : std::getenv("FAKE_NV_CLUSTERS") != nullptr           ? 9
+                                                                  : 8;  // compute capability
   return cudaSuccess;
 }
 
@@ -141,8 +155,66 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
   return cudaSuccess;
 }
 
+bool fake_nv_is_recording(cudaStream_t stream) { return stream != nullptr && stream->recording != nullptr; }
+
+void fake_nv_record(cudaStream_t stream, std::function<void()> launch) {
+  stream->recording->launches.push_back(std::move(launch));
+}
+
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int, std::size_t) {
+  const char* text = std::getenv("FAKE_NV_BLOCKS");
+  *blocks = text != nullptr ? std::atoi(text) : 8;
+  return cudaSuccess;
+}
+
+cudaError_t cudaOccupancyMaxActiveClusters(int* clusters, const void*, const cudaLaunchConfig_t*) {
+  const char* text = std::getenv("FAKE_NV_CLUSTERS");
+  *clusters = text != nullptr ? std::atoi(text) : 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream == nullptr || fake_nv_is_recording(stream)) return status(cudaErrorStreamCaptureUnsupported);
+  if (!fake_nv_is_stream(stream)) return status(cudaErrorInvalidResourceHandle);
+  stream->recording = new FakeGraph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!fake_nv_is_recording(stream)) return status(cudaErrorInvalidValue);
+  *graph = std::exchange(stream->recording, nullptr);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* capturing) {
+  *capturing = fake_nv_is_recording(stream) ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* made, cudaGraph_t graph, unsigned long long) {
+  *made = new FakeGraphExec{graph->launches};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  if (!fake_nv_is_stream(stream) || fake_nv_is_recording(stream)) return status(cudaErrorInvalidResourceHandle);
+  for (const auto& launch : graph->launches) launch();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (!fake_nv_is_stream(stream)) return status(cudaErrorInvalidResourceHandle);
+  if (fake_nv_is_recording(stream)) return status(cudaErrorStreamCaptureUnsupported);  // not kept
   return cudaMemcpy(to, from, bytes, kind);
 }
 
@@ -173,6 +245,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (fake_nv_is_recording(stream)) return status(cudaErrorStreamCaptureUnsupported);
   return status(fake_nv_is_stream(stream) ? cudaSuccess : cudaErrorInvalidResourceHandle);
 }
 
@@ -198,6 +271,8 @@ const char* cudaGetErrorString(cudaError_t e) {
       return "invalid device ordinal";
     case cudaErrorInvalidResourceHandle:
       return "invalid resource handle";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
   }
   return "unrecognized error code";
 }
