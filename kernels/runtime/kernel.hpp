@@ -38,7 +38,7 @@ struct KernelTable {
 };
 
 // Changes whenever a table of one build must not be used by another: the size covers added kernels.
-inline constexpr int kernel_table_abi = static_cast<int>(sizeof(KernelTable)) * 1000 + 1;
+inline constexpr int kernel_table_abi = static_cast<int>(sizeof(KernelTable)) * 1000 + 2;
 
 // Exported by every module under the name terrane_kernel_table.
 using KernelTableFunction = const KernelTable* (*)();

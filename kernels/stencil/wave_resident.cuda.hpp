@@ -6,9 +6,8 @@
 //   flags    all blocks of the launch are resident. A block computes the rows along its edges first, writes them to the
 //            field in device memory (two times in turn), raises its flag and goes on with its other rows; it waits for
 //            the flags of its two neighbours only. No two blocks are ever more than one step apart.
-//   cluster  the slabs of a shot are a cluster (sm_90 and newer): a block writes its edge rows into the shared memory
-//   of
-//            its neighbours, and one barrier of the cluster ends the step.
+//   cluster  the slabs of a shot are a cluster (sm_90 and newer): a block writes its edge rows into its neighbours'
+//            shared memory, and one barrier of the cluster ends the step.
 // The strips of the absorbing layer stay in device memory, where the second copy of phi serves the neighbours as well.
 // Reference for the first way: Zhang et al. (2023), PERKS: a locality-optimized execution model for iterative
 // memory-bound GPU applications, ICS.
