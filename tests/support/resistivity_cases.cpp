@@ -130,6 +130,7 @@ std::vector<OpCase> resistivity_cases() {
   cases.push_back(row<Resistivity3dCase>("resistivity-3d", {},
                                          {"ln(sigma), whole mesh", "sigma, extended core, singularity removed",
                                           "rho, frozen padding, two batches", "topography", "one cell", "direct"}));
+  cases.back().covers = {"physics/dc-3d"};
   return cases;
 }
 
