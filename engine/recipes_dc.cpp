@@ -8,8 +8,8 @@
 // beta with beta = exp(-step / 800). The reported model is that before the last update, hence one iteration less than
 // the study's steps. The study's first coordinate points upwards: the given weights of that input change their sign.
 // Rows "-ours": the same network and losses, with the smallness fading half as fast over twice the steps, so that the
-// trade-off of the study's end is reached more slowly. Tried after longer runs of case 3.1 had been looked at; the first
-// seeds say that it helps there and not in 3.2 and 3.3 (bench/results/dc_inv).
+// trade-off of the study's end is reached more slowly. Tried after longer runs of case 3.1 had been looked at; the
+// first seeds say that it helps there and not in 3.2 and 3.3 (bench/results/dc_inv).
 #include "engine/json_value.hpp"
 #include "engine/recipes.hpp"
 #include "kernels/runtime/error.hpp"
