@@ -111,7 +111,12 @@ SpectralDensity lanczos_density(Stream& s, const SymmetricMap<T>& b, Index steps
 // sqrt of the eigenvalues of a Gram matrix, negative ones (rounding) as 0.
 std::vector<double> singular_values_of(const std::vector<double>& gram_eigenvalues);
 
+// |a . b| / (|a| |b|) of vectors whose sign is free; n values each, none of them zero.
+double vector_cosine(const double* a, const double* b, std::size_t n);
+
 // --- descriptions of a spectrum of non-negative values in descending order ---
+// Distance of value k, not the last, to its nearest neighbour over the largest value: how well its vector is defined.
+double separation(const std::vector<double>& values, std::size_t k);
 // (sum v)^2 / sum v^2: the number of equal values with the same sums.
 double participation_rank(const std::vector<double>& values);
 // exp(-sum p ln p), p = v / sum v.

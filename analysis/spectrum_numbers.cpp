@@ -62,6 +62,18 @@ std::vector<double> singular_values_of(const std::vector<double>& gram_eigenvalu
   return sigma;
 }
 
+double vector_cosine(const double* a, const double* b, std::size_t n) {
+  double product = 0, own = 0, other = 0;
+  for (std::size_t i = 0; i < n; ++i) product += a[i] * b[i], own += a[i] * a[i], other += b[i] * b[i];
+  return std::abs(product) / std::sqrt(own * other);
+}
+
+double separation(const std::vector<double>& values, std::size_t k) {
+  require(k + 1 < values.size(), ErrorCode::config, "the separation of a value needs the one below it");
+  const double below = values[k] - values[k + 1], above = k > 0 ? values[k - 1] - values[k] : below;
+  return std::min(below, above) / values[0];
+}
+
 double participation_rank(const std::vector<double>& values) {
   const double sum = checked_sum(values);
   double squares = 0;

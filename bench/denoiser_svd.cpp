@@ -111,28 +111,19 @@ int run(int argc, char** argv) {
             noise * static_cast<float>(random.normal(i, static_cast<std::uint32_t>(o.whole("index"))));
   }
 
-  Tape<float> tape(s);
-  const Var theta = tape.input({g.network.parameters()}, "theta");
-  DenoiserInputs in;
-  in.x = tape.input(g.network.sample_shape(1), "x");
-  in.time = tape.input({1, 1}, "time", false);
-  if (g.network.families() > 0) in.family = tape.input({1, g.network.families() + 1}, "family", false);
   require(g.network.condition_values() == 0, ErrorCode::config, "the generator is told more than the family");
-  const Var velocity = g.network.record(tape, theta, in, 1);
-  tape.set(theta, g.parameters);
-  tape.set(in.x, xt);
-  tape.set(in.time, {1000 * (1 - noise)});
-  if (g.network.families() > 0) {
-    std::vector<float> unit(at(g.network.families() + 1), 0.0F);
-    unit[family] = 1;
-    tape.set(in.family, unit);
-  }
-  tape.forward();
+  RecordedDenoiser net(s, g.network, 1, DenoiserVariable::both);
+  copy(s, std::span<const float>(g.parameters), net.parameters());
+  copy(s, std::span<const float>(xt), net.x());
+  net.set_times({1000 * (1 - noise)});
+  if (g.network.families() > 0) net.set_conditions({static_cast<int>(family)}, {});
+  net.tape().forward();
   // x_t = t x_0 + (1 - t) e with the velocity x_0 - e, so x_0 = x_t + (1 - t) velocity.
-  std::vector<float> denoised = tape.get(velocity);
+  std::vector<float> denoised = to_host(s, net.y(), pixels);
   for (std::size_t i = 0; i < xt.size(); ++i) denoised[i] = xt[i] + noise * denoised[i];
 
-  const LinearMap<float> dv = tape.map(in.x, velocity), dtheta = tape.map(theta, velocity);
+  const LinearMap<float> dv = net.tape().map(net.image(), net.output());
+  const LinearMap<float> dtheta = net.tape().map(net.theta(), net.output());
   LinearMap<float> input = dv;
   const auto add_identity = [&](Stream& stream, const float* v, float* y) {  // y = v + noise y
     const std::vector<float> a = to_host(stream, v, pixels);

@@ -63,12 +63,6 @@ Json reading(const std::vector<double>& sigma) {
   return r;
 }
 
-// Smallest distance of value k to its neighbours, relative to the largest value.
-double separation(const std::vector<double>& sigma, std::size_t k) {
-  const double below = sigma[k] - sigma[k + 1], above = k > 0 ? sigma[k - 1] - sigma[k] : below;
-  return std::min(below, above) / sigma[0];
-}
-
 int run(char** a) {
   const std::string folder = a[1], number = a[2];
   const bool whole = std::atoi(a[4]) != 0;
@@ -98,13 +92,9 @@ int run(char** a) {
     values.push_back(sigma[i]);
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(images.shape[0]); ++i) {
+    // The reference vectors are rounded to single precision and not of unit length.
     const auto n = static_cast<std::size_t>(net.n);
-    double product = 0, squares = 0;  // the reference vectors are rounded to single precision
-    for (std::size_t j = 0; j < n; ++j) {
-      product += pairs.vectors[i * n + j] * images.values[i * n + j];
-      squares += images.values[i * n + j] * images.values[i * n + j];
-    }
-    const double cosine = std::abs(product) / std::sqrt(squares);
+    const double cosine = vector_cosine(pairs.vectors.data() + i * n, images.values.data() + i * n, n);
     cosines.push_back(cosine);
     if (separation(reference, i) > 1e-3) worst_cosine = std::min(worst_cosine, cosine);
   }

@@ -152,13 +152,8 @@ Json against_reference(const Json& reference, const std::vector<double>& sigma, 
   const auto n = at(g.cells());
   Index compared = 0;
   for (std::size_t k = 0; k < std::min(images.size() / n, sigma.size()) && k + 1 < wanted.size(); ++k) {
-    const double below = wanted[k] - wanted[k + 1], above = k > 0 ? wanted[k - 1] - wanted[k] : below;
-    if (std::min(below, above) <= 1e-3 * wanted[0]) continue;
-    double product = 0, own = 0, other = 0;
-    for (std::size_t i = k * n; i < (k + 1) * n; ++i) {
-      product += vectors[i] * images[i], own += vectors[i] * vectors[i], other += images[i] * images[i];
-    }
-    cosine = std::min(cosine, std::abs(product) / std::sqrt(own * other));
+    if (separation(wanted, k) <= 1e-3) continue;
+    cosine = std::min(cosine, vector_cosine(vectors.data() + k * n, images.data() + k * n, n));
     ++compared;
   }
   Json result{{"values", sigma.size()}, {"worst_value_difference", difference}, {"vectors", compared}};

@@ -282,7 +282,6 @@ Forecast forecast_of(const Json& analyses, std::size_t times, const Config& anal
   f.json = {{"task", "analyze"},
             {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
             {"disk_bytes", static_cast<Index>(disk)},
-            {"time_s", 0},  // not forecast
             {"lines", f.lines},
             {"fits", true}};
   return f;

@@ -142,18 +142,8 @@ void drape(const Json& surface, const std::vector<Point3>& topography, Problem& 
   std::vector<Point3> points;
   for (const auto& [x, z] : line) points.push_back({x, z, 0});
   p.resistivity.air = air_above(p.mesh, points);
-  double moved = 0;
-  for (Point3& e : p.dc.electrodes) {
-    const double ground = ground_z_m(p.mesh, p.resistivity.air, e.x_m);
-    const double z = ground + std::max(0.0, e.z_m - depth_of(line, e.x_m));
-    moved = std::max(moved, std::abs(z - e.z_m));
-    e.z_m = z;
-  }
-  if (moved > 0) {
-    char text[120];
-    std::snprintf(text, sizeof text, "electrodes are moved by up to %.3g m, onto the cells of the surface", moved);
-    p.notes.emplace_back(text);
-  }
+  drape_electrodes([&](const Point3& e) { return ground_z_m(p.mesh, p.resistivity.air, e.x_m); },
+                   [&](const Point3& e) { return depth_of(line, e.x_m); }, p);
 }
 
 void check_electrodes(const Problem& p, const std::string& path) {
@@ -236,16 +226,9 @@ void read_ip(const Json& section, const Json& data, const DcObservations& obs, P
 
 // Core, padding and wavenumbers in 2.5-D.
 void set_section_options(const Json& physics, Problem& p) {
-  const Json& padding = physics.at("padding");
   ResistivityOptions& o = p.resistivity;
-  o.property = dc_property(*p.property);
-  o.core = MeshCore::inside(p.mesh, padding.at("cells"));
-  const PropertyValue outside = property_value(padding, "value");
-  if (outside.quantity != Quantity::none) {
-    o.padding = DcPadding::frozen;
-    o.padding_siemens_per_m = convert_property(outside.value, outside.quantity, Quantity::conductivity);
-  }
-  o.remove_singularity = physics.at("remove_singularity");
+  set_dc_options(physics, p, o);
+  o.core = MeshCore::inside(p.mesh, physics.at("padding").at("cells"));
   const Json& quadrature = physics.at("quadrature");
   if (quadrature.is_null()) {
     o.wavenumbers = choose_wavenumbers(p.mesh, physics.at("wavenumbers"));

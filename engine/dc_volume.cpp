@@ -57,14 +57,8 @@ void build_dc_volume(const Json& physics, Problem& p) {
   p.mesh3 =
       TensorMesh3::padded(g.nz, g.ny, g.nx, g.dz_m, g.dy_m, g.dx_m, corner, padding.at("cells"), padding.at("factor"));
   Resistivity3dOptions& o = p.resistivity3;
-  o.property = dc_property(*p.property);
+  set_dc_options(physics, p, o);
   o.core = MeshCore3::inside(p.mesh3, padding.at("cells"));
-  const PropertyValue outside = property_value(padding, "value");
-  if (outside.quantity != Quantity::none) {
-    o.padding = DcPadding::frozen;
-    o.padding_siemens_per_m = convert_property(outside.value, outside.quantity, Quantity::conductivity);
-  }
-  o.remove_singularity = physics.at("remove_singularity");
   o.solution = physics.at("solver") == "direct" ? DcSolution::direct : DcSolution::multigrid;
   o.tolerance = physics.at("tolerance");
 }
@@ -85,18 +79,8 @@ void drape_dc_volume(const Json& surface, const std::vector<Point3>& topography,
       for (const double px : x) t.z_m.push_back(height(px, py));
     }
     p.resistivity3.air = air_above(m, t);
-    double moved = 0;
-    for (Point3& e : p.dc.electrodes) {
-      const double ground = ground_z_m(m, p.resistivity3.air, e.x_m, e.y_m);
-      const double z = ground + std::max(0.0, e.z_m - height(e.x_m, e.y_m));
-      moved = std::max(moved, std::abs(z - e.z_m));
-      e.z_m = z;
-    }
-    if (moved > 0) {
-      char text[120];
-      std::snprintf(text, sizeof text, "electrodes are moved by up to %.3g m, onto the cells of the surface", moved);
-      p.notes.emplace_back(text);
-    }
+    drape_electrodes([&](const Point3& e) { return ground_z_m(m, p.resistivity3.air, e.x_m, e.y_m); },
+                     [&](const Point3& e) { return height(e.x_m, e.y_m); }, p);
   }
   check_in_volume(p);
 }
@@ -104,18 +88,10 @@ void drape_dc_volume(const Json& surface, const std::vector<Point3>& topography,
 Json grid_for_volume(const DcSurvey& survey, const std::string& path) {
   const std::vector<Point3>& e = survey.electrodes;
   Point3 low = e.at(0), high = e.at(0);
-  std::vector<double> gaps;
   for (const Point3& p : e) {
     low = {std::min(low.x_m, p.x_m), std::min(low.z_m, p.z_m), std::min(low.y_m, p.y_m)};
     high = {std::max(high.x_m, p.x_m), std::max(high.z_m, p.z_m), std::max(high.y_m, p.y_m)};
-    double near = 0;
-    for (const Point3& q : e) {
-      const double d = std::hypot(p.x_m - q.x_m, p.y_m - q.y_m, p.z_m - q.z_m);
-      if (d > 0 && (near == 0 || d < near)) near = d;
-    }
-    if (near > 0) gaps.push_back(near);
   }
-  if (gaps.empty()) throw Error(ErrorCode::data, "all electrodes lie at one place: no grid can be chosen", path);
   double longest = 0;
   for (const DcDatum& d : survey.data) {
     for_each_pole_pair(d, [&](Index m, Index a, double) {
@@ -124,7 +100,7 @@ Json grid_for_volume(const DcSurvey& survey, const std::string& path) {
     });
   }
   const double widest = std::max(high.x_m - low.x_m, high.y_m - low.y_m);
-  const double h = in_quotes(std::max(median_of(gaps) / 2, widest / 100));
+  const double h = in_quotes(std::max(median_spacing(e, path) / 2, widest / 100));
   const double relief = high.z_m - low.z_m;
   const double top = in_quotes(std::floor(low.z_m / h + 1e-9) * h, 10);
   const double bottom = std::max(high.z_m + 6 * h, low.z_m + 0.35 * std::max(longest, 12 * h) + relief);

@@ -109,8 +109,6 @@ class Field {
   std::map<std::string, std::string> metadata() const;
   // Frozen numbers beside theta: the Fourier frequencies (m, axes), cycles per unit of zeta; empty for the other types.
   const std::vector<double>& frequencies() const { return frequencies_; }
-  // Device bytes of record(): coordinates, features, F and m. Gradients and kernel workspace are not counted.
-  Index memory_bytes() const;
   // Workspace of one vjp on the CPU with `threads` threads, an upper estimate.
   Index workspace_bytes(int threads) const;
 

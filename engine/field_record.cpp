@@ -418,23 +418,6 @@ std::map<std::string, std::string> Field<T>::metadata() const {
   return m;
 }
 
-template <class T>
-Index Field<T>::memory_bytes() const {
-  Index values = 2 * grid_.cells();  // F and m
-  const Index n = chunked() ? rows_of_chunk(grid_) * grid_.plane() : grid_.cells();
-  // Decoder, its copies with shifted biases, directions and shifts.
-  if (type_ == FieldType::decoder) {
-    values += 3 * shape_.parameters() + (decoder_->unknowns + 3) * decoder_->shape.shifts();
-    if (decoder_->flow) values += decoder_->flow->memory_values();
-  }
-  if (type_ == FieldType::fusion) {
-    values += n * (2 * axes() + 2 * (shape_.n_in() + table_.n_out())) + 2 * parameters();
-  } else if (type_ != FieldType::grid) {
-    values += n * (axes() + 1 + 2 * features()) + axes() * features();
-  }
-  return values * static_cast<Index>(sizeof(T));
-}
-
 namespace {
 
 // Workspace of one network's vjp on the CPU, in values.

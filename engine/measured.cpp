@@ -96,13 +96,26 @@ double median_spacing(const std::vector<Point3>& points, const std::string& path
   for (const Point3& a : points) {
     double near = 0;
     for (const Point3& b : points) {
-      const double d = std::hypot(a.x_m - b.x_m, a.z_m - b.z_m);
+      const double d = std::hypot(a.x_m - b.x_m, a.y_m - b.y_m, a.z_m - b.z_m);
       if (d > 0 && (near == 0 || d < near)) near = d;
     }
     if (near > 0) gaps.push_back(near);
   }
   if (gaps.empty()) throw Error(ErrorCode::data, "all sensors lie at one place: no grid can be chosen", path);
   return median_of(gaps);
+}
+
+void drape_electrodes(const HeightAt& ground_z_m, const HeightAt& surface_z_m, Problem& p) {
+  double moved = 0;
+  for (Point3& e : p.dc.electrodes) {
+    const double z = ground_z_m(e) + std::max(0.0, e.z_m - surface_z_m(e));
+    moved = std::max(moved, std::abs(z - e.z_m));
+    e.z_m = z;
+  }
+  if (moved == 0) return;
+  char text[120];
+  std::snprintf(text, sizeof text, "electrodes are moved by up to %.3g m, onto the cells of the surface", moved);
+  p.notes.emplace_back(text);
 }
 
 double in_quotes(double value, int digits) {

@@ -122,7 +122,6 @@ class FirstOrder : public Optimizer<T> {
     if (adam_) upload(s, state, "v", v_);
     count_ = static_cast<Index>(state.at("count").at(0));
   }
-  Index memory_bytes() const override { return (m_.size() + v_.size() + before_.size()) * Index{sizeof(T)}; }
 
  private:
   void update(Stream& s, T* x, const T* gradient, const GroupRate& g, double lr, double clip) {
@@ -206,7 +205,6 @@ class Lbfgs : public Optimizer<T> {
       upload(s, state, "y" + std::to_string(k), y_[k]);
     }
   }
-  Index memory_bytes() const override { return (3 + 2 * memory_) * n_ * Index{sizeof(T)}; }
 
  private:
   // direction = -H g by the two-loop recursion over the newest min(count, memory) pairs.

@@ -46,8 +46,6 @@ class Optimizer {
   virtual StepReport step(Stream& s, Objective<T>& objective, double rate_factor) = 0;
   virtual OptimizerState state(Stream& s) const = 0;
   virtual void restore(Stream& s, const OptimizerState& state) = 0;
-  // Device bytes beside parameters and gradient.
-  virtual Index memory_bytes() const = 0;
 };
 
 // `optimizer`: resolved section; `groups`: of the field; `default_lr`: where the config leaves it open.

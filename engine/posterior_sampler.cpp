@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 #include "autodiff/tape.hpp"
 #include "engine/converted.hpp"
@@ -41,73 +40,49 @@ struct Middle {
   }
 };
 
-// The recorded network of one image, differentiable in the image.
-class ImageDenoiser {
- public:
-  ImageDenoiser(Stream& s, const Generator& g, int family) : s_(s), tape_(s) {
-    const Denoiser& net = g.network;
-    const Var theta = tape_.input({net.parameters()}, "theta", false);
-    DenoiserInputs in;
-    in.x = x_ = tape_.input(net.sample_shape(1), "x");
-    in.time = time_ = tape_.input({1, 1}, "time", false);
-    if (net.families() > 0) in.family = tape_.input({1, net.families() + 1}, "family", false);
-    if (net.condition_values() > 0) in.condition = tape_.input(net.condition_shape(1), "condition", false);
-    y_ = net.record(tape_, theta, in, 1);
-    tape_.set(theta, g.parameters);
-    if (net.families() > 0) {
-      std::vector<float> unit(at(net.families() + 1), 0.0F);
-      unit[at(family < 0 ? net.families() : family)] = 1;
-      tape_.set(in.family, unit);
-    }
-    if (net.condition_values() > 0) tape_.set(in.condition, std::vector<float>(at(net.condition_values()), 0.0F));
-  }
-  std::vector<float> answer(const std::vector<float>& x, double network_time) {
-    tape_.set(x_, x);
-    tape_.set(time_, {static_cast<float>(network_time)});
-    tape_.forward();
-    return tape_.get(y_);
-  }
-  // (d answer / d x)^T w at the last answer.
-  std::vector<float> adjoint(const std::vector<float>& w) {
-    const LinearMap<float> j = tape_.map(x_, y_);
-    const Buffer<float> in = to_device(s_, w);
-    Buffer<float> out(s_, in.size());
-    j.adjoint(s_, in.data(), out.data());
-    return to_host(s_, out);
-  }
-
- private:
-  Stream& s_;
-  Tape<float> tape_;
-  Var x_, time_, y_;
+struct PosteriorPrior {
+  Generator generator;
+  int family;
+  Middle middle;
 };
+
+PosteriorPrior read_prior(const Json& section, const Grid2& grid) {
+  TrainedGenerator trained = read_trained_generator(section.at("path").get<std::string>());
+  const int family = section.at("family").is_null() ? -1 : trained.family(section.at("family"));
+  const UnetShape& shape = image_shape(trained.generator, "posterior sampling");
+  if (grid.nz > shape.height || grid.nx > shape.width) {
+    throw Error(ErrorCode::config, "/optimizer/path: the generator makes " + std::to_string(shape.height) + " x " +
+                                       std::to_string(shape.width) + " pixels, the grid has " +
+                                       std::to_string(grid.nz) + " x " + std::to_string(grid.nx) + " nodes");
+  }
+  const Middle middle{shape.height,
+                      shape.width,
+                      grid.nz,
+                      grid.nx,
+                      prior_windows(grid.nz, shape.height, 0).at(0),
+                      prior_windows(grid.nx, shape.width, 0).at(0)};
+  return {std::move(trained.generator), family, middle};
+}
 
 template <class T>
 class PosteriorSampler : public Optimizer<T> {
  public:
-  PosteriorSampler(Stream& s, const Json& section, Generator generator, int family, const Grid2& grid, Index iterations,
-                   std::uint64_t seed)
+  PosteriorSampler(Stream& s, const Json& section, PosteriorPrior prior, Index iterations, std::uint64_t seed)
       : lr_(section.at("lr")),
         noise_(section.at("noise")),
         clip_(section.at("clip")),
         by_residual_(section.at("normalize") == "residual"),
         iterations_(iterations),
         seed_(section.at("draw").is_null() ? seed : section.at("draw").get<std::uint64_t>()),
-        generator_(std::move(generator)),
-        levels_(generator_.process) {
-    const UnetShape& shape = image_shape(generator_, "posterior sampling");
-    if (grid.nz > shape.height || grid.nx > shape.width) {
-      throw Error(ErrorCode::config, "/optimizer/path: the generator makes " + std::to_string(shape.height) + " x " +
-                                         std::to_string(shape.width) + " pixels, the grid has " +
-                                         std::to_string(grid.nz) + " x " + std::to_string(grid.nx) + " nodes");
-    }
-    middle_ = {shape.height,
-               shape.width,
-               grid.nz,
-               grid.nx,
-               prior_windows(grid.nz, shape.height, 0).at(0),
-               prior_windows(grid.nx, shape.width, 0).at(0)};
-    network_.emplace(s, generator_, family);
+        generator_(std::move(prior.generator)),
+        levels_(generator_.process),
+        middle_(prior.middle),
+        network_(s, generator_.network, 1, DenoiserVariable::image),
+        to_image_(network_.tape().map(network_.image(), network_.output())),
+        cotangent_(s, network_.values()),
+        answer_(s, network_.values()) {
+    copy(s, std::span<const float>(generator_.parameters), network_.parameters());
+    network_.set_conditions({prior.family}, {});
   }
 
   StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
@@ -122,7 +97,7 @@ class PosteriorSampler : public Optimizer<T> {
     report.gradient_norm = mean_square_root(g) * std::sqrt(static_cast<double>(n));
     if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm)) return report;
     if (count_ == 0) first_phi_ = report.phi;
-    advance(through_network(g), report.phi, lr_ * rate_factor);
+    advance(through_network(s, g), report.phi, lr_ * rate_factor);
     ++count_;
     estimate(s, objective.parameters);
     const std::vector<T> after = to_host(s, objective.parameters, n);
@@ -150,7 +125,6 @@ class PosteriorSampler : public Optimizer<T> {
     first_phi_ = state.at("first_phi").at(0);
     known_ = false;
   }
-  Index memory_bytes() const override { return 0; }  // of the model's size: the network's arrays are the tape's
 
  private:
   NoiseLevel level(Index k) const {
@@ -172,7 +146,10 @@ class PosteriorSampler : public Optimizer<T> {
     const NoiseLevel l = level(count_);
     clean_.assign(x_.begin(), x_.end());
     if (count_ < iterations_) {
-      const std::vector<float> y = network_->answer(x_, l.network_time);
+      copy(s, std::span<const float>(x_), network_.x());
+      network_.set_times({static_cast<float>(l.network_time)});
+      network_.tape().forward();
+      const std::vector<float> y = to_host(s, network_.y(), network_.values());
       for (std::size_t i = 0; i < clean_.size(); ++i) {
         clean_[i] = levels_.clean(l, static_cast<double>(x_[i]), static_cast<double>(y[i]));
         require(std::isfinite(clean_[i]), ErrorCode::diverged, "the generator's answer is not finite");
@@ -192,7 +169,7 @@ class PosteriorSampler : public Optimizer<T> {
     known_ = true;
   }
   // d phi / d x from d phi / d model (nz, nx).
-  std::vector<double> through_network(const std::vector<double>& g) {
+  std::vector<double> through_network(Stream& s, const std::vector<double>& g) {
     const NoiseLevel l = level(count_);
     const auto scale = static_cast<double>(generator_.scale[0]);
     std::vector<double> on_clean(clean_.size(), 0.0);
@@ -204,7 +181,9 @@ class PosteriorSampler : public Optimizer<T> {
     if (most == 0) return on_clean;
     std::vector<float> w;  // gradients of waves may be too small for single precision
     for (const double v : on_clean) w.push_back(static_cast<float>(v / most));
-    const std::vector<float> back = network_->adjoint(w);
+    copy(s, std::span<const float>(w), cotangent_.data());
+    to_image_.adjoint(s, cotangent_.data(), answer_.data());
+    const std::vector<float> back = to_host(s, answer_);
     std::vector<double> out;
     for (std::size_t i = 0; i < w.size(); ++i) {
       out.push_back(levels_.clean_by_state(l) * on_clean[i] +
@@ -229,8 +208,10 @@ class PosteriorSampler : public Optimizer<T> {
   std::uint64_t seed_;
   Generator generator_;
   NoiseLevels levels_;
-  Middle middle_{};
-  std::optional<ImageDenoiser> network_;
+  Middle middle_;
+  RecordedDenoiser network_;   // of one image
+  LinearMap<float> to_image_;  // d answer / d x at the last answer
+  Buffer<float> cotangent_, answer_;
   std::vector<float> x_;
   std::vector<double> clean_;  // x_0', limited
   std::vector<char> inside_;   // pixels that were within the limits
@@ -244,11 +225,10 @@ class PosteriorSampler : public Optimizer<T> {
 template <class T>
 std::unique_ptr<Optimizer<T>> make_posterior_sampler(Stream& s, const Json& section, const Grid2& grid,
                                                      Index iterations, std::uint64_t seed) {
-  TrainedGenerator trained = read_trained_generator(section.at("path").get<std::string>());
-  const int family = section.at("family").is_null() ? -1 : trained.family(section.at("family"));
-  return std::make_unique<PosteriorSampler<T>>(s, section, std::move(trained.generator), family, grid, iterations,
-                                               seed);
+  return std::make_unique<PosteriorSampler<T>>(s, section, read_prior(section, grid), iterations, seed);
 }
+
+void check_posterior_sampler(const Json& section, const Grid2& grid) { read_prior(section, grid); }
 
 template std::unique_ptr<Optimizer<float>> make_posterior_sampler<float>(Stream&, const Json&, const Grid2&, Index,
                                                                          std::uint64_t);

@@ -30,4 +30,7 @@ template <class T>
 std::unique_ptr<Optimizer<T>> make_posterior_sampler(Stream& s, const nlohmann::ordered_json& section,
                                                      const Grid2& grid, Index iterations, std::uint64_t seed);
 
+// The errors of make_posterior_sampler that the section and the grid alone decide.
+void check_posterior_sampler(const nlohmann::ordered_json& section, const Grid2& grid);
+
 }  // namespace terrane

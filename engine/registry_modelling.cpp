@@ -8,7 +8,23 @@ namespace {
 using Q = Quantity;
 using K = KeyKind;
 
+Key surface_key(const char* help) {
+  return {.name = "surface",
+          .kind = K::component,
+          .fallback = "null",
+          .help = help,
+          .example = "\"sensors\"",
+          .words = "sensors",
+          .slot = "surface"};
+}
+
 std::vector<Component> physics_rows() {
+  const Key padding{
+      .name = "padding", .kind = K::component, .fallback = "{}", .help = "cells around the grid", .slot = "padding"};
+  const Key remove_singularity{.name = "remove_singularity",
+                               .kind = K::boolean,
+                               .fallback = "false",
+                               .help = "voltages near an electrode keep their accuracy; flat ground only"};
   return {
       {"physics",
        "acoustic",
@@ -97,18 +113,12 @@ std::vector<Component> physics_rows() {
          .min = 0,
          .max = 0.1},
         {.name = "max_sweeps", .kind = K::integer, .fallback = "4000", .help = "then it has failed", .min = 1},
-        {.name = "surface",
-         .kind = K::component,
-         .fallback = "null",
-         .help = "what lies above is air; sensors: a line through all sources and receivers",
-         .example = "\"sensors\"",
-         .words = "sensors",
-         .slot = "surface"}}},
+        surface_key("what lies above is air; sensors: a line through all sources and receivers")}},
       {"physics",
        "dc-2.5d",
        "voltages of four-electrode arrays over a conductivity that does not change along y. The grid's x0 and z0 are "
        "the corner of its first cell",
-       {{.name = "padding", .kind = K::component, .fallback = "{}", .help = "cells around the grid", .slot = "padding"},
+       {padding,
         {.name = "wavenumbers",
          .kind = K::integer,
          .fallback = "13",
@@ -121,23 +131,13 @@ std::vector<Component> physics_rows() {
          .help = "wavenumbers and weights instead of chosen ones",
          .example = "{\"k_per_m\": [0.001, 0.1], \"weight_per_m\": [0.002, 0.1]}",
          .slot = "quadrature"},
-        {.name = "surface",
-         .kind = K::component,
-         .fallback = "null",
-         .help = "what lies above is air; sensors: a line through all electrodes",
-         .example = "\"sensors\"",
-         .words = "sensors",
-         .slot = "surface"},
-        {.name = "remove_singularity",
-         .kind = K::boolean,
-         .fallback = "false",
-         .help = "voltages near an electrode keep their accuracy; flat ground only"}}},
+        surface_key("what lies above is air; sensors: a line through all electrodes"),
+        remove_singularity}},
       {"physics",
        "dc-3d",
        "voltages of four-electrode arrays over a conductivity in three dimensions (a grid with ny). The grid's x0, y0 "
-       "and "
-       "z0 are the corner of its first cell",
-       {{.name = "padding", .kind = K::component, .fallback = "{}", .help = "cells around the grid", .slot = "padding"},
+       "and z0 are the corner of its first cell",
+       {padding,
         {.name = "solver",
          .kind = K::choice,
          .fallback = "\"multigrid\"",
@@ -149,18 +149,10 @@ std::vector<Component> physics_rows() {
          .min = 0,
          .max = 1e-3,
          .min_open = true},
-        {.name = "surface",
-         .kind = K::component,
-         .fallback = "null",
-         .help = "what lies above is air; sensors: a surface through all electrodes, or the points of topography_file; "
-                 "line: the same at every y",
-         .example = "\"sensors\"",
-         .words = "sensors",
-         .slot = "surface"},
-        {.name = "remove_singularity",
-         .kind = K::boolean,
-         .fallback = "false",
-         .help = "voltages near an electrode keep their accuracy; flat ground only"}}},
+        surface_key(
+            "what lies above is air; sensors: a surface through all electrodes, or the points of topography_file; "
+            "line: the same at every y"),
+        remove_singularity}},
       {"padding",
        "",
        "cells on all sides of the grid but the top, growing outwards",

@@ -124,7 +124,7 @@ class Runner {
       const Json& optimizer = stage.at("optimizer").is_null() ? c.at("optimizer") : stage.at("optimizer");
       if (optimizer.at("type") == "gauss-newton") continue;
       if (optimizer.at("type") == "posterior") {
-        make_posterior_sampler<T>(*s_, optimizer, problem_.grid.section(), stage.at("iterations"), 0);
+        check_posterior_sampler(optimizer, problem_.grid.section());
         continue;
       }
       make_optimizer<T>(*s_, optimizer, field.groups(), field.parameters(), 1.0);

@@ -135,9 +135,19 @@ std::vector<double> illumination(Stream& s, const Problem& problem, const std::v
 
 namespace {
 
-// sqrt of the diagonal of (J diag(scale))^T W^2 J diag(scale), in 3-D estimated by random signs in the data.
+// 1 / standard deviation of each datum, without errors 1 / |predicted|.
 template <class T>
-std::vector<double> volume_sensitivity(Stream& s, const Problem& p, const std::vector<double>& model) {
+std::vector<double> sensitivity_weights(const Problem& p, const std::vector<T>& predicted) {
+  std::vector<double> weight;
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    weight.push_back(1 / (p.std.empty() ? std::max(std::abs(static_cast<double>(predicted[i])), 1e-300) : p.std[i]));
+  }
+  return weight;
+}
+
+// Diagonal of J^T W^2 J over the cells, in the property of the model; in 3-D estimated by random signs in the data.
+template <class T>
+std::vector<double> volume_diagonal(Stream& s, const Problem& p, const std::vector<double>& model) {
   constexpr Index probes = 32;
   const Simulation<T> simulation(s, p, {}, 1);
   Tape<T> tape(s);
@@ -145,17 +155,25 @@ std::vector<double> volume_sensitivity(Stream& s, const Problem& p, const std::v
   tape.set(m, std::vector<T>(model.begin(), model.end()));
   const Var data = simulation.record(tape, m);
   tape.forward();
-  std::vector<double> weight;
-  const auto predicted = tape.get(data);
-  for (std::size_t i = 0; i < predicted.size(); ++i) {
-    weight.push_back(1 / (p.std.empty() ? std::max(std::abs(static_cast<double>(predicted[i])), 1e-300) : p.std[i]));
+  return normal_diagonal(s, tape.map(m, data), sensitivity_weights(p, tape.get(data)), probes, 0);
+}
+
+template <class T>
+std::vector<double> section_diagonal(Stream& s, const Problem& p, const std::vector<double>& model) {
+  const Resistivity<T> dc(p.mesh, p.dc, p.resistivity);
+  const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
+  const Buffer<T> data(s, p.dc.size());
+  ResistivityState state;
+  dc.forward(s, m.data(), data.data(), true, state);
+  const std::vector<double> weight = sensitivity_weights(p, to_host(s, data.data(), p.dc.size()));
+  const auto jacobian = dc.jacobian(s, state);
+  std::vector<double> sum(model.size(), 0.0);
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    for (std::size_t k = 0; k < sum.size(); ++k) {
+      const double j = weight[i] * jacobian[i * sum.size() + k];
+      sum[k] += j * j;
+    }
   }
-  std::vector<double> sum = normal_diagonal(s, tape.map(m, data), weight, probes, 0);
-  for (std::size_t k = 0; k < sum.size(); ++k) {
-    if (!p.property->logarithmic) sum[k] *= model[k] * model[k];
-  }
-  const double largest = *std::max_element(sum.begin(), sum.end());
-  for (double& v : sum) v = largest > 0 ? std::sqrt(v / largest) : 0;
   return sum;
 }
 
@@ -163,23 +181,10 @@ std::vector<double> volume_sensitivity(Stream& s, const Problem& p, const std::v
 
 template <class T>
 std::vector<double> sensitivity(Stream& s, const Problem& p, const std::vector<double>& model) {
-  if (p.physics == PhysicsType::dc_3d) return volume_sensitivity<T>(s, p, model);
-  const Resistivity<T> dc(p.mesh, p.dc, p.resistivity);
-  const Buffer<T> m = to_device(s, std::vector<T>(model.begin(), model.end()));
-  const Buffer<T> data(s, p.dc.size());
-  ResistivityState state;
-  dc.forward(s, m.data(), data.data(), true, state);
-  const auto predicted = to_host(s, data.data(), p.dc.size());
-  const auto jacobian = dc.jacobian(s, state);
-  std::vector<double> sum(model.size(), 0.0);
-  for (std::size_t i = 0; i < predicted.size(); ++i) {
-    const double weight =
-        1 / (p.std.empty() ? std::max(std::abs(static_cast<double>(predicted[i])), 1e-300) : p.std[i]);
-    for (std::size_t k = 0; k < sum.size(); ++k) {
-      const double logarithmic = p.property->logarithmic ? 1 : model[k];
-      const double j = weight * logarithmic * jacobian[i * sum.size() + k];
-      sum[k] += j * j;
-    }
+  std::vector<double> sum =
+      p.physics == PhysicsType::dc_3d ? volume_diagonal<T>(s, p, model) : section_diagonal<T>(s, p, model);
+  for (std::size_t k = 0; k < sum.size(); ++k) {
+    if (!p.property->logarithmic) sum[k] *= model[k] * model[k];
   }
   const double largest = *std::max_element(sum.begin(), sum.end());
   for (double& v : sum) v = largest > 0 ? std::sqrt(v / largest) : 0;

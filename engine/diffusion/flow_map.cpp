@@ -36,11 +36,6 @@ Var FlowMap::record(Tape<T>& tape, Var z) const {
 template Var FlowMap::record(Tape<float>&, Var) const;
 template Var FlowMap::record(Tape<double>&, Var) const;
 
-Index FlowMap::memory_values() const {
-  const auto& f = std::get<ResidualMlpShape>(network.kind());
-  return network.parameters() + steps * (12 * f.blocks + 12) * f.width;
-}
-
 FlowMap make_flow_map(const Generator& g, Index steps, int family) {
   require(g.process.process == Process::flow && std::holds_alternative<ResidualMlpShape>(g.network.kind()),
           ErrorCode::config, "a flow of codes needs a generator of type latent-flow");

@@ -21,7 +21,6 @@ struct FlowMap {
   // (1, values) from (1, values), in the units of the network; every step is recorded, the weights are constants.
   template <class T>
   Var record(Tape<T>& tape, Var z) const;
-  Index memory_values() const;  // estimate of the numbers that record() keeps
 };
 
 // Error{config} for a process other than flow, a network of images or a family that there is not.

@@ -35,10 +35,15 @@ struct SampleConditions {
   std::vector<float> condition;  // (count, condition_values), as conditions.hpp makes them
 };
 
-// One network recorded for a batch, with its conditions; the seam between network and samplers.
+// What the recorded network can be differentiated in.
+enum class DenoiserVariable { weights, image, both };
+
+// One network recorded for a batch, with its conditions; the seam between network and samplers. `network` must outlive
+// it.
 class RecordedDenoiser {
  public:
-  RecordedDenoiser(Stream& s, const Denoiser& network, Index batch);
+  RecordedDenoiser(Stream& s, const Denoiser& network, Index batch,
+                   DenoiserVariable variable = DenoiserVariable::weights);
 
   Tape<float>& tape() { return tape_; }
   Sweep<float>& sweep() { return sweep_; }
@@ -48,6 +53,7 @@ class RecordedDenoiser {
   float* x() const { return tape_.data(in_.x); }
   const float* y() const { return tape_.data(y_); }
   Var theta() const { return theta_; }
+  Var image() const { return in_.x; }
   Var output() const { return y_; }
   // What the network sees of a time: an index of ddpm, or 1000 t of flow.
   void set_times(const std::vector<float>& times);

@@ -29,6 +29,15 @@ ModelSet waves(Index count) {
   return set;
 }
 
+AutoDecoder trained(Stream& s, const ModelSet& set, Index steps) {
+  AutoDecoderPreset preset;
+  preset.shape = DecoderShape{.dims = 2, .code = 4, .width = 16, .hidden = 2};
+  preset.train.steps = steps;
+  AutoDecoderTrainer trainer(s, preset, set);
+  while (trainer.steps_done() < steps) trainer.step();
+  return trainer.decoder();
+}
+
 TEST(CodePath, CodesGoFromOneEndToTheOther) {
   const std::vector<float> a{1, 2}, b{3, -2};
   const std::vector<float> way = codes_between(a.data(), b.data(), 2, {0, 0.25, 1});
@@ -67,13 +76,8 @@ TEST(CodePath, HoldsForADecoder) {
   StreamOptions options;
   options.threads = 1;
   Stream s(Device::parse("cpu"), options);
-  AutoDecoderPreset preset;
-  preset.shape = DecoderShape{.dims = 2, .code = 4, .width = 16, .hidden = 2};
-  preset.train.steps = 40;
   const ModelSet set = waves(4);
-  AutoDecoderTrainer trainer(s, preset, set);
-  while (trainer.steps_done() < preset.train.steps) trainer.step();
-  const AutoDecoder d = trainer.decoder();
+  const AutoDecoder d = trained(s, set, 40);
   const std::vector<double> shares{0, 0.25, 0.5, 1};
   const std::vector<float> codes =
       codes_between(d.training_codes.data(), d.training_codes.data() + d.shape.code, d.shape.code, shares);
@@ -94,13 +98,8 @@ TEST(CodePolish, FindsAKnownCodeAgain) {
   StreamOptions options;
   options.threads = 1;
   Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
-  AutoDecoderPreset preset;
-  preset.shape = DecoderShape{.dims = 2, .code = 4, .width = 16, .hidden = 2};
-  preset.train.steps = 60;
   const ModelSet set = waves(5);
-  AutoDecoderTrainer trainer(s, preset, set);
-  while (trainer.steps_done() < preset.train.steps) trainer.step();
-  const AutoDecoder d = trainer.decoder();
+  const AutoDecoder d = trained(s, set, 60);
   const std::vector<float> truth(d.training_codes.begin(), d.training_codes.begin() + 8);
   const ModelSet known{set.extent, decode_models(s, d, truth, {.extent = set.extent})};
   std::vector<float> start = truth;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "engine/io/dc_data.hpp"
+#include "engine/io/ubc.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/resistivity/dc_geometry.hpp"
 
@@ -37,6 +38,18 @@ inline std::string replaced(std::string text, const std::string& from, const std
   const std::size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+// What of a file is read, but for its title and the mark of common currents.
+inline void expect_same_data(const UbcObservations& a, const UbcObservations& b) {
+  EXPECT_EQ(a.dimensions, b.dimensions);
+  EXPECT_EQ(a.survey.electrodes, b.survey.electrodes);
+  EXPECT_EQ(a.survey.data, b.survey.data);
+  EXPECT_EQ(a.value, b.value);
+  EXPECT_EQ(a.std, b.std);
+  EXPECT_EQ(a.format, b.format);
+  EXPECT_EQ(a.has_z, b.has_z);
+  EXPECT_EQ(a.ip_type, b.ip_type);
 }
 
 inline bool noted(const DcObservations& obs, const std::string& part) {

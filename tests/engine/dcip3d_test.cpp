@@ -33,17 +33,6 @@ UbcObservations parse(const std::string& text, const UbcReadOptions& options = t
   return parse_ubc_observations(text, "f.obs", options);
 }
 
-void expect_equal(const UbcObservations& a, const UbcObservations& b) {
-  EXPECT_EQ(a.dimensions, b.dimensions);
-  EXPECT_EQ(a.survey.electrodes, b.survey.electrodes);
-  EXPECT_EQ(a.survey.data, b.survey.data);
-  EXPECT_EQ(a.value, b.value);
-  EXPECT_EQ(a.std, b.std);
-  EXPECT_EQ(a.format, b.format);
-  EXPECT_EQ(a.has_z, b.has_z);
-  EXPECT_EQ(a.ip_type, b.ip_type);
-}
-
 TEST(Dcip3d, General) {
   const UbcObservations o = parse(general);
   EXPECT_EQ(o.dimensions, 3);
@@ -58,7 +47,7 @@ TEST(Dcip3d, General) {
   EXPECT_TRUE(o.notes.empty());
   EXPECT_NO_THROW(o.survey.check(false));
   EXPECT_EQ(parse(general, {"down", 3}).survey.electrodes[4], (Point3{40, 104, 7}));
-  expect_equal(parse("COMMON_CURRENT\n2\n" + general), parse(general));  // a number of sources does no harm
+  expect_same_data(parse("COMMON_CURRENT\n2\n" + general), parse(general));  // a number of sources does no harm
 }
 
 TEST(Dcip3d, SurfaceAndLocations) {
@@ -72,7 +61,7 @@ TEST(Dcip3d, SurfaceAndLocations) {
   EXPECT_TRUE(l.std.empty());
   EXPECT_EQ(l.survey.data, (std::vector<DcDatum>{{0, 1, 2, 3}, {0, 1, 3, 4}, {1, -1, 3, -1}}));
   EXPECT_EQ(l.survey.electrodes[4], (Point3{40, 0, 1}));
-  expect_equal(parse(ubc_observations_text(l), three(true)), l);
+  expect_same_data(parse(ubc_observations_text(l), three(true)), l);
   // Of two dimensions too.
   const UbcObservations flat = parse("1\n0 0 10 0 1\n20 0 30 0\n", {"up", 2, true});
   EXPECT_TRUE(flat.value.empty());
@@ -156,7 +145,7 @@ TEST(Dcip3d, RoundTrips) {
       o.survey.data = {{0, 1, 2, 3}, {0, 1, 3, 4}, {0, -1, 5, 4}, {6, 1, 7, -1}, {6, -1, 8, -1}};
       o.value = {1.0 / 3, -2e-7, 3e20, -0.1, 0.7};
       if (std) o.std = {1.0 / 7, 2, 0, 4e-30, 0.1};
-      expect_equal(parse(ubc_observations_text(o)), o);
+      expect_same_data(parse(ubc_observations_text(o)), o);
       o.format = UbcFormat::simple;
       expect_error([&] { ubc_observations_text(o); }, "UBC-GIF writer", "no simple format");
     }

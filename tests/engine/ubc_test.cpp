@@ -11,6 +11,7 @@
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "kernels/runtime/error.hpp"
+#include "tests/engine/dc_support.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
@@ -44,21 +45,9 @@ const std::string simple =
 
 UbcObservations parse(const std::string& text) { return parse_ubc_observations(text, "f.obs"); }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const std::size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return text.replace(at, from.size(), to);
-}
-
 void expect_same(const UbcObservations& a, const UbcObservations& b) {
-  EXPECT_EQ(a.survey.electrodes, b.survey.electrodes);
-  EXPECT_EQ(a.survey.data, b.survey.data);
-  EXPECT_EQ(a.value, b.value);
-  EXPECT_EQ(a.std, b.std);
-  EXPECT_EQ(a.format, b.format);
-  EXPECT_EQ(a.has_z, b.has_z);
+  expect_same_data(a, b);
   EXPECT_EQ(a.common_current, b.common_current);
-  EXPECT_EQ(a.ip_type, b.ip_type);
   EXPECT_EQ(a.title, b.title);
 }
 
