@@ -9,6 +9,7 @@
 #include "analysis/kernels.hpp"
 #include "analysis/network_jacobian.hpp"
 #include "analysis/resolution.hpp"
+#include "analysis/trace_measures.hpp"
 #include "engine/analysis_session.hpp"
 #include "engine/converted.hpp"
 #include "engine/io/npy.hpp"
@@ -81,10 +82,11 @@ std::vector<double> data_weights(const AnalysisSession<T>& a, Index count, doubl
   return w;
 }
 
-// One datum, or one trace of waves in a window of time, as a combination of data.
+// One datum, or what is measured on a trace of waves, as a combination of data.
 struct Chosen {
   std::string name;
   std::vector<double> w;  // (data)
+  std::string title;      // above its image; empty: the name
 };
 
 // The strongest sample of a trace.
@@ -95,9 +97,45 @@ Chosen arrival(const Problem& p, const std::vector<double>& d, Index shot, Index
   char name[96];
   std::snprintf(name, sizeof name, "shot %lld, receiver %lld, %.3f s", static_cast<long long>(shot),
                 static_cast<long long>(receiver), static_cast<double>(peak - begin) * p.survey.dt_s);
-  Chosen c{name, std::vector<double>(d.size(), 0.0)};
+  Chosen c{name, std::vector<double>(d.size(), 0.0), ""};
   c.w[static_cast<std::size_t>(peak - d.begin())] = 1;
   return c;
+}
+
+// Delay of the waves in a window, or amplitude and phase at a frequency, of a trace.
+std::vector<Chosen> measured_on(const Problem& p, const std::vector<double>& d, Index shot, Index receiver,
+                                const Json& analysis) {
+  const Index nt = p.survey.nt, first = (shot * p.survey.max_receivers() + receiver) * nt;
+  const double dt_s = p.survey.dt_s;
+  const std::vector<double> u(d.begin() + first, d.begin() + first + nt);
+  const Json &window = analysis.at("window_s"), &frequency = analysis.at("frequency_hz");
+  char name[160];
+  int used = std::snprintf(name, sizeof name, "shot %lld, receiver %lld", static_cast<long long>(shot),
+                           static_cast<long long>(receiver));
+  std::vector<double> taper(u.size(), 1.0);
+  if (!window.is_null()) {
+    const double begin_s = window[0], end_s = window[1];
+    taper = trace_taper(nt, dt_s, begin_s, end_s);
+    used +=
+        std::snprintf(name + used, sizeof name - static_cast<std::size_t>(used), ", %.3f to %.3f s", begin_s, end_s);
+  }
+  std::vector<Chosen> list;
+  const std::string pair = std::to_string(shot) + ":" + std::to_string(receiver);
+  const auto add = [&](const char* measure, const char* title, const std::vector<double>& w) {
+    Chosen c{name + std::string(measure), std::vector<double>(d.size(), 0.0), pair + title};
+    std::copy(w.begin(), w.end(), c.w.begin() + first);
+    list.push_back(std::move(c));
+  };
+  if (frequency.is_null()) {
+    add(": delay (s)", " delay", delay_functional(u, taper, dt_s));
+    return list;
+  }
+  const double f_hz = frequency;
+  std::snprintf(name + used, sizeof name - static_cast<std::size_t>(used), ", %.4g Hz", f_hz);
+  const SpectralFunctionals f = spectral_functionals(u, taper, dt_s, f_hz);
+  add(": ln amplitude", " ln amplitude", f.log_amplitude);
+  add(": phase (rad)", " phase", f.phase_rad);
+  return list;
 }
 
 template <class T>
@@ -110,10 +148,15 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
       throw Error(ErrorCode::config, "there is no datum " + std::to_string(i) + ": the data are 0 to " +
                                          std::to_string(count - 1) + ", in the order of data_predicted.npy");
     }
-    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0)});
+    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0), ""});
     list.back().w[static_cast<std::size_t>(i)] = 1;
   }
   const Index shots = p.waves() ? p.shots() : 0, receivers = p.waves() ? p.survey.max_receivers() : 0;
+  const Json& analysis = a.request.analysis;
+  const bool measured = !analysis.at("window_s").is_null() || !analysis.at("frequency_hz").is_null();
+  if (measured && analysis.at("pairs").empty()) {
+    throw Error(ErrorCode::config, "window and frequency are measured on traces: give pairs of shot and receiver");
+  }
   for (const Json& pair : a.request.analysis.at("pairs")) {
     if (!p.waves()) throw Error(ErrorCode::config, "pairs are for waves: give data");
     const Index shot = pair[0], receiver = pair[1];
@@ -122,7 +165,11 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
                                          "]: there are " + std::to_string(shots) + " shots of " +
                                          std::to_string(receivers) + " receivers, counted from 0");
     }
-    list.push_back(arrival(p, d, shot, receiver));
+    if (measured) {
+      for (Chosen& c : measured_on(p, d, shot, receiver, analysis)) list.push_back(std::move(c));
+    } else {
+      list.push_back(arrival(p, d, shot, receiver));
+    }
   }
   if (!list.empty()) return list;
   if (p.waves()) {
@@ -130,7 +177,7 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
             arrival(p, d, shots - 1, receivers / 8)};
   }
   for (const Index i : {count / 6, count / 2, 5 * count / 6}) {
-    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0)});
+    list.push_back({"datum " + std::to_string(i), std::vector<double>(d.size(), 0.0), ""});
     list.back().w[static_cast<std::size_t>(i)] = 1;
   }
   return list;
@@ -204,7 +251,7 @@ void analyze_kernels(AnalysisSession<T>& a) {
     const auto k = kernel_product(a.s, t.maps.field, j);
     plain.insert(plain.end(), j.begin(), j.end());
     neural.insert(neural.end(), k.begin(), k.end());
-    a.add_image(c.name, converted<double>(j));
+    a.add_image(c.title.empty() ? c.name : c.title, converted<double>(j));
     a.add_image("neural form", converted<double>(k));
     names.push_back(c.name);
   }

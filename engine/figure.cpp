@@ -43,12 +43,15 @@ void draw_axes(Drawing& d, const Rect& area, const Axis& x, const Axis& y, bool 
     d.line({{at, area.bottom()}, {at, area.bottom() + tick_size}}, ink, 1);
     d.text({at, area.bottom() + tick_size + number_size}, axis_text(x, v, x_step), number_size, Anchor::middle);
   }
+  std::size_t letters = 0;
   for (const double v : ys) {
     const double at = y_at(y, area, v);
     if (grid) d.line({{area.x, at}, {area.right(), at}}, Paint::page_ink(0.12), 1);
     d.line({{area.x - tick_size, at}, {area.x, at}}, ink, 1);
     if (y_labels) {
-      d.text({area.x - tick_size - 3, at + number_size * 0.36}, axis_text(y, v, y_step), number_size, Anchor::end);
+      const std::string text = axis_text(y, v, y_step);
+      letters = std::max(letters, text.size());
+      d.text({area.x - tick_size - 3, at + number_size * 0.36}, text, number_size, Anchor::end);
     }
   }
   d.frame(area, ink);
@@ -57,7 +60,9 @@ void draw_axes(Drawing& d, const Rect& area, const Axis& x, const Axis& y, bool 
            Anchor::middle);
   }
   if (y_labels && !y.label.empty()) {
-    d.text({area.x - 40, area.y + area.height / 2}, y.label, label_size, Anchor::middle, true);
+    // Left of the longest number, whose letters are at most .6 of their size wide.
+    const double left = std::max(40.0, tick_size + 3 + 0.6 * number_size * static_cast<double>(letters) + 7);
+    d.text({area.x - left, area.y + area.height / 2}, y.label, label_size, Anchor::middle, true);
   }
 }
 

@@ -174,6 +174,39 @@ TEST_F(Analyze, WavesBeforeAnyRun) {
             std::string::npos);
 }
 
+TEST_F(Analyze, WindowsAndFrequenciesOfTraces) {
+  const std::string source = config(kWaves);
+  const Json at{{"type", "kernels"}, {"k", 1}, {"pairs", {{0, 3}, {1, 2}}}};
+  const auto with = [&](const char* key, const Json& value) {
+    Json a = at;
+    a[key] = value;
+    return a;
+  };
+  const Json delays = analyze(source, with("window_s", {0.03, 0.11})).at("data");
+  EXPECT_EQ(delays, Json({"shot 0, receiver 3, 0.030 to 0.110 s: delay (s)",
+                          "shot 1, receiver 2, 0.030 to 0.110 s: delay (s)"}));
+  // Faster nearly everywhere between source and receiver is earlier.
+  const auto kernel = array("kernels", "sensitivity");
+  double sum = 0;
+  for (std::size_t i = 0; i < kernel.size() / 2; ++i) sum += kernel[i];
+  EXPECT_LT(sum, 0);
+  const Json spectral = analyze(source, with("frequency_hz", 25)).at("data");
+  EXPECT_EQ(spectral.size(), 4U);
+  EXPECT_EQ(spectral[0], "shot 0, receiver 3, 25 Hz: ln amplitude");
+  EXPECT_EQ(spectral[3], "shot 1, receiver 2, 25 Hz: phase (rad)");
+  EXPECT_EQ(array("kernels", "neural_sensitivity").size(), 4U * 16 * 20);
+  const auto refuses = [&](const Json& analysis, const std::string& part) {
+    const std::string text = message(source, analysis);
+    EXPECT_EQ(text.rfind("2 ", 0), 0U) << text;
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  refuses(with("window_s", {0.03, 0.2}), "the window 0.03 s to 0.2 s lies outside the trace, 0 to 0.119 s");
+  refuses(with("window_s", 0.05), "fewer than three samples");
+  refuses(with("window_s", {0, 0.004}), "silent");
+  refuses(with("frequency_hz", 600), "half the rate");
+  refuses({{"type", "kernels"}, {"frequency_hz", 20}}, "give pairs of shot and receiver");
+}
+
 TEST_F(Analyze, SuggestsTheCandidateThatMatchesTheData) {
   const std::string source = config(kWaves);
   const Json j = analyze(source, {{"type", "suggest"}, {"values", {4, 8, 16, 40}}});

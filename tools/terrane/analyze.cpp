@@ -21,6 +21,15 @@ nlohmann::ordered_json pair_of(const std::string& text) {
   return {shot, receiver};
 }
 
+nlohmann::ordered_json window_of(const std::string& text) {
+  double first = 0, last = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%lf:%lf%c", &first, &last, &rest) != 2) {
+    throw Error(ErrorCode::config, "--window takes FIRST:LAST in seconds, e.g. 0.3:0.5, not \"" + text + "\"");
+  }
+  return {first, last};
+}
+
 }  // namespace
 
 // The config of task "analyze" that the options stand for.
@@ -43,6 +52,8 @@ int analyze_verb(const Options& options) {
   if (!options.values.empty()) analysis["values"] = options.values;
   if (!options.datum.empty()) analysis["data"] = options.datum;
   for (const std::string& pair : options.pair) analysis["pairs"].push_back(pair_of(pair));
+  if (!options.window.empty()) analysis["window_s"] = window_of(options.window);
+  if (options.frequency_hz > 0) analysis["frequency_hz"] = options.frequency_hz;
   nlohmann::ordered_json config{{"task", "analyze"},
                                 {"name", what},
                                 {directory ? "run" : "config", fs::absolute(source).lexically_normal().string()},

@@ -167,6 +167,10 @@ void build_others(CLI::App& app, Options& o) {
   analyze->add_option("--top", o.top, "vectors (16) or eigenvalues (resolution: 64)")->check(CLI::PositiveNumber);
   analyze->add_option("--datum", o.datum, "kernels: numbers of data, counted from 0")->delimiter(',');
   analyze->add_option("--pair", o.pair, "kernels: SHOT:RECEIVER of waves, counted from 0")->delimiter(',');
+  analyze->add_option("--window", o.window,
+                      "kernels: FIRST:LAST of the pairs' traces, seconds: the delay of its waves");
+  analyze->add_option("--frequency", o.frequency_hz, "kernels: amplitude and phase of the pairs' traces at it, Hz")
+      ->check(CLI::PositiveNumber);
   analyze->add_option("--method", o.method, "svd, ntk: auto, dense or lanczos");
   analyze->add_option("--prior-std", o.prior_std, "resolution: prior deviation, in the property's unit");
   analyze->add_option("--setting", o.setting, "suggest: number of the field, e.g. /field/omega_0");

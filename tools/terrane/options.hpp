@@ -29,6 +29,8 @@ struct Options {
   std::vector<double> values;
   std::vector<Index> datum;  // analyze kernels
   std::vector<std::string> pair;
+  std::string window;
+  double frequency_hz = 0;
   double prior_std = 0;               // analyze resolution
   std::string family, contact_sheet;  // generate
   Index count = 0, size = 70;
