@@ -214,6 +214,43 @@ AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& t
   return c;
 }
 
+// What of the gradient g, and of the update K g that the field makes of it, the leading eigenvectors of K hold: K
+// multiplies the part along each by its eigenvalue.
+template <class T>
+void spectral_filtering(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<T>& g,
+                        const std::vector<T>& kg) {
+  const std::size_t n = g.size();
+  LanczosOptions o;
+  o.count = std::min({a.request.count(), a.nodes(), t.maps.field.columns});
+  o.steps = std::max<Index>(100, 6 * o.count);
+  o.seed = a.seed();
+  o.tolerance = 1e-5;
+  const SingularTriplets k = lanczos_singular(a.s, t.maps.field, o);
+  double all_g = 0, all_kg = 0, in_g = 0, in_kg = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    all_g += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    all_kg += static_cast<double>(kg[i]) * static_cast<double>(kg[i]);
+  }
+  if (!(all_g > 0) || !(all_kg > 0)) return;
+  std::vector<double> number, values, held_g, held_kg;
+  for (std::size_t j = 0; j < k.values.size(); ++j) {
+    double before = 0, after = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      before += k.left[j * n + i] * static_cast<double>(g[i]);
+      after += k.left[j * n + i] * static_cast<double>(kg[i]);
+    }
+    in_g += before * before, in_kg += after * after;
+    number.push_back(static_cast<double>(j) + 1);
+    values.push_back(k.values[j] * k.values[j]);
+    held_g.push_back(in_g / all_g), held_kg.push_back(in_kg / all_kg);
+  }
+  a.result["spectral_filtering"] = {{"eigenvalues", values}, {"gradient_held", held_g}, {"update_held", held_kg}};
+  a.page.plots.push_back({"Spectral filtering",
+                          "Leading eigenvectors of K",
+                          "Part of the square that they hold",
+                          {{"gradient Jᵀr", number, held_g}, {"update K Jᵀr", number, held_kg}}});
+}
+
 // g = J^T W^2 r and K g: what the weights of the field make of the gradient.
 template <class T>
 void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<double>& residual) {
@@ -229,11 +266,37 @@ void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std:
   };
   a.result["gradient"] = {{"mean_wavenumber_per_m", number_or_null(mean(g))},
                           {"neural_mean_wavenumber_per_m", number_or_null(mean(kg))}};
-  a.page.curves = {wavenumber_curve(a, "Jᵀr", converted<double>(g)),
-                   wavenumber_curve(a, "K Jᵀr", converted<double>(kg))};
-  a.page.curves_title = "Gradient by wavenumber";
-  a.page.curves_x = "Radial wavenumber (cycles per m)";
-  a.page.curves_y = "Power, largest 1";
+  a.page.plots.push_back(
+      {"Gradient by wavenumber",
+       "Radial wavenumber (cycles per m)",
+       "Power, largest 1",
+       {wavenumber_curve(a, "Jᵀr", converted<double>(g)), wavenumber_curve(a, "K Jᵀr", converted<double>(kg))}});
+  if (a.field.type() != FieldType::grid) spectral_filtering(a, t, g, kg);
+}
+
+// Mean frequencies of the eigenvectors of J Jᵀ and J K Jᵀ against their eigenvalues, and how much they rise for each
+// decade by which the eigenvalue falls (least squares): positive where low frequencies are fitted first.
+template <class T>
+void frequency_bias(AnalysisSession<T>& a) {
+  AnalysisPage::Plot plot{
+      "Frequency bias", "Eigenvalue, largest 1", "Mean frequency of the eigenvector (Hz)", {}, true};
+  const std::pair<const char*, const char*> kernels[] = {{"wave_kernel", "J Jᵀ"}, {"wave_tangent_kernel", "J K Jᵀ"}};
+  for (const auto& [name, title] : kernels) {
+    Json& r = a.result[name];
+    const auto values = r.at("eigenvalues").template get<std::vector<double>>();
+    const auto f_hz = r.at("mean_frequencies_hz").template get<std::vector<double>>();
+    AnalysisPage::Curve c{title, {}, {}};
+    double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (std::size_t k = 0; k < values.size() && values[k] > 1e-12 * values[0]; ++k) {
+      const double decades = -std::log10(values[k] / values[0]);
+      n += 1, x += decades, y += f_hz[k], xx += decades * decades, xy += decades * f_hz[k];
+      c.x.push_back(values[k] / values[0]), c.y.push_back(f_hz[k]);
+    }
+    const double spread = n * xx - x * x;
+    r["frequency_bias_hz_per_decade"] = spread > 0 ? Json((n * xy - x * y) / spread) : Json(nullptr);
+    plot.curves.push_back(std::move(c));
+  }
+  a.page.plots.push_back(std::move(plot));
 }
 
 }  // namespace
@@ -307,6 +370,7 @@ void analyze_kernels(AnalysisSession<T>& a) {
   };
   spectrum("wave_kernel", "J Jᵀ", weighted.data);
   spectrum("wave_tangent_kernel", "J K Jᵀ", weighted.total);
+  if (a.problem.waves()) frequency_bias(a);
   a.page.normalised = true;
 }
 

@@ -101,10 +101,7 @@ void drift(AnalysisSession<T>& a) {
   add("final", last);
   a.result["drift"] = {{"random_vectors", drift_probes}, {"from_the_initial_kernel", rows}};
   if (curve.x.size() > 1) {
-    a.page.curves = {curve};
-    a.page.curves_title = "Drift of the kernel";
-    a.page.curves_x = "Iteration";
-    a.page.curves_y = "||K - K_0|| / ||K_0||";
+    a.page.plots.push_back({"Drift of the kernel", "Iteration", "||K - K_0|| / ||K_0||", {curve}});
   }
   a.tape.set(a.theta, last);
   a.tape.forward(a.model);
@@ -200,15 +197,21 @@ void analyze_spectrum(AnalysisSession<T>& a) {
   if (!reference.is_null()) a.result["reference"] = against_reference(reference, largest, pairs.vectors, g);
   a.page.grid = g;
   a.page.spectra.push_back({svd ? "singular value" : "eigenvalue", shown});
+  std::vector<double> number, wavenumbers;
   for (Index k = 0; k < count; ++k) {
     const std::vector<double> v(pairs.vectors.begin() + k * a.nodes(), pairs.vectors.begin() + (k + 1) * a.nodes());
-    a.page.wavenumbers.push_back(radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m).mean);
+    wavenumbers.push_back(radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m).mean);
+    number.push_back(static_cast<double>(k));
     char title[80];
     // The letters of the drawings' font are ASCII.
     std::snprintf(title, sizeof title, "%lld: %.4g", static_cast<long long>(k), shown[static_cast<std::size_t>(k)]);
     a.add_image(title, v);
   }
-  a.result["mean_wavenumbers_per_m"] = a.page.wavenumbers;
+  a.result["mean_wavenumbers_per_m"] = wavenumbers;
+  if (count > 1) {
+    a.page.plots.push_back(
+        {"Wavenumber of the vectors", "Vector", "Mean radial wavenumber (cycles per m)", {{"", number, wavenumbers}}});
+  }
   if (!svd && a.run()) drift(a);
 }
 

@@ -178,7 +178,8 @@ void analyze_suggest(AnalysisSession<T>& a) {
   }
   const Json now = a.config.json().at(place);
   const std::vector<std::string> together = changed_together(a.config.json().at("field"), c.setting);
-  a.page.curves.push_back({"data", data.wavenumber, data.gain});
+  AnalysisPage::Plot plot{"Gain by wavenumber", "Radial wavenumber (cycles per m)", "Gain, largest 1", {}};
+  plot.curves.push_back({"data", data.wavenumber, data.gain});
   Json rows = Json::array();
   double best = -1, chosen = 0;
   for (const double value : c.values) {
@@ -192,7 +193,7 @@ void analyze_suggest(AnalysisSession<T>& a) {
     rows.push_back({{"value", value}, {"match", m}, {"mean_wavenumber_per_m", gain.mean}});
     if (m > best) best = m, chosen = value;
     std::snprintf(text, sizeof text, "%.4g: %.3f", value, m);
-    a.page.curves.push_back({text, gain.wavenumber, gain.gain});
+    plot.curves.push_back({text, gain.wavenumber, gain.gain});
   }
   a.result["setting"] = c.setting;
   a.result["configured"] = now;
@@ -202,9 +203,7 @@ void analyze_suggest(AnalysisSession<T>& a) {
   Json patch;
   for (const std::string& setting : together) patch[nlohmann::ordered_json::json_pointer(setting)] = chosen;
   write_file_atomic(a.request.directory + "/suggested.json", patch.dump(2) + "\n");
-  a.page.curves_title = "Gain by wavenumber";
-  a.page.curves_x = "Radial wavenumber (cycles per m)";
-  a.page.curves_y = "Gain, largest 1";
+  a.page.plots.push_back(std::move(plot));
 }
 
 template void analyze_suggest(AnalysisSession<float>&);

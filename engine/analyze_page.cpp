@@ -18,28 +18,23 @@ const Color paints[] = {{211, 73, 40},  {42, 120, 178}, {96, 140, 60},  {140, 90
                         {190, 150, 30}, {60, 160, 160}, {120, 120, 120}};
 constexpr std::size_t paint_count = sizeof paints / sizeof paints[0];
 
-LinePlot curves_plot(const AnalysisPage& page) {
+LinePlot line_plot(const AnalysisPage::Plot& from) {
   LinePlot plot;
-  double right = 0, top = 0;
-  for (std::size_t k = 0; k < page.curves.size(); ++k) {
-    const auto& c = page.curves[k];
+  double left = std::numeric_limits<double>::infinity(), right = 0, top = 0;
+  for (std::size_t k = 0; k < from.curves.size(); ++k) {
+    const auto& c = from.curves[k];
     plot.series.push_back({c.title, c.x, c.y, Paint::of(paints[k % paint_count]), 1.6, 0});
-    for (const double x : c.x) right = std::max(right, x);
+    for (const double x : c.x) right = std::max(right, x), left = x > 0 ? std::min(left, x) : left;
     for (const double y : c.y) top = std::max(top, y);
   }
-  plot.title = page.curves_title;
-  plot.x = {page.curves_x, 0, right > 0 ? right : 1};
-  plot.y = {page.curves_y, 0, 1.1 * (top > 0 ? top : 1)};
-  plot.legend = page.curves.size() > 1;
+  plot.title = from.title;
+  plot.x = {from.x, from.log ? std::min(left, 0.1 * right) : 0, right > 0 ? right : 1, from.log && right > 0};
+  plot.y = {from.y, 0, 1.1 * (top > 0 ? top : 1)};
+  plot.legend = from.curves.size() > 1;
   return plot;
 }
 
-Figure spectrum_figure(const AnalysisPage& page) {
-  if (page.spectra.empty()) {
-    Drawing only(860, 436);
-    draw_line_plot(only, {74, 26, 760, 360}, curves_plot(page));
-    return {"curves.png", page.curves_title, "", only};
-  }
+LinePlot spectrum_plot(const AnalysisPage& page) {
   LinePlot plot;
   // Values of two operators of different units are compared by their decay.
   const auto scale = [&](const std::vector<double>& v) { return page.normalised && v[0] > 0 ? 1 / v[0] : 1.0; };
@@ -59,28 +54,26 @@ Figure spectrum_figure(const AnalysisPage& page) {
   plot.title = "Spectrum";
   plot.x = {"Number", 1, longest, true};
   plot.y = {page.normalised ? "Part of the largest" : "Value", lo / 1.5, hi * 1.5, true};
-  constexpr double left = 74, gap = 90, height = 300;
-  const bool two = page.wavenumbers.size() > 1 || !page.curves.empty();
-  const double width = two ? (page_width - left - 20 - gap) / 2 : 760;
-  Drawing d(two ? page_width : left + width + 20, height + 76);
-  draw_line_plot(d, {left, 26, width, height}, plot);
-  if (!page.curves.empty()) {
-    draw_line_plot(d, {left + width + gap, 26, width, height}, curves_plot(page));
-  } else if (two) {
-    LinePlot waves;
-    Series s{"", {}, {}, Paint::of(paints[1]), 1.6, 0};
-    for (std::size_t i = 0; i < page.wavenumbers.size(); ++i) {
-      s.x.push_back(static_cast<double>(i)), s.y.push_back(page.wavenumbers[i]);
-    }
-    waves.title = "Wavenumber of the vectors";
-    waves.x = {"Vector", 0, static_cast<double>(page.wavenumbers.size() - 1)};
-    waves.y = {"Mean radial wavenumber (cycles per m)", 0,
-               1.1 * std::max(1e-30, *std::max_element(s.y.begin(), s.y.end()))};
-    waves.series = {s};
-    waves.legend = false;
-    draw_line_plot(d, {left + width + gap, 26, width, height}, waves);
+  return plot;
+}
+
+// The spectrum first, then the plots, two in a row.
+Figure plots_figure(const AnalysisPage& page) {
+  std::vector<LinePlot> plots;
+  const bool spectrum = !page.spectra.empty();
+  if (spectrum) plots.push_back(spectrum_plot(page));
+  for (const AnalysisPage::Plot& p : page.plots) plots.push_back(line_plot(p));
+  constexpr double left = 74, gap = 90, height = 300, row = height + 76;
+  const bool one = plots.size() == 1;
+  const double width = one ? 760 : (page_width - left - 20 - gap) / 2;
+  Drawing d(one ? left + width + 20 : page_width, row * static_cast<double>((plots.size() + 1) / 2));
+  for (std::size_t k = 0; k < plots.size(); ++k) {
+    const double x = left + static_cast<double>(k % 2) * (width + gap), y = 26 + static_cast<double>(k / 2) * row;
+    draw_line_plot(d, {x, y, width, height}, plots[k]);
   }
-  return {"spectrum.png", "Spectrum", "Both axes are logarithmic; values below 1e-16 of the largest are left out.", d};
+  if (!spectrum) return {"curves.png", page.plots[0].title, "", d};
+  return {"spectrum.png", "Spectrum",
+          "Axes of the spectrum are logarithmic; values below 1e-16 of the largest are left out.", d};
 }
 
 // Images on their own symmetric scale (signs and sizes of vectors are free), or parts in [0, 1].
@@ -117,7 +110,7 @@ Figure images_figure(const AnalysisPage& page) {
 
 void write_analysis_page(const std::string& directory, const AnalysisPage& page) {
   std::vector<Figure> figures;
-  if (!page.spectra.empty() || !page.curves.empty()) figures.push_back(spectrum_figure(page));
+  if (!page.spectra.empty() || !page.plots.empty()) figures.push_back(plots_figure(page));
   if (!page.images.empty()) figures.push_back(images_figure(page));
   make_directories(directory + "/figures");
   std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";

@@ -23,14 +23,17 @@ struct AnalysisPage {
   std::string title;
   std::vector<Spectrum> spectra;
   std::vector<Image> images;
-  std::vector<double> wavenumbers;  // of the images, cycles per metre; may be empty
-  // Lines beside the spectra, where there are no wavenumbers.
   struct Curve {
     std::string title;
     std::vector<double> x, y;
   };
-  std::vector<Curve> curves;
-  std::string curves_title, curves_x, curves_y;
+  // Lines over an axis from 0, or a logarithmic one, with values from 0.
+  struct Plot {
+    std::string title, x, y;
+    std::vector<Curve> curves;
+    bool log = false;
+  };
+  std::vector<Plot> plots;
   bool normalised = false;  // spectra to a largest value of 1
   Grid2 grid;
   nlohmann::ordered_json result;

@@ -132,6 +132,30 @@ TEST_F(Analyze, KernelsOfTheData) {
             j.at("gradient").at("neural_mean_wavenumber_per_m").get<double>());
 }
 
+// K multiplies the part of the gradient along each of its eigenvectors by the eigenvalue.
+TEST_F(Analyze, FilteringIsThatOfTheEigenvalues) {
+  const std::string source = run(kTravel);
+  const Json j = analyze(source, {{"type", "kernels"}, {"k", 8}, {"data", {7}}}).at("spectral_filtering");
+  const auto lambda = j.at("eigenvalues").get<std::vector<double>>();
+  const auto before = j.at("gradient_held").get<std::vector<double>>(),
+             after = j.at("update_held").get<std::vector<double>>();
+  ASSERT_EQ(lambda.size(), 8U);
+  const auto g = array("kernels", "gradient"), kg = array("kernels", "neural_gradient");
+  double all_g = 0, all_kg = 0;
+  for (std::size_t i = 0; i < g.size(); ++i) all_g += g[i] * g[i], all_kg += kg[i] * kg[i];
+  for (std::size_t k = 0; k < lambda.size(); ++k) {
+    const double part = before[k] - (k > 0 ? before[k - 1] : 0), filtered = after[k] - (k > 0 ? after[k - 1] : 0);
+    EXPECT_NEAR(filtered * all_kg, lambda[k] * lambda[k] * part * all_g, 1e-4 * all_kg) << k;
+  }
+  EXPECT_GT(after.back(), before.back());
+  EXPECT_LE(after.back(), 1 + 1e-6);
+  // A grid makes nothing of the gradient: K = 1.
+  const Json grid =
+      analyze(run(kTravel, {"field={\"type\": \"grid\", \"property\": \"slowness\"}", "optimizer.lr=1e-6"}),
+              {{"type", "kernels"}, {"k", 2}, {"data", {7}}});
+  EXPECT_FALSE(grid.contains("spectral_filtering"));
+}
+
 TEST_F(Analyze, Resolution) {
   const Json j = analyze(run(kTravel), {{"type", "resolution"}, {"k", 25}, {"prior_std", 1e-4}});
   EXPECT_EQ(j.at("settings").at("noise"), "standard deviations of the data");
@@ -163,6 +187,7 @@ TEST_F(Analyze, WavesBeforeAnyRun) {
       EXPECT_GT(f, 5);
       EXPECT_LT(f, 60);
     }
+    EXPECT_TRUE(j.at(kernel).at("frequency_bias_hz_per_decade").is_number());
   }
   EXPECT_EQ(analyze(source, {{"type", "resolution"}, {"k", 4}}).at("settings").at("noise"),
             "5 % of the rms of the predicted data");
