@@ -25,6 +25,7 @@ namespace {
 constexpr Index program_bytes = Index{20} << 20;
 // Padded grid points x time steps a second on one thread, for a rough time; a run prints its own.
 constexpr double gradient_points_per_s = 3.5e8, forward_points_per_s = 1.2e9;
+constexpr double gradient_points3_per_s = 1.5e8, forward_points3_per_s = 4e8;  // in three dimensions
 // Travel times: nodes x sources a second of the eikonal solver with its adjoint, cells of rays a second, network
 // operations a second. Resistivity: operations of the factorisations and solutions a second, in three dimensions cells
 // x electrodes of the solutions and cells x pairs of electrodes of the derivatives a second.
@@ -82,13 +83,17 @@ Sizes measure(const Config& config, const Problem& problem, const RunOptions& op
 double seconds_of(const Problem& p, const Sizes& z, bool invert, bool gauss_newton, int threads) {
   const auto parallel = static_cast<double>(std::min<Index>(threads, p.waves() ? z.batch : threads));
   const double iterations = invert ? static_cast<double>(z.iterations) : 1;
-  if (p.waves()) {
-    const auto steps = static_cast<double>(z.plan.inner_nt * z.plan.points());
-    return invert ? steps * static_cast<double>(z.batch) * iterations / gradient_points_per_s / parallel
-                  : steps * static_cast<double>(p.shots()) / forward_points_per_s / parallel;
-  }
   const auto cells = static_cast<double>(p.grid.cells());
   const double network = invert ? 6 * static_cast<double>(z.parameters) * cells / network_flops_per_s : 0;
+  if (p.waves()) {
+    const auto steps = static_cast<double>(z.plan.inner_nt * z.plan.points());
+    const bool flat = p.grid.flat();
+    const double gradient =
+        steps * static_cast<double>(z.batch) / (flat ? gradient_points_per_s : gradient_points3_per_s);
+    const double forward =
+        steps * static_cast<double>(p.shots()) / (flat ? forward_points_per_s : forward_points3_per_s);
+    return (invert ? iterations * (gradient + network) : forward) / parallel;
+  }
   if (p.physics == PhysicsType::dc_3d) {
     // Sixteen electrodes are solved side by side, used or not; each batch also meets the ones before it.
     const double batches = std::ceil(static_cast<double>(p.dc.electrodes.size()) / 16);
