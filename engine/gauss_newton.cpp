@@ -135,6 +135,10 @@ void GaussNewton<T>::check() const {
   config(o_.iterations > 0 && o_.held_iterations > 0 && o_.cg_iterations > 0 && o_.line_search_steps > 0,
          "numbers of iterations must be positive");
   config(o_.preconditioner != Preconditioner::probes || o_.probes > 0, "the preconditioner needs probes > 0");
+  config(o_.nystrom_rank >= 0 && o_.nystrom_rank <= problem_.parameters,
+         "the rank of the preconditioner must not be negative, nor above the number of parameters");
+  config(o_.nystrom_rank == 0 || (o_.damping > 0 && !bounded()),
+         "a low-rank preconditioner needs damping and unbounded parameters");
   require(problem_.std.size() == problem_.observed.size() &&
               static_cast<Index>(problem_.observed.size()) == problem_.data_map.rows,
           ErrorCode::data, "data and uncertainties need one value for each datum", where);
@@ -320,6 +324,18 @@ std::vector<double> GaussNewton<T>::preconditioner() {
 }
 
 template <class T>
+void GaussNewton<T>::approximate() {
+  if (!nystrom_.empty() && nystrom_last_ <= 2 * nystrom_first_ + 10) return;
+  const double mu = mu_;
+  mu_ = 0;
+  const auto product = [this](const Vector& v, Vector& out) { apply_normal(v, out); };
+  nystrom_ = nystrom(*problem_.stream, product, problem_.parameters, o_.nystrom_rank,
+                     static_cast<double>(std::numeric_limits<T>::epsilon()), o_.seed);
+  mu_ = mu;
+  nystrom_first_ = 0;
+}
+
+template <class T>
 std::vector<char> GaussNewton<T>::frozen(const Vector& g) const {
   std::vector<char> mask(theta_.size(), 0);
   if (!bounded()) return mask;
@@ -333,11 +349,17 @@ std::vector<char> GaussNewton<T>::frozen(const Vector& g) const {
 template <class T>
 typename GaussNewton<T>::Direction GaussNewton<T>::solve(const Vector& g, const std::vector<char>& mask) {
   const std::size_t n = g.size();
-  const Vector inverse = preconditioner();
+  const bool low_rank = o_.nystrom_rank > 0;
+  if (low_rank) approximate();
+  const Vector inverse = low_rank ? Vector() : preconditioner();
   Direction result{Vector(n, 0.0), 0, 1};
   Vector r(n), z(n), p, q;
   for (std::size_t i = 0; i < n; ++i) r[i] = -g[i];
   const auto precondition = [&] {
+    if (low_rank) {
+      z = nystrom_.precondition(mu_, r);
+      return;
+    }
     for (std::size_t i = 0; i < n; ++i) z[i] = inverse.empty() ? r[i] : r[i] * inverse[i];
   };
   precondition();
@@ -360,6 +382,8 @@ typename GaussNewton<T>::Direction GaussNewton<T>::solve(const Vector& g, const 
     for (std::size_t i = 0; i < n; ++i) p[i] = z[i] + b * p[i];
     result.residual = norm(r) / g_norm;
   }
+  nystrom_last_ = result.iterations;
+  if (nystrom_first_ == 0) nystrom_first_ = nystrom_last_;
   // A gradient in the null space of the system: go along it, the line search finds the length.
   if (result.iterations == 0) result.step = p;
   return result;
@@ -524,6 +548,12 @@ std::map<std::string, std::vector<double>> GaussNewton<T>::state() const {
                       static_cast<double>(stalls_),
                       mu_};
   for (auto& [name, values] : norms_.state()) state["norms." + name] = values;
+  if (o_.nystrom_rank > 0) {
+    state["nystrom"] = nystrom_.vectors;
+    state["nystrom_scalars"] = {nystrom_.least, static_cast<double>(nystrom_first_),
+                                static_cast<double>(nystrom_last_)};
+    state["nystrom_values"] = nystrom_.values;
+  }
   return state;
 }
 
@@ -536,6 +566,15 @@ void GaussNewton<T>::restore(const std::map<std::string, std::vector<double>>& s
   require(
       fits("theta", theta_.size()) && fits("scalars", 7) && (fits("diagonal", 0) || fits("diagonal", theta_.size())),
       ErrorCode::data, "the state does not fit: the checkpoint belongs to another configuration", "Gauss-Newton");
+  if (o_.nystrom_rank > 0) {
+    require(fits("nystrom_scalars", 3) && state.count("nystrom_values") != 0 &&
+                fits("nystrom", state.at("nystrom_values").size() * theta_.size()),
+            ErrorCode::data, "the state does not fit: it was made without the low-rank preconditioner", "Gauss-Newton");
+    const Vector& counts = state.at("nystrom_scalars");
+    nystrom_ = {state.at("nystrom_values"), state.at("nystrom"), counts[0]};
+    nystrom_first_ = static_cast<int>(counts[1]);
+    nystrom_last_ = static_cast<int>(counts[2]);
+  }
   std::map<std::string, Vector> norms;
   for (const auto& [name, values] : state) {
     if (name.rfind("norms.", 0) == 0) norms[name.substr(6)] = values;

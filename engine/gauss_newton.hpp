@@ -11,11 +11,13 @@
 // is divided by 3 after a full step that gained at least three quarters of what the quadratic model promised,
 // multiplied by 2 for each halving of the step or a gain below a quarter, and by 8 when no step was found.
 //
-// The step is found by conjugate gradients with a Jacobi preconditioner and shortened until phi decreases (Armijo).
-// Bounds on m (m = theta only): parameters at a bound whose gradient points outward are frozen in the conjugate
-// gradients, the path of the line search is projected (Bertsekas 1982).
-// Trade-off: beta is given, or starts at `beta_ratio` x the ratio of the largest eigenvalues of J^T W^2 J and M^T H M
-// (power iterations). It is divided by `beta_cooling` after every `beta_every` steps, the one that first reaches chi2
+// The step is found by conjugate gradients with a Jacobi preconditioner, or with that of a Nystroem approximation of
+// the system without mu (analysis/nystrom.hpp; it costs nystrom_rank products and is kept until the conjugate gradients
+// take twice as many steps as at first, and 10 more), and shortened until phi decreases (Armijo). Bounds on m (m =
+// theta only): parameters at a bound whose gradient points outward are frozen in the conjugate gradients, the path of
+// the line search is projected (Bertsekas 1982). Trade-off: beta is given, or starts at `beta_ratio` x the ratio of the
+// largest eigenvalues of J^T W^2 J and M^T H M (power iterations). It is divided by `beta_cooling` after every
+// `beta_every` steps, the one that first reaches chi2
 // <= target included, where the run stops or goes on (`hold`): there, whenever |1 - chi2/target| > target_tolerance,
 // beta is multiplied by the mean of target/chi2 and 0.75 (chi2 too large) or 2 (too small). Norms below 2: fixed eps
 // renews the weights after every step (the first step has weight 1 unless the start model is to be used); cooled eps
@@ -33,6 +35,7 @@
 #include <vector>
 
 #include "analysis/kernels.hpp"
+#include "analysis/nystrom.hpp"
 #include "autodiff/tape.hpp"
 #include "engine/model_norms.hpp"
 
@@ -83,6 +86,7 @@ struct GaussNewtonOptions {
   double cg_floor = 0;         // and never below this part of the largest gradient so far
   Preconditioner preconditioner = Preconditioner::probes;
   Index probes = 8;
+  Index nystrom_rank = 0;  // > 0: instead of `preconditioner`; needs damping, and no bounds
   double lower = -std::numeric_limits<double>::infinity(), upper = std::numeric_limits<double>::infinity();
   bool linear = false;  // J and M do not depend on theta: the diagonal of J^T W^2 J is computed once
   int line_search_steps = 14;
@@ -152,6 +156,7 @@ class GaussNewton {
   void apply_normal(const Vector& v, Vector& out);
   double largest_eigenvalue(bool data_part);
   Vector preconditioner();
+  void approximate();  // nystrom_, where it is missing or has served its time
   std::vector<char> frozen(const Vector& g) const;
   Direction solve(const Vector& g, const std::vector<char>& mask);
   bool search(const Vector& g, const Direction& direction, double phi, GnReport& report);
@@ -167,7 +172,9 @@ class GaussNewton {
   double beta_ = 0, mu_ = 0, phi_m_last_ = 0, largest_gradient_ = 0;
   Index iteration_ = 0, held_ = 0, stalls_ = 0;  // held: steps since the target was reached, 0: not reached
   Vector diagonal_;                              // of J^T W^2 J, kept when linear
-  bool evaluated_ = false;                       // data_, model_ and the maps belong to theta_
+  NystromFactors nystrom_;
+  int nystrom_first_ = 0, nystrom_last_ = 0;  // steps of the first and the last solution with it
+  bool evaluated_ = false;                    // data_, model_ and the maps belong to theta_
   Vector data_, model_;
   Device device_;
 };

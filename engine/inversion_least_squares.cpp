@@ -88,6 +88,10 @@ GaussNewtonOptions step_options(const Json& optimizer, const Json& config, const
   o.cg_iterations = optimizer.at("cg_iterations");
   o.cg_tolerance = optimizer.at("cg_tolerance");
   o.step_tolerance = optimizer.at("step_tolerance");
+  o.nystrom_rank = optimizer.at("nystrom_rank");
+  if (o.nystrom_rank > 0 && !(o.damping > 0)) {
+    throw Error(ErrorCode::config, "/optimizer/nystrom_rank: the low-rank preconditioner needs /optimizer/damping > 0");
+  }
   o.iterations = o.held_iterations = 1 << 30;  // the stage counts
   o.seed = config.at("seed").get<std::uint64_t>();
   return o;

@@ -342,6 +342,15 @@ std::vector<Component> optimizer_rows() {
          .min = 0,
          .max = 1,
          .min_open = true},
+        {.name = "nystrom_rank",
+         .kind = K::integer,
+         .fallback = "0",
+         .help =
+             "with damping: rank of a Nystroem approximation that preconditions the conjugate gradients, which costs "
+             "as many products; 0: their diagonal does",
+         .example = "50",
+         .min = 0,
+         .max = 10000},
         {.name = "step_tolerance",
          .fallback = "0",
          .help = "stop when a step is shorter than this part of the parameters",
