@@ -71,9 +71,10 @@ Candidate judged(LatentFile file, const std::vector<float>& recovered, const Mod
 }
 
 // All ways of writing a set of models that an option may choose from.
-class Candidates {
+class CodecCandidates {
  public:
-  Candidates(Stream& s, const ModelSet& models, const CompressOptions& options) : s_(s), models_(models), o_(options) {
+  CodecCandidates(Stream& s, const ModelSet& models, const CompressOptions& options)
+      : s_(s), models_(models), o_(options) {
     if (o_.decoder.empty() || o_.method == CompressMethod::structured) return;
     decoder_ = read_decoder(decoder_path(o_.decoder));
   }
@@ -171,7 +172,7 @@ Json compress_file(Stream& s, const std::string& model, const std::string& out, 
   require(o.samples == 1 || !o.decoder.empty(), ErrorCode::config, "means over pixels belong to codes: give --codec");
   ModelSet models = read_models(model, dims);
   models.samples = o.samples;
-  Candidates candidates(s, models, o);
+  CodecCandidates candidates(s, models, o);
   const Candidate chosen = targets ? candidates.for_target() : candidates.plain();
   write_latent_file(out, chosen.file);
   Json result = {{"file", out},

@@ -14,7 +14,7 @@
 namespace terrane {
 namespace {
 
-constexpr std::uint32_t purpose_start = 56;  // beyond those of RandomPurpose and of the codecs
+constexpr std::uint32_t purpose_denoiser = 56;  // beyond those of RandomPurpose and of the codecs
 
 struct FeatureMap {
   Var v;
@@ -249,7 +249,7 @@ Index Denoiser::sample_values() const { return elements(sample_shape(1)); }
 Index Denoiser::condition_values() const { return elements(condition_shape(1)); }
 
 std::vector<float> Denoiser::initial_parameters(std::uint64_t seed) const {
-  const Random random(seed, purpose_start);
+  const Random random(seed, purpose_denoiser);
   std::vector<float> p(static_cast<std::size_t>(parameters_));
   for (const DenoiserWeight& w : weights_) {
     for (Index k = w.offset; k < w.offset + elements(w.shape); ++k) {

@@ -38,9 +38,9 @@ bool sound_electrodes(const DcSurvey& survey, const DcDatum& d) {
   return true;
 }
 
-class Check {
+class DataCheck {
  public:
-  Check(const DcObservations& obs, const DcCheckOptions& options) : obs_(obs), options_(options) {}
+  DataCheck(const DcObservations& obs, const DcCheckOptions& options) : obs_(obs), options_(options) {}
 
   DcCheck run() {
     const std::size_t n = obs_.survey.data.size();
@@ -216,7 +216,9 @@ const char* to_string(DcProblem problem) {
 
 Index DcCheck::removed() const { return static_cast<Index>(std::count(keep.begin(), keep.end(), 0)); }
 
-DcCheck check_dc_data(const DcObservations& obs, const DcCheckOptions& options) { return Check(obs, options).run(); }
+DcCheck check_dc_data(const DcObservations& obs, const DcCheckOptions& options) {
+  return DataCheck(obs, options).run();
+}
 
 DcObservations applied(const DcObservations& obs, const DcCheck& check) {
   DcObservations out = obs;

@@ -6,6 +6,8 @@
 //   TERRANE_LAUNCH_TOGETHER(kernel, grid, block, shared_bytes, cluster, stream, args...)   blocks that wait for each
 //       other: cluster > 0: those of a cluster (sm_90 and newer), else all of the grid (a cooperative launch)
 //   launch_elementwise(stream, grid, block, kernel, args...)            kernels whose threads are independent
+//   KernelArgument<F>     type of a large argument of such a kernel: F; under the emulator a reference, since a copy a
+//       thread would cost more than the thread
 //   shared_storage<S>()   in a kernel: its static shared memory, one trivial struct S a kernel, at most 48 KiB
 //   shared_dynamic<T>()   in a kernel: the shared_bytes of the launch
 //   raise_flag(flag, value), wait_for_flag(flag, at_least)   one thread of a block to one of another: what the first
@@ -114,6 +116,9 @@ __device__ __forceinline__ T* peer_shared(T* mine, int rank) {
   return mine;
 #endif
 }
+
+template <class F>
+using KernelArgument = F;
 
 template <class Kernel, class... Args>
 void launch_elementwise(Stream& s, dim3 grid, dim3 block, Kernel kernel, const Args&... args) {

@@ -10,13 +10,13 @@ namespace terrane::TERRANE_BACKEND {
 inline constexpr int for_threads = 256;
 
 template <class F>
-__global__ void for_kernel(Index n, const F f) {
+__global__ void for_kernel(Index n, const KernelArgument<F> f) {
   const Index i = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i < n) f(i);
 }
 
 template <class F>
-__global__ void for_2d_kernel(Index rows, Index columns, const F f) {
+__global__ void for_2d_kernel(Index rows, Index columns, const KernelArgument<F> f) {
   const Index c = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
   for (Index r = blockIdx.y; r < rows; r += gridDim.y) {
     if (c < columns) f(r, c);

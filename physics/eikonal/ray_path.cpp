@@ -9,7 +9,7 @@ namespace terrane {
 
 namespace {
 
-using Vector = std::array<double, 3>;  // z, y, x
+using Vector3 = std::array<double, 3>;  // z, y, x
 
 struct TimeField {
   const Grid3& g;
@@ -39,9 +39,9 @@ struct TimeField {
     return 0;
   }
   // False where no node around the position has a time.
-  bool gradient(const Vector& p, Vector& out) const {
+  bool gradient(const Vector3& p, Vector3& out) const {
     std::array<Index, 3> low{};
-    Vector fraction{};
+    Vector3 fraction{};
     for (int a = 0; a < 3; ++a) {
       const auto k = static_cast<std::size_t>(a);
       if (g.size(a) == 1) continue;
@@ -70,13 +70,13 @@ struct TimeField {
   }
 };
 
-Vector vector_of(const Grid3& g, const Point3& p) { return {p.z_m, g.flat() ? 0.0 : p.y_m, p.x_m}; }
-Point3 point_of(const Vector& v) { return {v[2], v[0], v[1]}; }
-double distance(const Vector& a, const Vector& b) { return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]); }
+Vector3 vector_of(const Grid3& g, const Point3& p) { return {p.z_m, g.flat() ? 0.0 : p.y_m, p.x_m}; }
+Point3 point_of(const Vector3& v) { return {v[2], v[0], v[1]}; }
+double distance(const Vector3& a, const Vector3& b) { return std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]); }
 
 // One step against the gradient, kept inside the grid.
-bool descend(const TimeField& f, const Vector& from, const Vector& at, double length, Vector& to) {
-  Vector d;
+bool descend(const TimeField& f, const Vector3& from, const Vector3& at, double length, Vector3& to) {
+  Vector3 d;
   if (!f.gradient(at, d)) return false;
   const double norm = std::hypot(d[0], d[1], d[2]);
   if (!(norm > 0)) return false;
@@ -95,8 +95,8 @@ std::vector<Point3> trace_ray(const Grid3& grid, std::span<const double> times_s
   require(static_cast<Index>(times_s.size()) == grid.cells(), ErrorCode::failed, "the time field does not fit the grid",
           "ray path");
   const TimeField field{grid, times_s};
-  const Vector end = vector_of(grid, source);
-  Vector at = vector_of(grid, receiver), unused;
+  const Vector3 end = vector_of(grid, source);
+  Vector3 at = vector_of(grid, receiver), unused;
   for (int a = 0; a < 3; ++a) {
     const auto k = static_cast<std::size_t>(a);
     if (a == 1 && grid.flat()) continue;
@@ -118,7 +118,7 @@ std::vector<Point3> trace_ray(const Grid3& grid, std::span<const double> times_s
       path.push_back(source);
       return path;
     }
-    Vector middle = at, next = at;
+    Vector3 middle = at, next = at;
     const bool ok = descend(field, at, at, 0.5 * step, middle) && descend(field, at, middle, step, next);
     if (!ok || distance(next, at) < 1e-3 * step) break;
     at = next;

@@ -14,7 +14,7 @@ namespace {
 constexpr double two_pi = 2 * std::numbers::pi;
 
 // What a draw is for; offsets from RandomPurpose::geology. Append, never renumber.
-enum class Part : std::uint32_t {
+enum class Feature : std::uint32_t {
   layers = 0,
   beds = 1,
   folds = 2,
@@ -27,7 +27,7 @@ constexpr std::uint32_t family_layered_faulted = 1;
 
 class Draws {
  public:
-  Draws(std::uint64_t seed, std::uint64_t index, Part part)
+  Draws(std::uint64_t seed, std::uint64_t index, Feature part)
       : random_(seed, static_cast<std::uint32_t>(RandomPurpose::geology) + static_cast<std::uint32_t>(part)),
         index_(index) {}
   double uniform(double lo, double hi) {
@@ -120,9 +120,10 @@ void add_faults(Draws& d, const LayeredFaultedParams& p, Scene& scene) {
 Scene make_scene(const LayeredFaultedParams& p, std::uint64_t seed, std::uint64_t index, double width) {
   Scene scene;
   scene.width = width;
-  Draws folds(seed, index, Part::folds), layers(seed, index, Part::layers), beds(seed, index, Part::beds);
-  Draws faults(seed, index, Part::faults), erosion(seed, index, Part::unconformity), cover(seed, index, Part::cover);
-  Draws lateral(seed, index, Part::lateral);
+  Draws folds(seed, index, Feature::folds), layers(seed, index, Feature::layers), beds(seed, index, Feature::beds);
+  Draws faults(seed, index, Feature::faults), erosion(seed, index, Feature::unconformity),
+      cover(seed, index, Feature::cover);
+  Draws lateral(seed, index, Feature::lateral);
   scene.folds = {
       {p.fold * folds.uniform(0.05, 0.11), std::max(width, 0.8) * folds.uniform(0.7, 1.4), folds.uniform(0, two_pi)},
       {p.fold * folds.uniform(0.015, 0.04), std::max(width, 0.8) * folds.uniform(0.28, 0.5), folds.uniform(0, two_pi)}};

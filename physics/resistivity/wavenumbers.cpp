@@ -12,8 +12,8 @@ namespace terrane {
 namespace {
 
 constexpr Index distances = 100;
-constexpr double rough = 1e-2, fine = 1e-5;  // changes of the misfit that end the search
-constexpr double least_gap = 0.3;            // between log k, of the mean
+constexpr double rough_search = 1e-2, fine = 1e-5;  // changes of the misfit that end the search
+constexpr double least_gap = 0.3;                   // between log k, of the mean
 using Vector = std::vector<double>;
 
 Vector log_spaced(double first, double last, Index count) {
@@ -28,9 +28,9 @@ Vector log_spaced(double first, double last, Index count) {
 double r_k0(double r, double k) { return r * std::exp(-k * r) * scaled_bessel_k(0, k * r); }
 
 // Householder QR of a matrix (rows, columns) by columns; applies Q^T to vectors.
-class LeastSquares {
+class WeightFit {
  public:
-  LeastSquares(Index rows, Index columns, Vector a) : m_(rows), n_(columns), a_(std::move(a)) {
+  WeightFit(Index rows, Index columns, Vector a) : m_(rows), n_(columns), a_(std::move(a)) {
     for (Index j = 0; j < n_; ++j) {
       double* v = column(j);
       double norm = 0;
@@ -89,7 +89,7 @@ struct Projected {
   double misfit = 0;
 };
 
-LeastSquares kernel_matrix(const Vector& r, const Vector& log_k) {
+WeightFit kernel_matrix(const Vector& r, const Vector& log_k) {
   Vector a;
   for (const double l : log_k) {
     for (const double x : r) a.push_back(r_k0(x, std::exp(l)));
@@ -107,7 +107,7 @@ Projected project(const Vector& r, const Vector& log_k) {
 
 // Derivatives of the projected residual with respect to log k (Kaufman's form: the weights held, then projected).
 Vector projected_jacobian(const Vector& r, const Vector& log_k, const Vector& weight) {
-  const LeastSquares qr = kernel_matrix(r, log_k);
+  const WeightFit qr = kernel_matrix(r, log_k);
   Vector jacobian;
   for (std::size_t j = 0; j < log_k.size(); ++j) {
     Vector column;
@@ -136,7 +136,7 @@ Vector damped_step(const Vector& jacobian, const Vector& residual, double dampin
     a.resize(a.size() + static_cast<std::size_t>(n));
     a[static_cast<std::size_t>(j * (m + n) + m + j)] = std::sqrt(damping * square) + 1e-300;
   }
-  return LeastSquares(m + n, n, std::move(a)).solve(b);
+  return WeightFit(m + n, n, std::move(a)).solve(b);
 }
 
 // Wavenumbers that meet get huge weights of opposite signs, which amplify every other error.
@@ -236,10 +236,10 @@ Wavenumbers choose_wavenumbers(Index count, double least_m, double most_m) {
   const Vector r = log_spaced(least_m, most_m, distances);
   Vector log_k;
   for (const double k : log_spaced(1 / most_m, 1 / least_m, std::min<Index>(count, 3))) log_k.push_back(std::log(k));
-  Projected now = minimise(r, rough, log_k);
+  Projected now = minimise(r, rough_search, log_k);
   while (static_cast<Index>(log_k.size()) < count) {
     log_k = one_more(log_k);
-    now = minimise(r, rough, log_k);
+    now = minimise(r, rough_search, log_k);
   }
   now = minimise(r, fine, log_k);
   std::vector<std::pair<double, double>> pairs;

@@ -268,6 +268,9 @@ T* peer_shared(T* mine, int rank) {
   return static_cast<T*>(emulator::shared_of_peer(mine, static_cast<unsigned>(rank)));
 }
 
+template <class F>
+using KernelArgument = const F&;
+
 template <class Kernel, class... Args>
 void run_elementwise(dim3 grid, dim3 block, Kernel kernel, const Args&... args) {
   const emulator::LoopOrder order = emulator::loop_order("elementwise kernel", grid, block);
