@@ -44,8 +44,10 @@ class Benchmark {
     for (const std::string& name : names) {
       if (name == "W1" || name == "W2" || name == "W3") waves(name);
       if (name == "W4") networks();
+      if (name == "W5") hash_grids();
       if (name == "W6") first_arrivals();
       if (name == "W7") resistivity();
+      if (name == "W8") tangent_kernels();
       if (name == "W9") iteration();
     }
     Json roofs = Json::array();
@@ -212,6 +214,47 @@ class Benchmark {
     }
   }
 
+  void hash_grids() {
+    const Index n = side(gpu() ? Index{1} << 20 : Index{1} << 16, Index{1} << 11);
+    for (const bool random : {true, false}) {
+      const std::string name = std::string("hash grid + 64 x 2, ") + (random ? "random points" : "rows of points");
+      say("W5: " + name);
+      const HashTiming t = time_hash_network(*s_, 64, n, random, repeats_, repeat_limit_s);
+      const Json details{{"points", n}, {"table", t.table}, {"parameters", t.table + t.network}};
+      Work w;
+      w.units = static_cast<double>(n);
+      w.unit = "points";
+      const double corners = 4 * 0.5 * static_cast<double>(t.features), flops = 2 * static_cast<double>(t.network);
+      w.set = t.table * 4;
+      w.bytes = 32 * corners * w.units;
+      w.single = flops * w.units;
+      add("W5", name + ", forward", t.forward_s, w, details);
+      w.bytes *= 3;  // read, then read and written
+      w.single *= 3;
+      add("W5", name + ", forward and reverse", t.gradient_s, w, details);
+    }
+  }
+
+  void tangent_kernels() {
+    const Index width = side(512, 32);
+    for (const Index n : {side(1024, 128), side(4096, 256)}) {
+      const bool full = gpu() || n <= 1024;
+      const Index top = side(256, 16);
+      const std::string name = "tangent kernel, " + std::to_string(n) + " points";
+      say("W8: " + name);
+      const TangentTiming t = time_tangent_kernel(*s_, width, 5, n, top, full, repeats_, repeat_limit_s);
+      Work w;
+      w.units = static_cast<double>(n) * static_cast<double>(n);
+      w.unit = "elements";
+      w.single = w.units * t.products;  // half of 2 N^2: the other half follows by symmetry
+      add("W8", name + ", J J^T", t.gram_s, w, {{"points", n}, {"parameters", t.parameters}});
+      w.single = 0;
+      add("W8", name + ", " + std::to_string(top) + " eigenvalues", t.top_s, w,
+          {{"points", n}, {"eigenvalues", top}, {"iterations", t.iterations}});
+      add("W8", name + ", all eigenvalues", t.full_s, w, {{"points", n}});
+    }
+  }
+
   void first_arrivals() {
     for (const bool volume : {false, true}) {
       const Index n = side(128, 20), sources = side(16, 4);
@@ -330,8 +373,10 @@ const std::vector<BenchmarkWorkload>& benchmark_workloads() {
                                                       {"W2", "2-D waves on a large grid"},
                                                       {"W3", "3-D waves"},
                                                       {"W4", "networks of sines"},
+                                                      {"W5", "hash grids"},
                                                       {"W6", "first arrivals"},
                                                       {"W7", "resistivity"},
+                                                      {"W8", "tangent kernels"},
                                                       {"W9", "one neural waveform iteration"}};
   return rows;
 }
@@ -352,11 +397,18 @@ nlohmann::ordered_json benchmark(const BenchmarkOptions& options) {
 std::vector<std::string> benchmark_table(const nlohmann::ordered_json& result) {
   std::vector<std::vector<std::string>> cells = {
       {"workload", "case", "median s", "best s", "of", "rate", "of the roof"}};
+  const bool compared = result.contains("against");
+  if (compared) cells[0].insert(cells[0].end(), {"earlier s", "times faster"});  // best of the repeats
   for (const Json& r : result.at("results")) {
     const Json& share = r.at("roof_share");
     cells.push_back({r.at("workload"), r.at("case"), three_digits(r.at("median_s")), three_digits(r.at("best_s")),
                      std::to_string(r.at("repeats").get<Index>()), rate_text(r.at("units_per_s"), r.at("unit")),
                      share.is_null() ? "" : three_digits(100 * share.get<double>(), " %")});
+    if (!compared) continue;
+    const Json& old = r.at("against");
+    for (const char* key : {"best_s", "best_ratio"}) {
+      cells.back().push_back(old.is_null() ? "" : three_digits(old.at(key)));
+    }
   }
   std::vector<std::size_t> width(cells[0].size(), 0);
   // All cells are ASCII: bytes are columns.
@@ -373,6 +425,15 @@ std::vector<std::string> benchmark_table(const nlohmann::ordered_json& result) {
     lines.push_back(text);
   };
   for (const auto& row : cells) line(row);
+  if (compared) {
+    for (const Json& d : result.at("against").at("differs")) {
+      lines.push_back("not the same: " + d.at("setting").get<std::string>() + " " + d.at("now").dump() + ", earlier " +
+                      d.at("earlier").dump());
+    }
+    for (const Json& r : result.at("against").at("not_run")) {
+      lines.push_back("not run now: " + r.at("workload").get<std::string>() + " " + r.at("case").get<std::string>());
+    }
+  }
   for (const Json& roof : result.at("roofs")) {
     const std::string name = roof.at("roof");
     lines.push_back("roof: " + name +

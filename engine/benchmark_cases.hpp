@@ -64,6 +64,24 @@ struct NetworkTiming : ForwardAndGradient {
 NetworkTiming time_network(Stream& s, Index width, int hidden, Index points, MlpPrecision precision, int repeats,
                            double limit_s = 0);
 
+// A hash grid in the unit square (16 levels of 2 features, coarsest 16 nodes, growth 1.5, at most 2^19 entries a level)
+// and a network of rectifiers, two layers of `width`. gradient: forward and reverse mode, of table and network.
+struct HashTiming : ForwardAndGradient {
+  Index table = 0, features = 0, network = 0;  // parameters of the table, outputs of it, parameters of the network
+};
+HashTiming time_hash_network(Stream& s, Index width, Index points, bool random, int repeats, double limit_s = 0);
+
+// K = J J^T of a network of sines at random points from its factors, its `top` largest eigenvalues by subspace
+// iteration, and all of them.
+struct TangentTiming {
+  std::vector<double> gram_s, top_s, full_s;
+  Index parameters = 0;
+  double products = 0;  // sum of the inputs and outputs of the layers
+  int iterations = 0;   // of the subspace
+};
+TangentTiming time_tangent_kernel(Stream& s, Index width, int hidden, Index points, Index top, bool full, int repeats,
+                                  double limit_s = 0);
+
 // Square product of n rows: 2 n^3 operations.
 template <class T>
 std::vector<double> time_product(Stream& s, Index n, int repeats);

@@ -424,6 +424,63 @@ void check_least_squares(const Json& config, Resolver& resolver) {
   }
 }
 
+// The number of shots in flight is that of the whole inversion.
+void check_batches(const Json& config, Resolver& resolver) {
+  const Json& all = config.at("optimizer").value("batch_shots", Json(nullptr));
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    const Json& optimizer = config.at("stages")[i].at("optimizer");
+    if (optimizer.is_null() || !optimizer.contains("batch_shots")) continue;
+    const Json& own = optimizer.at("batch_shots");
+    if (own.is_null() || own == 0 || own == all) continue;
+    resolver.issue_at("/stages/" + std::to_string(i) + "/optimizer/batch_shots",
+                      "is one number for all stages: give it in /optimizer");
+  }
+}
+
+// What source encoding can be used with: sums of shots and what is quadratic in them.
+void check_codes(const Json& config, Resolver& resolver) {
+  if (is_null(config, "encoding")) return;
+  if (!waves(config)) return resolver.issue_at("/encoding", "belongs to waves: this physics does not take it");
+  const Json &encoding = config.at("encoding"), &survey = config.at("survey"), &data = config.at("data");
+  if (encoding.at("max_shift_s") >= survey.at("nt").get<double>() * survey.at("dt_s").get<double>()) {
+    resolver.issue_at("/encoding/max_shift_s", "a shot would be delayed beyond the end of its record (nt dt_s)");
+  }
+  const bool uneven =
+      data.at("type") == "synthetic" && !data.at("noise").is_null() && data.at("noise").at("type") == "proportional";
+  const auto check = [&](const Json& misfit, const Json& optimizer, const std::string& at, const std::string& of) {
+    const std::string type = misfit.at("type"), normalize = misfit.value("normalize", "");
+    if (type != "l2" && type != "chi2") {
+      resolver.issue_at(at + "/type", type + " of summed shots has not the mean of " + type +
+                                          " of each: with \"encoding\" write \"l2\"");
+    } else if (normalize == "trace") {
+      resolver.issue_at(at + "/normalize",
+                        "the traces of a super-shot are sums, their shots have no weights of their own: with "
+                        "\"encoding\" write \"survey\"");
+    } else if (uneven && (type == "chi2" || normalize == "std")) {
+      resolver.issue_at(at,
+                        "the standard deviation differs from datum to datum, but the shots of a super-shot are "
+                        "summed: with \"encoding\" write \"l2\" with normalize \"survey\", or gaussian noise");
+    }
+    if (optimizer.at("type") == "gauss-newton") {
+      resolver.issue_at(of, "gauss-newton compares every datum: with \"encoding\" take adam or lbfgs");
+    } else if (optimizer.at("batch_shots") > 0 && optimizer.at("batch_shots") < encoding.at("groups")) {
+      resolver.issue_at("/encoding/groups", encoding.at("groups").dump() + " super-shots of " +
+                                                optimizer.at("batch_shots").dump() +
+                                                " shots (batch_shots): give at most one a shot");
+    }
+  };
+  const Json &misfit = config.at("misfit"), &optimizer = config.at("optimizer");
+  check(misfit, optimizer, "/misfit", "/optimizer/type");
+  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
+    const Json& stage = config.at("stages")[i];
+    const std::string at = "/stages/" + std::to_string(i);
+    const bool own_misfit = !stage.at("misfit").is_null(), own_optimizer = !stage.at("optimizer").is_null();
+    if (!own_misfit && !own_optimizer) continue;
+    check(own_misfit ? stage.at("misfit") : misfit, own_optimizer ? stage.at("optimizer") : optimizer,
+          own_misfit ? at + "/misfit" : "/misfit", at + "/optimizer/type");
+  }
+}
+
 // Posterior sampling writes the model itself.
 void check_posterior(const Json& config, Resolver& resolver) {
   const auto check = [&](const Json& optimizer, const std::string& at) {
@@ -519,6 +576,8 @@ void derive_invert(Json& config, Resolver& resolver) {
   check_least_squares(config, resolver);
   check_priors(config, resolver);
   check_posterior(config, resolver);
+  check_codes(config, resolver);
+  check_batches(config, resolver);
 }
 
 void derive_forward(Json& config, Resolver& resolver) {

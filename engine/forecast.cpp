@@ -12,6 +12,7 @@
 #include "engine/ensemble.hpp"
 #include "engine/generate_task.hpp"
 #include "engine/inversion.hpp"
+#include "engine/json.hpp"
 #include "engine/output.hpp"
 #include "engine/reproduce.hpp"
 #include "engine/run.hpp"
@@ -125,9 +126,10 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
   for (const Index k : p.grid.shape()) nodes += (nodes.empty() ? "" : " x ") + std::to_string(k);
   if (p.waves()) {
     std::snprintf(line, sizeof line,
-                  "task: %s, %s nodes, %lld shots (%lld at a time), %lld receivers, %lld samples, %lld "
+                  "task: %s, %s nodes, %lld shots (%lld%s at a time), %lld receivers, %lld samples, %lld "
                   "iterations, %lld parameters",
-                  task.c_str(), nodes.c_str(), n(p.shots()), n(z.batch), n(z.plan.receivers), n(z.plan.nt),
+                  task.c_str(), nodes.c_str(), n(p.shots()), n(z.batch),
+                  value_at(c, {"encoding"}).is_object() ? " super-shots" : "", n(z.plan.receivers), n(z.plan.nt),
                   n(z.iterations), n(z.parameters));
   } else if (p.physics == PhysicsType::dc_3d) {
     std::snprintf(line, sizeof line,
@@ -151,10 +153,10 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
   return line;
 }
 
-// Wave fields that storage `ring` would keep for the same run.
-Index ring_bytes(const Problem& p, const Sizes& z) {
+// Wave fields that `storage` would keep in memory for the same run.
+Index kept_bytes(const Problem& p, const Sizes& z, Storage storage) {
   WaveOptions3 o = p.wave;
-  o.storage = Storage::ring;
+  o.storage = storage;
   o.memory_budget_bytes = 0;
   o.backward_shots = z.plan.backward_shots;
   return plan_waves(p, o, z.batch, z.plan.scalar_bytes).storage.bytes;
@@ -224,6 +226,11 @@ Forecast forecast(const Config& config, const RunOptions& options) {
       problem.wave.storage = Storage::ring;
       z = sizes();
     }
+    if (z.plan.storage.bytes > storage_budget) {
+      problem.wave.storage = Storage::disk;
+      const Sizes on_disk = sizes();
+      if (on_disk.plan.storage.bytes < z.plan.storage.bytes) z = on_disk;
+    }
   }
   const Index scalar = fp64 ? 8 : 4;
   const bool invert = c.at("task") == "invert";
@@ -236,7 +243,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const double seconds = seconds_of(problem, z, invert, gauss_newton, threads);
   const Index keep =
       c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
-  const Index disk = z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
+  const Index scratch = invert ? z.plan.storage.disk_bytes : 0;  // while the run lasts
+  const Index disk = scratch + z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
                      (keep + 1) * z.parameters * (scalar + 16) + z.iterations * 350 + (Index{3} << 20);
 
   Forecast f;
@@ -255,7 +263,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
       (problem.waves()
            ? "; storage " + storage + " (" + gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
            : ""));
-  f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)));
+  f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)) +
+                    (scratch > 0 ? ", " + gigabytes(static_cast<double>(scratch)) + " of it only while it runs" : ""));
   char line[160];
   std::snprintf(line, sizeof line, "time: about %.0f s (between %.0f and %.0f s) on %d threads", seconds, seconds / 3,
                 seconds * 3, threads);
@@ -268,7 +277,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
               {"records_bytes", host_records},
               {"program_bytes", program_bytes},
               {"storage", problem.waves() ? Json(storage) : Json(nullptr)},
-              {"snapshot_bytes", z.plan.storage.bytes}}},
+              {"snapshot_bytes", z.plan.storage.bytes},
+              {"snapshot_disk_bytes", scratch}}},
             {"disk_bytes", disk},
             {"time_s", seconds},
             {"parameters", z.parameters},
@@ -293,10 +303,15 @@ Forecast forecast(const Config& config, const RunOptions& options) {
     const double need = static_cast<double>(host_fits ? device : host),
                  budget = host_fits ? device_budget : host_budget;
     f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
-    const double smaller =
-        problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - ring_bytes(problem, z)) : need;
-    if (z.plan.storage.policy == Storage::all && smaller < budget) {
-      f.remedy += "Fits: \"physics.storage\": \"ring\" (about " + gigabytes(smaller) + ", about +30 % time).";
+    const auto with = [&](Storage s) {
+      return problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_bytes(problem, z, s)) : need;
+    };
+    const Storage now = z.plan.storage.policy;
+    if (now == Storage::all && with(Storage::ring) < budget) {
+      f.remedy +=
+          "Fits: \"physics.storage\": \"ring\" (about " + gigabytes(with(Storage::ring)) + ", about +30 % time).";
+    } else if ((now == Storage::all || now == Storage::ring) && with(Storage::disk) < budget) {
+      f.remedy += "Fits: \"physics.storage\": \"disk\" (about " + gigabytes(with(Storage::disk)) + ").";
     } else if (z.batch > 1) {
       f.remedy += "Try \"optimizer.batch_shots\": 1, or raise /memory/" + part + "_bytes.";
     } else {

@@ -27,6 +27,8 @@ Inversion<T>::Inversion(Stream& s, const Config& config, const Problem& problem,
     total_ += stage.at("iterations").get<Index>();
     stage_ends_.push_back(total_);
   }
+  drawn_ = shots_per_iteration(config_, problem_);
+  encoding_ = source_encoding(config_, problem_);
   batch_ = shots_per_batch(config_, problem_);
   if (field_->needs_start() && problem_.start.empty()) {
     throw Error(ErrorCode::config,
@@ -48,16 +50,16 @@ std::vector<Index> Inversion<T>::draw_shots(Index iteration) const {
   const Index all = problem_.shots();
   std::vector<Index> order(static_cast<std::size_t>(all));
   std::iota(order.begin(), order.end(), Index{0});
-  if (batch_ == all) return order;
-  const Index per_epoch = all / batch_, epoch = iteration / per_epoch;
+  if (drawn_ == all) return order;
+  const Index per_epoch = all / drawn_, epoch = iteration / per_epoch;
   const Random random(config_.json().at("seed").template get<std::uint64_t>(), RandomPurpose::shot_subset);
   for (Index k = all - 1; k > 0; --k) {
     const auto j = random.integer(static_cast<std::uint64_t>(epoch), static_cast<std::uint32_t>(k),
                                   static_cast<std::uint64_t>(k + 1));
     std::swap(order[static_cast<std::size_t>(k)], order[static_cast<std::size_t>(j)]);
   }
-  const auto begin = order.begin() + iteration % per_epoch * batch_;
-  std::vector<Index> shots(begin, begin + batch_);
+  const auto begin = order.begin() + iteration % per_epoch * drawn_;
+  std::vector<Index> shots(begin, begin + drawn_);
   std::sort(shots.begin(), shots.end());
   return shots;
 }
@@ -66,6 +68,7 @@ template <class T>
 void Inversion<T>::select_shots() {
   Stage& g = *current_;
   const auto shots = draw_shots(iteration_);
+  if (encoding_) return encode_shots(shots);
   if (g.shots == shots) return;  // the whole survey: set once
   g.shots = shots;
   g.simulation->select(shots);
@@ -80,6 +83,23 @@ void Inversion<T>::select_shots() {
            g.tape.data(g.weight) + to);
     }
   }
+}
+
+// Wavelets and data of the super-shots with the codes of this iteration.
+template <class T>
+void Inversion<T>::encode_shots(const std::vector<Index>& shots) {
+  Stage& g = *current_;
+  ShotCodes codes = encoding_->codes(iteration_, shots);
+  if (g.codes == codes) return;
+  g.tape.set(g.wavelets, converted<T>(encoding_->wavelets(codes, g.wavelet)));
+  const Index per_shot = g.tape.size(g.target) / batch_;
+  for (Index k = 0; k < batch_; ++k) {
+    copy(s_, std::span<const T>(encoding_->data(codes, k, g.observed)), g.tape.data(g.target) + k * per_shot);
+    if (g.weights.empty() || !g.codes.amplitude.empty()) continue;
+    copy(s_, std::span<const T>(g.weights).first(static_cast<std::size_t>(per_shot)),  // those of every shot
+         g.tape.data(g.weight) + k * per_shot);
+  }
+  g.codes = std::move(codes);
 }
 
 template <class T>

@@ -4,10 +4,11 @@
 //   theta -> field -> bounds -> (gradient metric) -> physics -> misfit + regularizers = phi
 //   with a trade-off: (1 - beta) misfit + beta regularizers, beta by the iteration
 //
-// phi is a mean over the samples of the batch, in units of the observed data (normalize survey: RMS of all data, trace:
-// RMS of each trace; none: a sum over the survey, estimated from the batch). Penalties are dimensionless: m is divided
-// by 1000 m/s (slowness by 1e-3 s/m), lengths by the size of a cell, and the sum by the number of nodes. The same seed,
-// device and build give the same bits for any number of threads; a restored state goes on bit for bit.
+// phi is a mean over the samples of the batch (with source encoding an estimate of it), in units of the observed data
+// (normalize survey: RMS of all data, trace: RMS of each trace; none: a sum over the survey, estimated from the batch).
+// Penalties are dimensionless: m is divided by 1000 m/s (slowness by 1e-3 s/m), lengths by the size of a cell, and the
+// sum by the number of nodes. The same seed, device and build give the same bits for any number of threads; a restored
+// state goes on bit for bit.
 #pragma once
 
 #include <limits>
@@ -19,6 +20,7 @@
 
 #include "autodiff/tape.hpp"
 #include "engine/checkpoint.hpp"
+#include "engine/encoding.hpp"
 #include "engine/field.hpp"
 #include "engine/optimizer.hpp"
 #include "engine/problem.hpp"
@@ -90,6 +92,7 @@ class Inversion {
   double evaluate(const T** gradient, IterationReport* report);
   void refresh_denoisers();
   void select_shots();
+  void encode_shots(const std::vector<Index>& shots);
   std::vector<Index> draw_shots(Index iteration) const;
   double chi2();
   void average_parameters();
@@ -106,7 +109,9 @@ class Inversion {
   std::unique_ptr<GaussNewton<T>> least_squares_;  // in the place of optimizer_
   int optimizer_owner_ = -1;  // the stage whose optimizer section is in use; -1: that of the config
   std::vector<Index> stage_ends_;
-  Index total_ = 0, iteration_ = 0, batch_ = 0;
+  std::optional<SourceEncoding> encoding_;
+  Index total_ = 0, iteration_ = 0;
+  Index drawn_ = 0, batch_ = 0;  // shots of an iteration, and of those in flight: the same but for super-shots
   int stage_ = -1;
   double best_phi_ = 0, initial_phi_ = 0, stage_first_phi_ = 0;
   Index best_iteration_ = -1;

@@ -195,9 +195,9 @@ void Inversion<T>::record_objective(const Json& stage) {
   if (!g.weights.empty()) g.weight = tape.input(data_shape, "weights", false);
   DataScale scale;
   scale.rms = rms_of(g.observed);
-  scale.samples = elements(data_shape);
+  scale.samples = elements(data_shape) / batch_ * drawn_;
   scale.traces = scale.samples / problem_.trace_samples();
-  scale.survey_over_batch = static_cast<double>(problem_.shots()) / static_cast<double>(batch_);
+  scale.survey_over_batch = static_cast<double>(problem_.shots()) / static_cast<double>(drawn_);
   if (g.misfit.at("type") == "weci") g.share = tape.input({1}, "share of the correlation", false);
   g.phi_data = record_misfit(tape, g.misfit, g.predicted, g.target, g.weight, scale, g.share);
   std::vector<Var> terms{g.phi_data};
@@ -232,9 +232,16 @@ void Inversion<T>::open_stage(int index) {
   read_band(stage);
   record_model();
   const Var seen = record_metric();
-  g.simulation = std::make_unique<Simulation<T>>(s_, problem_, g.wavelet, batch_);
+  if (encoding_) {
+    const ShotCodes silent = encoding_->codes(0, {});
+    g.simulation =
+        std::make_unique<Simulation<T>>(s_, encoding_->problem(), encoding_->wavelets(silent, g.wavelet), batch_);
+  } else {
+    g.simulation = std::make_unique<Simulation<T>>(s_, problem_, g.wavelet, batch_);
+  }
   description_ = g.simulation->describe();
-  g.predicted = g.simulation->record(g.tape, seen);
+  if (encoding_) description_ += ", " + std::to_string(drawn_) + " shots as " + std::to_string(batch_) + " super-shots";
+  g.predicted = g.simulation->record(g.tape, seen, &g.wavelets);
   record_objective(stage);
   least_squares_.reset();
   if (g.optimizer.at("type") == "gauss-newton") {

@@ -22,7 +22,8 @@ struct Inversion<T>::Stage {
   std::vector<double> wavelet;       // of the band
   std::vector<T> observed, weights;  // host, all shots; weights may be empty
   std::vector<Index> shots;          // whose data the tape holds
-  Var theta, m0, model, predicted, target, weight, share, phi_data, phi;
+  ShotCodes codes;                   // with which they are summed, where they are
+  Var theta, m0, model, wavelets, predicted, target, weight, share, phi_data, phi;
   Var data_share, model_share;  // 1 - beta and beta of a trade-off
   std::vector<std::pair<std::string, Var>> penalties;
   std::vector<DenoiserTerm<T>> denoisers;

@@ -5,7 +5,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/encoding.hpp"
 #include "engine/io/npy.hpp"
+#include "engine/json.hpp"
 #include "kernels/runtime/random.hpp"
 #include "physics/wave/wavelet.hpp"
 
@@ -95,6 +97,7 @@ WaveOptions3 build_wave_options(const Config& config, const Problem& p) {
   o.substeps = physics.at("substeps").is_string() ? 0 : physics.at("substeps").get<int>();
   o.storage = parse_storage(physics.at("storage").get<std::string>());
   o.storage_every = physics.at("storage_every");
+  if (physics.at("storage_path").is_string()) o.storage_directory = physics.at("storage_path");
   o.storage_precision = parse_storage_precision(physics.at("storage_precision").get<std::string>());
   const Json& memory = c.at("memory");
   const Json& budget = memory.at("host_bytes");
@@ -200,6 +203,7 @@ Problem build_problem(const Config& config, bool read_data) {
   if (!p.waves()) return p;
   p.wave = build_wave_options(config, p);
   if (c.at("task") == "invert" && c.at("data").at("type") == "file" && read_data) read_observed(c.at("data"), p);
+  if (c.contains("encoding") && c.at("encoding").is_object()) check_encoding(c.at("encoding"), p);
   return p;
 }
 
@@ -230,7 +234,7 @@ Problem observation_problem(const Config& config, const Problem& problem) {
   return p;
 }
 
-Index shots_per_batch(const Config& config, const Problem& problem) {
+Index shots_per_iteration(const Config& config, const Problem& problem) {
   const Json& c = config.json();
   const Index all = problem.shots();
   Index batch = 0;
@@ -238,6 +242,12 @@ Index shots_per_batch(const Config& config, const Problem& problem) {
     batch = c.at("optimizer").at("batch_shots");
   }
   return batch > 0 ? std::min(batch, all) : all;
+}
+
+Index shots_per_batch(const Config& config, const Problem& problem) {
+  const Index shots = shots_per_iteration(config, problem);
+  const Json groups = value_at(config.json(), {"encoding", "groups"});
+  return groups.is_null() ? shots : std::min(shots, groups.get<Index>());
 }
 
 namespace {

@@ -97,7 +97,9 @@ void add_noise(const Json& noise, std::uint64_t seed, std::vector<double>& data)
 template <class T>
 double mean_square_residual(const Problem& problem, const std::vector<T>& predicted, const std::vector<double>& target);
 
-// Shots that fit the budget of one forward or gradient run at a time: the whole survey unless batch_shots says less.
+// Shots that an iteration draws: the whole survey unless batch_shots says less.
+Index shots_per_iteration(const Config& config, const Problem& problem);
+// Shots of one forward or gradient run at a time: those of an iteration, or its super-shots.
 Index shots_per_batch(const Config& config, const Problem& problem);
 
 // --- travel_problem.cpp ---

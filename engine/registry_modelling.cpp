@@ -44,10 +44,17 @@ std::vector<Component> physics_rows() {
          .fallback = "\"auto\"",
          .help =
              "how wave fields are kept for the gradient: all, every-k steps (approximate), ring (cells beside the "
-             "absorbing layers, the rest is stepped backwards), checkpoint (recomputes), auto (by the memory budget: "
-             "all, else ring, else checkpoint)",
-         .words = "auto all every-k checkpoint ring",
-         .later = "host disk"},
+             "absorbing layers, the rest is stepped backwards), disk (ring, in a file), checkpoint (recomputes), auto "
+             "(by the memory budget: all, else ring, else checkpoint)",
+         .words = "auto all every-k checkpoint ring disk",
+         .later = "host"},
+        {.name = "storage_path",
+         .kind = K::string,
+         .fallback = "null",
+         .help =
+             "storage disk: an existing directory for the file, which has no name and goes with the run; null: that "
+             "of the output",
+         .example = "\"/scratch\""},
         {.name = "storage_precision",
          .kind = K::choice,
          .fallback = "\"full\"",

@@ -121,6 +121,12 @@ Component root_row() {
            .example = "{\"type\": \"convex\", \"beta\": {\"type\": \"exponential\", \"scale_iterations\": 800}}",
            .slot = "trade_off"},
           {.name = "optimizer", .kind = K::component, .help = "how the field is changed", .slot = "optimizer"},
+          {.name = "encoding",
+           .kind = K::component,
+           .fallback = "null",
+           .help = "waves: the shots of an iteration are summed with random codes and simulated as a few super-shots",
+           .example = "{\"type\": \"polarity\", \"groups\": 4}",
+           .slot = "encoding"},
           {.name = "gradient",
            .kind = K::component,
            .fallback = "{}",
@@ -435,7 +441,8 @@ std::vector<Component> common_rows() {
 const std::vector<Task>& tasks() {
   static const std::vector<Task> rows = {
       {"invert", "recovers a model from data", "physics data field misfit optimizer",
-       "grid survey start_model true_model reference_model ip regularizers trade_off gradient bounds stages stop "
+       "grid survey start_model true_model reference_model ip regularizers trade_off encoding gradient bounds stages "
+       "stop "
        "score_region score_body analyses ensemble"},
       {"forward", "simulates data", "grid physics survey", "model true_model noise"},
       {"reproduce", "runs published cases and compares with the published errors", "recipe",

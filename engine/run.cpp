@@ -28,6 +28,7 @@
 #include "engine/simulation.hpp"
 #include "engine/version.hpp"
 #include "kernels/kernels.hpp"
+#include "physics/scratch_file.hpp"
 
 namespace terrane {
 
@@ -81,6 +82,7 @@ class Runner {
     stream_options.trace = &trace_;
     s_ = std::make_unique<Stream>(options_.device, stream_options);
     problem_ = build_problem(config_, true);
+    if (problem_.wave.storage_directory.empty()) problem_.wave.storage_directory = out_.path();
     check_budget();
     check_setup();
     out_.remove("result.json");
@@ -114,7 +116,11 @@ class Runner {
   void check_setup() {
     const Json& c = config_.json();
     if (problem_.waves()) {
-      plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
+      const WavePlan plan =
+          plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
+      if (c.at("task") == "invert" && plan.storage.disk_bytes > 0) {  // is there room on the disk?
+        ScratchFile(plan.options.storage_directory, plan.storage.disk_bytes);
+      }
     } else {
       const Simulation<T> checked(*s_, problem_, {}, 1, false);
     }

@@ -57,10 +57,11 @@ Simulation<T>::Simulation(Stream& s, const Problem& p, const std::vector<double>
 }
 
 template <class T>
-Var Simulation<T>::record(Tape<T>& tape, Var model) const {
+Var Simulation<T>::record(Tape<T>& tape, Var model, Var* input) const {
   if (plan_ == nullptr) return tape.apply(operation_, {model});
   const Var wavelet = tape.input({static_cast<Index>(wavelet_.size())}, "wavelet", false);
   tape.set(wavelet, wavelet_);
+  if (input != nullptr) *input = wavelet;
   return tape.apply(operation_, {model, wavelet});
 }
 

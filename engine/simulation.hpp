@@ -17,11 +17,12 @@ namespace terrane {
 template <class T>
 class Simulation {
  public:
-  // `wavelet` (nt): of waves, empty elsewhere. keep = false: forward only, no derivatives.
+  // `wavelet` of waves (nt), or (shots, sources, nt) where the problem has no shared one; empty elsewhere.
+  // keep = false: forward only, no derivatives.
   Simulation(Stream& s, const Problem& problem, const std::vector<double>& wavelet, Index batch, bool keep = true);
 
-  // Data of the batch: (batch, receivers, nt), or (data).
-  Var record(Tape<T>& tape, Var model) const;
+  // Data of the batch: (batch, receivers, nt), or (data). wavelet: takes the input that holds it (waves).
+  Var record(Tape<T>& tape, Var model, Var* wavelet = nullptr) const;
   // The shots of the next forward call, `batch` of them; waves only. Until then the first `batch`.
   void select(const std::vector<Index>& shots) const { selection_->shots = shots; }
   Index batch() const { return batch_; }

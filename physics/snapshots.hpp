@@ -7,6 +7,8 @@
 //               one more forward run                               (n / segment) state + segment w
 //   ring        the cells beside the absorbing layers at every step, and checkpoints of the layers; the rest is stepped
 //               backwards: exact up to rounding                                    n ring + checkpoints of the layers
+//   disk        the same with the ring in a file, of which a segment is in memory: the bits of `ring`, in the memory of
+//               the checkpoints of the layers
 // Snapshots and ring are kept in the scalar of the run or as bfloat16 (half of float, 3 digits).
 // automatic: `all` where it fits the budget, else `ring` where the physics has it and it fits, else the smaller of
 // `ring` and `checkpoint`.
@@ -19,9 +21,9 @@
 
 namespace terrane {
 
-enum class Storage { automatic, all, every_k, checkpoint, ring };
+enum class Storage { automatic, all, every_k, checkpoint, ring, disk };
 
-// "auto", "all", "every-k", "checkpoint", "ring"; throws Error{config} otherwise.
+// "auto", "all", "every-k", "checkpoint", "ring", "disk"; throws Error{config} otherwise.
 Storage parse_storage(std::string_view name);
 std::string_view to_string(Storage storage);
 
@@ -36,6 +38,7 @@ struct RingCost {
   Index step_bytes = 0;     // ring of one sample
   Index state_bytes = 0;    // saved state of the layers
   Index segment_bytes = 0;  // w and skirt of one step, of the shots that run backwards at a time
+  Index group_bytes = 0;    // ring of one sample, of the same shots
 };
 
 struct StoragePlan {
@@ -44,8 +47,11 @@ struct StoragePlan {
   Index slots = 0;                // snapshots held for a shot (ring: of the layers)
   Index segment = 0;              // steps of a segment (even); the whole run unless checkpoint or ring
   Index segments = 1;
-  Index states = 0;  // saved states (checkpoint, ring)
-  Index bytes = 0;   // snapshots, ring and saved states of all shots
+  Index states = 0;      // saved states (checkpoint, ring)
+  Index bytes = 0;       // snapshots, ring and saved states of all shots, in memory
+  Index disk_bytes = 0;  // of the file
+
+  bool ring() const { return policy == Storage::ring || policy == Storage::disk; }
 };
 
 // steps: time steps of the run; snapshot_bytes, state_bytes: of all shots. budget_bytes 0: default_storage_budget.

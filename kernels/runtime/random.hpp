@@ -34,7 +34,9 @@ enum class RandomPurpose : std::uint32_t {
   shot_subset = 3,
   fourier_frequencies = 4,
   geology = 5,  // geology uses 5 .. 31 with its own sub-purposes in `draw`
-  probe = 32,   // 48 .. 56: engine/compression, 57 .. 79: engine/diffusion, as constants of those folders
+  probe = 32,
+  source_codes = 33,
+  // 48 .. 56: engine/compression, 57 .. 79: engine/diffusion, as constants of those folders
 };
 
 // A stream of numbers keyed by (seed, purpose); every draw is a pure function of its index.

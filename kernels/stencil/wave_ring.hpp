@@ -101,13 +101,16 @@ struct WaveRingLayout {
 template <class T>
 struct WaveRing {
   WaveRingLayout layout;
-  KeptValues<T> ring;  // (shots, nt, ring.size)
+  KeptValues<T> ring;  // (shots, held, ring.size)
   T* skirt = nullptr;  // (shots, slots, skirt.size)
   T* w = nullptr;      // (shots, slots, strips.size)
-  Index nt = 0, slots = 0, first = 0;
+  Index slots = 0, first = 0;
+  Index held = 0, held_first = 0;  // samples of the ring in memory: all of them, or a block of those on disk
 
   TERRANE_HD bool used() const { return ring.any(); }
-  TERRANE_HD KeptValues<T> ring_at(Index shot, Index n) const { return ring.at((shot * nt + n) * layout.ring.size); }
+  TERRANE_HD KeptValues<T> ring_at(Index shot, Index n) const {
+    return ring.at((shot * held + n - held_first) * layout.ring.size);
+  }
   TERRANE_HD T* skirt_at(Index shot, Index n) const { return skirt + (shot * slots + n - first) * layout.skirt.size; }
   TERRANE_HD T* w_at(Index shot, Index n) const { return w + (shot * slots + n - first) * layout.strips.size; }
 };

@@ -40,7 +40,7 @@ void add_kept(GraphKey& key, const WaveStore<T>& store) {
 }
 template <class T>
 void add_ring(GraphKey& key, const WaveRing<T>& r) {  // its layout follows from that of the fields
-  key.add(r.ring.full, r.ring.half, r.skirt, r.w, r.nt, r.slots, r.first);
+  key.add(r.ring.full, r.ring.half, r.skirt, r.w, r.slots, r.first, r.held, r.held_first);
 }
 
 template <class T>

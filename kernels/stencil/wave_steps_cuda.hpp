@@ -33,7 +33,7 @@ void frame_cells(Stream& stream, const WaveSetup<T>& s, const CellFrame& frame, 
 template <class T>
 void ring_cells(Stream& stream, const WaveSetup<T>& s, const WaveRing<T>& ring, T* u, Index n, bool load) {
   const CellFrame& frame = ring.layout.ring;
-  frame_cells(stream, s, frame, u, ring.ring.at(n * frame.size), ring.nt * frame.size, load);
+  frame_cells(stream, s, frame, u, ring.ring_at(0, n), ring.held * frame.size, load);
 }
 template <class T>
 void skirt_cells(Stream& stream, const WaveSetup<T>& s, const WaveRing<T>& ring, T* u, Index n, bool load) {

@@ -206,7 +206,7 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
   a.wavelet = plan_.sources > 0 ? to_inner_wavelet(s, wavelet, work.inner_wavelet.data()) : nullptr;
   a.data = plan_.substeps == 1 ? data : work.inner_data.data();
   const Index state_size = wave_sizes(plan_, WaveUse::forward).state;
-  const bool ring = storage.policy == Storage::ring;
+  const bool ring = storage.ring();
   if (keep && ring) a.ring = ring_of(work, 0);
   for (Index k = 0; k < storage.segments; ++k) {
     a.n0 = k * storage.segment;
@@ -221,7 +221,7 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
       a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
       work.stored_segment = k;
     }
-    run(s, a);
+    keep&& ring ? run_kept(s, a, work) : run(s, a);
   }
   work.kept = keep;
   to_data(s, work, data);
@@ -253,7 +253,7 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   Buffer<T>& block = storage.states > 0 ? work.adjoint_fields : work.fields;
   WaveAdjoint<T> a;
   a.setup = setup(work);
-  if (storage.policy != Storage::ring) {
+  if (!storage.ring()) {
     zero_values(s, block.data(), block.size());
     a.fields = split_wave_fields(plan_.layout, plan_.shots, block.data());
   }
@@ -266,8 +266,8 @@ void AcousticWave<T>::vjp(Stream& s, const T* vp, const T* wavelet, const WaveSt
     resample_up(s, ResampleUp<T>{resampling(plan_.shots * plan_.receivers, d_data, work.inner_data.data(), scale)});
     a.d_data = work.inner_data.data();
   }
-  if (storage.policy == Storage::ring) ring_adjoint(s, work, wavelet, a);
-  for (Index k = storage.segments - 1; k >= 0 && storage.policy != Storage::ring; --k) {
+  if (storage.ring()) ring_adjoint(s, work, wavelet, a);
+  for (Index k = storage.segments - 1; k >= 0 && !storage.ring(); --k) {
     a.n0 = k * storage.segment;
     a.n1 = segment_end(k);
     if (a.image != nullptr) run_background(s, work, wavelet, k);
@@ -318,7 +318,7 @@ void AcousticWave<T>::jvp(Stream& s, const T* vp, const T* wavelet, const WaveSt
   require(work.kept, ErrorCode::failed, "the derivative needs a forward call with keep = true", "wave");
   const StoragePlan& storage = plan_.storage;
   work.ensure(s, plan_, WaveUse::tangent);
-  const bool ring = storage.policy == Storage::ring;
+  const bool ring = storage.ring();
   Buffer<T>& block = storage.states > 0 ? work.tangent_fields : work.fields;
   zero_values(s, block.data(), block.size());
   WaveForward<T> a = forward_args(work, block.data());

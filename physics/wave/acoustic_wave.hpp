@@ -85,8 +85,11 @@ class AcousticWave {
   void run(Stream& s, const WaveAdjoint<T>& a) const;
   void run_background(Stream& s, WaveWork<T>& work, const T* wavelet, Index segment) const;
   Index segment_end(Index segment) const;
-  // Storage `ring`, shots [first, first + count) of the batch at a time.
+  // Storage `ring` and `disk`, shots [first, first + count) of the batch at a time.
   WaveRing<T> ring_of(const WaveWork<T>& work, Index first) const;
+  void run_kept(Stream& s, WaveForward<T>& a, WaveWork<T>& work) const;
+  void move_ring(Stream& s, WaveWork<T>& work, const WaveRing<T>& ring, Index first, Index count, Index n0, Index n1,
+                 bool write) const;
   void save_strips(Stream& s, WaveWork<T>& work, Index segment) const;
   void load_strips(Stream& s, WaveWork<T>& work, Index segment, Index first, Index count) const;
   void load_last_states(Stream& s, WaveWork<T>& work, Index first, Index count) const;

@@ -88,6 +88,13 @@ struct CoreAxis {
   }
 };
 
+// Samples of the ring in memory, all shots together: all of them, or what a segment backwards or two steps forward
+// need.
+Index held_samples(const WavePlan& p) {
+  if (p.storage.policy == Storage::ring) return p.shots * p.inner_nt;
+  return std::max(p.backward_shots * (p.storage.slots + 2), 2 * p.shots);
+}
+
 }  // namespace
 
 WaveRingLayout make_ring_layout(const WaveLayout& g) {
@@ -173,7 +180,8 @@ WavePlan make_plan(const Grid3& grid, bool flat, const AnySurvey& survey, const 
   plan.backward_shots = o.backward_shots > 0 ? std::min(o.backward_shots, plan.shots) : plan.shots;
   const Index per_shot = plan.shots * scalar_bytes;
   const RingCost ring{kept_elements(plan, plan.ring.ring.size) * per_shot, strip_state_of(plan) * per_shot,
-                      (plan.ring.strips.size + plan.ring.skirt.size) * plan.backward_shots * scalar_bytes};
+                      (plan.ring.strips.size + plan.ring.skirt.size) * plan.backward_shots * scalar_bytes,
+                      kept_elements(plan, plan.ring.ring.size) * plan.backward_shots * scalar_bytes};
   plan.storage =
       plan_storage(o.storage, o.storage_every, std::max<Index>(1, plan.inner_nt - 1),
                    kept_elements(plan, g.cells) * per_shot, state_of(g) * per_shot, o.memory_budget_bytes, &ring);
@@ -213,15 +221,19 @@ std::string WavePlan::describe() const {
     const std::string y = flat() ? "" : std::to_string(ny) + " x ";
     return std::to_string(nz) + " x " + y + std::to_string(nx);
   };
-  char text[320];
-  std::snprintf(
-      text, sizeof text,
-      "acoustic %s, order %d, grid %s (%s with layers), dt %.4g ms = %.4g ms / %lld, %lld steps, %lld shots "
-      "at a time, storage %s%s (%.3g GB)",
-      flat() ? "2-D" : "3-D", options.order, sizes(grid.nz, grid.ny, grid.nx).c_str(),
-      sizes(layout.nz, layout.ny, layout.nx).c_str(), 1e3 * inner_dt_s, 1e3 * dt_s, static_cast<long long>(substeps),
-      static_cast<long long>(inner_nt), static_cast<long long>(shots), std::string(to_string(storage.policy)).c_str(),
-      options.storage_precision == StoragePrecision::bf16 ? " in bf16" : "", static_cast<double>(storage.bytes) * 1e-9);
+  char text[400], disk[64] = "";
+  if (storage.policy == Storage::disk) {
+    std::snprintf(disk, sizeof disk, ", %.3g GB on disk", static_cast<double>(storage.disk_bytes) * 1e-9);
+  }
+  std::snprintf(text, sizeof text,
+                "acoustic %s, order %d, grid %s (%s with layers), dt %.4g ms = %.4g ms / %lld, %lld steps, %lld shots "
+                "at a time, storage %s%s (%.3g GB%s)",
+                flat() ? "2-D" : "3-D", options.order, sizes(grid.nz, grid.ny, grid.nx).c_str(),
+                sizes(layout.nz, layout.ny, layout.nx).c_str(), 1e3 * inner_dt_s, 1e3 * dt_s,
+                static_cast<long long>(substeps), static_cast<long long>(inner_nt), static_cast<long long>(shots),
+                std::string(to_string(storage.policy)).c_str(),
+                options.storage_precision == StoragePrecision::bf16 ? " in bf16" : "",
+                static_cast<double>(storage.bytes) * 1e-9, disk);
   return text;
 }
 
@@ -241,7 +253,7 @@ CpmlTables wave_cpml(const WavePlan& plan, int axis) {
 WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   const WaveLayout& g = p.layout;
   const bool fine = p.substeps > 1, checkpoint = p.storage.policy == Storage::checkpoint;
-  const bool ring = p.storage.policy == Storage::ring;
+  const bool ring = p.storage.ring();
   const Index group = ring ? p.backward_shots : p.shots;
   WaveSizes n;
   n.coefficient = g.cells;
@@ -258,7 +270,7 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   if (ring) {
     n.strip_state = p.shots * strip_state_of(p);
     // Not empty where nothing has to be kept (no layers, or nothing else): a ring that is there selects the schedule.
-    n.ring = std::max<Index>(1, kept_elements(p, p.shots * p.inner_nt * p.ring.ring.size));
+    n.ring = std::max<Index>(1, kept_elements(p, held_samples(p) * p.ring.ring.size));
     n.skirt = group * p.storage.slots * p.ring.skirt.size;
     n.strips = group * p.storage.slots * p.ring.strips.size;
     n.background = group * fields_of(g);
@@ -275,6 +287,11 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   n.tangent_model = g.cells;
   n.tangent_wavelet = n.inner_wavelet;
   return n;
+}
+
+Index ring_block_steps(const WavePlan& p) {
+  if (p.storage.policy == Storage::ring) return p.storage.segment;
+  return held_samples(p) / p.shots / 2 * 2;
 }
 
 Index WaveSizes::total() const {

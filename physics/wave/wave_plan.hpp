@@ -35,6 +35,7 @@ struct WaveScheme {
   Index backward_shots = 0;       // ring: shots that run backwards at a time; 0: all in flight (GPU) or one a thread
   bool shared_wavelet = true;     // one wavelet (nt) for all; else (survey shots, sources, nt)
   Index memory_budget_bytes = 0;  // of snapshots and saved states; 0: default_storage_budget decides between policies
+  std::string storage_directory;  // of the file of storage `disk`; empty: that of temporary files
 };
 
 struct WaveOptions : WaveScheme {
@@ -104,5 +105,7 @@ struct WaveSizes {
 };
 inline constexpr Index tangent_chunk = 16;  // steps whose w is computed at a time for a tangent (ring)
 WaveSizes wave_sizes(const WavePlan& plan, WaveUse use);
+// Steps of the forward run between writes of the ring to disk, even; without a file those of a segment.
+Index ring_block_steps(const WavePlan& plan);
 
 }  // namespace terrane

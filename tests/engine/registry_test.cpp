@@ -85,7 +85,8 @@ std::string home_of(std::string_view slot) {
                                                                          {"codec", "codec"},
                                                                          {"source", "source"},
                                                                          {"pairs", "pairs"},
-                                                                         {"generator", "generator"}};
+                                                                         {"generator", "generator"},
+                                                                         {"encoding", "encoding"}};
   for (const auto& [name, path] : homes) {
     if (name == slot) return path;
   }

@@ -179,14 +179,34 @@ TEST_F(Cli, Bench) {
   }
   EXPECT_EQ(files(), std::set<std::string>{"b.json"});
   // JSON on stdout, every other workload.
-  const Result rest =
-      terrane({"bench", "--quick", "--repeats", "1", "--workload", "W2,W3,W6,W7,W9", "--json", "-q", "--threads", "1"});
+  const Result rest = terrane(
+      {"bench", "--quick", "--repeats", "1", "--workload", "W2,W3,W5,W6,W7,W8,W9", "--json", "-q", "--threads", "1"});
   EXPECT_EQ(rest.code, 0) << rest.err;
   std::set<std::string> seen;
   const Json others = Json::parse(rest.out);
   for (const Json& row : others.at("results")) seen.insert(row.at("workload").get<std::string>());
-  EXPECT_EQ(seen, (std::set<std::string>{"W2", "W3", "W6", "W7", "W9"}));
+  EXPECT_EQ(seen, (std::set<std::string>{"W2", "W3", "W5", "W6", "W7", "W8", "W9"}));
   EXPECT_EQ(rest.err, "");
+  // Beside an earlier result.
+  const Result beside = terrane({"bench", "W4", "W5", "--quick", "--repeats", "1", "--against", "b.json", "--json",
+                                 "c.json", "--threads", "1", "-q"});
+  EXPECT_EQ(beside.code, 0) << beside.err;
+  EXPECT_NE(beside.out.find("times faster"), std::string::npos) << beside.out;
+  EXPECT_NE(beside.out.find("not run now: W1 2-D waves, order 4, forward"), std::string::npos) << beside.out;
+  const Json compared = Json::parse(read(path("c.json"))), *earlier = nullptr;
+  for (const Json& row : json.at("results"))
+    earlier = row.at("case") == compared.at("results")[0].at("case") ? &row : earlier;
+  ASSERT_NE(earlier, nullptr);
+  const Json& first = compared.at("results")[0];
+  EXPECT_EQ(first.at("against").at("best_s"), earlier->at("best_s"));
+  EXPECT_NEAR(first.at("against").at("best_ratio").get<double>() * first.at("best_s").get<double>(),
+              earlier->at("best_s").get<double>(), 1e-12);
+  EXPECT_TRUE(compared.at("results").back().at("against").is_null());  // W5
+  EXPECT_EQ(compared.at("against").at("differs").size(), 0U);
+  write("d.json", "{\"results\": [{\"best_s\": 0}]}");
+  const Result damaged = terrane({"bench", "W4", "--quick", "--against", "d.json"});
+  EXPECT_EQ(damaged.code, 3);
+  EXPECT_NE(damaged.err.find("d.json: a row without seconds"), std::string::npos) << damaged.err;
   const Result unknown = terrane({"bench", "--workload", "W12"});
   EXPECT_EQ(unknown.code, 2);
   EXPECT_NE(unknown.err.find("\"W12\" is not one of W1, W2, W3, W4"), std::string::npos) << unknown.err;

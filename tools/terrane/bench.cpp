@@ -18,7 +18,10 @@ int bench_verb(const Options& options) {
   o.device = with.device;
   o.threads = with.threads;
   o.progress = [&](const std::string& text) { log.info(text); };
-  const nlohmann::ordered_json result = benchmark(o);
+  nlohmann::ordered_json earlier;
+  if (!options.against.empty()) earlier = read_benchmark(options.against);  // before the time is spent
+  nlohmann::ordered_json result = benchmark(o);
+  if (!options.against.empty()) compare_benchmarks(result, earlier);
   if (!options.json_file.empty()) write_file_atomic(options.json_file, result.dump(1) + "\n");
   if (options.json) {
     print_json(result);

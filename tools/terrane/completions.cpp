@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kOptions =
     "--out --overwrite --resume --device --set --threads --seed -q -qq -v -vv --dry-run --json --verify --docs --data "
-    "--workload --quick --repeats --model -o --family --count --size --area --point --seismic --contact-sheet "
+    "--workload --quick --repeats --against --model -o --family --count --size --area --point --seismic "
+    "--contact-sheet "
     "--help --version --licenses";
 constexpr const char* kDevices = "auto cpu shadow cuda cuda:0";
 

@@ -146,6 +146,7 @@ void build_others(CLI::App& app, Options& o) {
   bench->add_option("--workload", o.workloads, "the same, with commas between them")->delimiter(',');
   bench->add_flag("--quick", o.quick, "small problems: seconds instead of minutes");
   bench->add_option("--repeats", o.repeats, "calls that are timed, at most (5; --quick 2)")->check(CLI::Range(1, 1000));
+  bench->add_option("--against", o.against, "an earlier file of --json: its seconds and the ratios beside each row");
   bench->add_option("--json", o.json_file, "write the results to this file; without a name: to stdout, no table")
       ->expected(0, 1);
   add_device(bench, o);

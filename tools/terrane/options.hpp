@@ -40,7 +40,7 @@ struct Options {
   int bits = 0;
   Index search_steps = 0, polish_steps = 0, supersample = 0;
   std::vector<std::string> workloads;  // bench
-  std::string json_file;
+  std::string json_file, against;
   int repeats = 0;
   bool quick = false;
   // Instead of a verb.

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Storage `disk` of wave fields in a run: the same result, nothing left behind, forecast, errors before the start.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "engine/checkpoint.hpp"
+#include "engine/io/npy.hpp"
+#include "engine/json_value.hpp"
+#include "engine/run.hpp"
+
+namespace terrane {
+namespace disk_storage_test {
+
+namespace fs = std::filesystem;
+
+const char* const kSmall = R"({
+  "task": "invert", "seed": 3, "grid": {"nz": 24, "nx": 60, "dz_m": 10, "dx_m": 10},
+  "physics": {"type": "acoustic", "order": 4, "vmax_mps": 3500, "boundary": {"type": "cpml", "width_cells": 6}},
+  "survey": {"dt_s": 0.0015, "nt": 400, "wavelet": {"type": "ricker", "frequency_hz": 15},
+             "sources": {"type": "line", "x_m": [20, 530], "z_m": 20, "count": 3}, "receivers": {"type": "grid-row", "z_m": 20}},
+  "true_model": {"type": "blocks", "background_mps": 2200, "blocks": [{"x_m": [80, 160], "z_m": [70, 120], "value_mps": 2700}]},
+  "start_model": {"type": "constant", "value_mps": 2200}, "data": {"type": "synthetic"},
+  "field": {"type": "grid"}, "misfit": {"type": "l2"}, "optimizer": {"type": "adam", "lr_mps": 20, "iterations": 3},
+  "checkpoint": {"every_iterations": 1}, "report": {"enabled": false}})";
+
+class DiskStorage : public ::testing::Test {
+ protected:
+  DiskStorage() : root_(testing::TempDir() + "terrane_disk_" + std::to_string(::getpid())) {
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  ~DiskStorage() override { fs::remove_all(root_); }
+  RunOptions options(const std::string& name) const {
+    RunOptions o;
+    o.out_dir = root_ + "/" + name;
+    o.console = LogLevel::off;
+    o.threads = 1;
+    return o;
+  }
+  Json run(const std::string& name, const std::vector<std::string>& sets) const {
+    return terrane::run(Config::parse(kSmall, "test", sets), options(name));
+  }
+  std::vector<double> model(const std::string& name) const {
+    return read_npy<double>(root_ + "/" + name + "/model.npy").values;
+  }
+  std::string root_;
+};
+
+TEST_F(DiskStorage, SameModelAndNothingLeft) {
+  run("ring", {"physics.storage=ring"});
+  const std::string scratch = root_ + "/scratch";
+  fs::create_directories(scratch);
+  const Json here = run("disk", {"physics.storage=disk"}),
+             there = run("path", {"physics.storage=disk", "physics.storage_path=\"" + scratch + "\""});
+  EXPECT_EQ(model("disk"), model("ring"));
+  EXPECT_EQ(model("path"), model("ring"));
+  EXPECT_EQ(here.at("memory").at("storage"), "disk");
+  EXPECT_NE(here.at("solver").get<std::string>().find("GB on disk"), std::string::npos) << here.at("solver");
+  EXPECT_TRUE(fs::is_empty(scratch));
+  for (const auto& e : fs::recursive_directory_iterator(root_ + "/disk")) {
+    EXPECT_EQ(e.path().filename().string().rfind(".terrane", 0), std::string::npos) << e.path();
+  }
+}
+
+TEST_F(DiskStorage, ForecastNamesMemoryAndDisk) {
+  const auto forecast_of = [&](const std::vector<std::string>& sets) {
+    return forecast(Config::parse(kSmall, "test", sets), options("none"));
+  };
+  const Forecast ring = forecast_of({"physics.storage=ring"}), disk = forecast_of({"physics.storage=disk"});
+  const auto memory = [](const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); };
+  EXPECT_EQ(memory(ring, "snapshot_disk_bytes"), 0);
+  EXPECT_GT(memory(disk, "snapshot_disk_bytes"), 400 * 3 * 4 * 4 * (48 + 20));
+  EXPECT_LT(memory(disk, "arrays_bytes"), memory(ring, "arrays_bytes") - 0.7 * memory(disk, "snapshot_disk_bytes"));
+  EXPECT_GT(disk.json.at("disk_bytes").get<double>(), memory(disk, "snapshot_disk_bytes"));
+  EXPECT_NE(disk.lines[2].find("storage disk"), std::string::npos) << disk.lines[2];
+  EXPECT_NE(disk.lines[3].find("of it only while it runs"), std::string::npos) << disk.lines[3];
+  const double between = 0.5 * (memory(disk, "host_bytes") + memory(ring, "host_bytes"));
+  const Forecast tight = forecast_of({"physics.storage=ring", "memory.host_bytes=" + std::to_string(between)});
+  EXPECT_FALSE(tight.fits);
+  EXPECT_NE(tight.remedy.find("\"physics.storage\": \"disk\""), std::string::npos) << tight.remedy;
+}
+
+// A disk that cannot be written is found before the data are simulated; what an earlier run left there stays.
+TEST_F(DiskStorage, ErrorsLeaveCheckpointsAlone) {
+  run("first", {"physics.storage=ring"});
+  const auto before = list_checkpoints(root_ + "/first");
+  ASSERT_FALSE(before.empty());
+  try {
+    run("second", {"physics.storage=disk", "physics.storage_path=\"" + root_ + "/absent\""});
+    FAIL() << "accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::failed);
+    EXPECT_NE(e.message().find("physics.storage_path"), std::string::npos) << e.message();
+  }
+  EXPECT_FALSE(fs::exists(root_ + "/second/data_observed.npy"));
+  EXPECT_EQ(list_checkpoints(root_ + "/first"), before);
+  EXPECT_EQ(load_checkpoint(root_ + "/first", before.back()).iteration, 3);
+}
+
+}  // namespace disk_storage_test
+}  // namespace terrane
