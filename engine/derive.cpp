@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "engine/derive_checks.hpp"
 #include "engine/geology_set.hpp"
 #include "engine/io/text.hpp"
 #include "engine/json_value.hpp"
@@ -15,11 +16,9 @@
 namespace terrane {
 namespace {
 
-bool is_null(const Json& config, const std::string& key) { return !config.contains(key) || config.at(key).is_null(); }
-
 void order_limits(const Json& object, const std::string& low, const std::string& high, const std::string& pointer,
                   Resolver& resolver) {
-  if (is_null(object, low) || is_null(object, high)) return;
+  if (has_no(object, low) || has_no(object, high)) return;
   if (object.at(low).get<double>() < object.at(high).get<double>()) return;
   resolver.issue_at(pointer + "/" + high, high + " (" + object.at(high).dump() + ") must be greater than " + low +
                                               " (" + object.at(low).dump() + ")");
@@ -55,14 +54,10 @@ void check_positions(const Json& survey, const std::string& name, Resolver& reso
   }
 }
 
-bool waves(const Json& config) { return config.at("physics").at("type") == "acoustic"; }
-bool dc_volume(const Json& config) { return config.at("physics").at("type") == "dc-3d"; }
-bool resistivity(const Json& config) { return config.at("physics").at("type") == "dc-2.5d" || dc_volume(config); }
-
 // Keys that one kind of physics needs and another does not have. False: a key is missing.
 bool check_survey(const Json& config, Resolver& resolver) {
-  const bool wave = waves(config), dc = resistivity(config);
-  if (is_null(config, "survey")) {
+  const bool wave = of_waves(config), dc = of_resistivity(config);
+  if (has_no(config, "survey")) {
     resolver.issue_at("", std::string("the section \"survey\" is missing (") +
                               (dc ? "electrodes and array" : "sources and receivers") + ") for physics " +
                               config.at("physics").at("type").dump());
@@ -127,13 +122,13 @@ void check_pairs(const Json& survey, Resolver& resolver) {
 
 void derive_survey(Json& config, Resolver& resolver) {
   Json& survey = config.at("survey");
-  if (resistivity(config)) {
+  if (of_resistivity(config)) {
     if (!survey.at("electrodes").is_null()) check_positions(survey, "electrodes", resolver);
     return;
   }
   check_positions(survey, "sources", resolver);
   check_positions(survey, "receivers", resolver);
-  if (!waves(config)) return check_pairs(survey, resolver);
+  if (!of_waves(config)) return check_pairs(survey, resolver);
   Json& wavelet = survey.at("wavelet");
   if (wavelet.at("type") == "ricker") {
     const double frequency = wavelet.at("frequency_hz").get<double>(), dt_s = survey.at("dt_s").get<double>();
@@ -153,7 +148,7 @@ void check_model(const Json& model, const Json& config, const std::string& point
   if (model.at("of").is_object()) return check_model(model.at("of"), config, pointer + "/of", resolver);
   if (pointer.rfind("/true_model", 0) == 0) {
     resolver.issue_at(pointer + "/of", "true_model cannot be made of itself: name another model here");
-  } else if (is_null(config, "true_model")) {
+  } else if (has_no(config, "true_model")) {
     resolver.issue_at(pointer + "/of", "there is no true_model: add the section, or write the model here");
   }
 }
@@ -213,13 +208,13 @@ void use_property(Json& object, const char* name, const PropertyInfo& p, const s
 // The property that the field stands for when the config does not say it, and what the physics takes.
 void check_property(Json& config, Resolver& resolver) {
   Json& property = config.at("field").at("property");
-  if (resistivity(config) && !resolver.given("/field/property")) property = "log-conductivity";
+  if (of_resistivity(config) && !resolver.given("/field/property")) property = "log-conductivity";
   const PropertyInfo& p = property_info(property.get<std::string>());
-  if (waves(config) && p.quantity != Quantity::velocity) {
+  if (of_waves(config) && p.quantity != Quantity::velocity) {
     resolver.issue_at("/field/property", "acoustic waves take a velocity: write \"property\": \"vp\"");
-  } else if (resistivity(config) && !p.electric()) {
+  } else if (of_resistivity(config) && !p.electric()) {
     resolver.issue_at("/field/property", "voltages come from a conductivity: write \"property\": \"log-conductivity\"");
-  } else if (!waves(config) && !resistivity(config) && p.electric()) {
+  } else if (!of_waves(config) && !of_resistivity(config) && p.electric()) {
     resolver.issue_at("/field/property", "travel times take a velocity or slowness: write \"property\": \"vp\"");
   }
 }
@@ -273,15 +268,15 @@ void derive_transform(Json& config, Resolver& resolver) {
     }
     if (field.at("property") != "vp") resolver.issue_at("/field/property", "a decoder makes velocities: vp");
     // Codes near the start model rather than the mean of all.
-    if (field.at("prefit").is_null() && !is_null(config, "start_model")) {
+    if (field.at("prefit").is_null() && !has_no(config, "start_model")) {
       field["prefit"] = {{"iterations", 300}, {"lr", 0.03}};
     }
   }
-  if (!is_null(config, "start_model")) return;
+  if (!has_no(config, "start_model")) return;
   const std::string remedy =
       ": add a start_model, e.g. \"start_model\": {\"type\": \"constant\", " +
-      std::string(resistivity(config) ? "\"value_siemens_per_m\": 0.01}" : "\"value_mps\": 2500}");
-  if (!is_null(transform, "around")) {
+      std::string(of_resistivity(config) ? "\"value_siemens_per_m\": 0.01}" : "\"value_mps\": 2500}");
+  if (!has_no(transform, "around")) {
     resolver.issue_at("/field/transform", "the map " + transform.at("type").dump() + " needs a start model" + remedy);
   } else if (field.at("type") == "grid") {
     resolver.issue_at("/field", "a grid starts from a start model" + remedy);
@@ -358,175 +353,6 @@ void derive_stages(Json& config, Resolver& resolver) {
   }
 }
 
-// What belongs to waves only.
-void check_no_waves(const Json& config, Resolver& resolver) {
-  const auto refuse = [&](const std::string& pointer, const Json& value, const Json& unset) {
-    if (!value.is_null() && value != unset)
-      resolver.issue_at(pointer, "belongs to waves: this physics does not take it");
-  };
-  const Json& data = config.at("data");
-  refuse("/data/highpass_hz", data.at("highpass_hz"), nullptr);
-  refuse("/data/lowpass_hz", data.at("lowpass_hz"), nullptr);
-  if (data.at("type") == "synthetic" && config.at("physics").at("type") != "eikonal") {
-    refuse("/data/refine", data.at("refine"), 1);
-    refuse("/data/order", data.at("order"), nullptr);
-  }
-  const auto misfit = [&](const Json& m, const std::string& pointer) {
-    if (m.is_null()) return;
-    const std::string type = m.at("type");
-    if (type == "envelope" || type == "global-correlation" || type == "weci") refuse(pointer + "/type", type, nullptr);
-    if (m.contains("normalize") && m.at("normalize") == "trace") refuse(pointer + "/normalize", "trace", nullptr);
-  };
-  misfit(config.at("misfit"), "/misfit");
-  const auto batch = [&](const Json& o, const std::string& pointer) {
-    if (!o.is_null() && o.contains("batch_shots")) refuse(pointer + "/batch_shots", o.at("batch_shots"), 0);
-  };
-  batch(config.at("optimizer"), "/optimizer");
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    const std::string pointer = "/stages/" + std::to_string(i);
-    const Json& stage = config.at("stages")[i];
-    refuse(pointer + "/lowpass_hz", stage.at("lowpass_hz"), nullptr);
-    refuse(pointer + "/highpass_hz", stage.at("highpass_hz"), nullptr);
-    misfit(stage.at("misfit"), pointer + "/misfit");
-    batch(stage.at("optimizer"), pointer + "/optimizer");
-  }
-}
-
-// What only Gauss-Newton has, and what it cannot do.
-void check_least_squares(const Json& config, Resolver& resolver) {
-  const auto check = [&](const Json& stage, const std::string& at) {
-    const auto of = [&](const char* key) -> const Json& {
-      return stage.contains(key) && !stage.at(key).is_null() ? stage.at(key) : config.at(key);
-    };
-    const bool least_squares = of("optimizer").at("type") == "gauss-newton";
-    if (least_squares && of("misfit").at("type") != "chi2") {
-      resolver.issue_at(at + "/misfit", "gauss-newton needs the misfit \"chi2\"");
-    }
-    if (least_squares && !is_null(config, "trade_off"))
-      resolver.issue_at("/trade_off", "gauss-newton has beta and beta_ratio of its own");
-    if (least_squares && !of("optimizer").at("beta").is_null() && !of("optimizer").at("beta_ratio").is_null()) {
-      resolver.issue_at(at + "/optimizer/beta_ratio", "give beta or beta_ratio, not both");
-    }
-    for (std::size_t i = 0; i < of("regularizers").size(); ++i) {
-      const Json& r = of("regularizers")[i];
-      const std::string pointer = at + "/regularizers/" + std::to_string(i);
-      if (least_squares && r.at("type") == "reference")
-        resolver.issue_at(pointer, "gauss-newton takes norms: write tikhonov of order 0, or sparse");
-      if (!least_squares && r.at("type") == "sparse")
-        resolver.issue_at(pointer, "sparse norms belong to the optimizer gauss-newton");
-    }
-  };
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    const Json& stage = config.at("stages")[i];
-    const bool own =
-        !stage.at("misfit").is_null() || !stage.at("optimizer").is_null() || !stage.at("regularizers").is_null();
-    check(stage, own ? "/stages/" + std::to_string(i) : "");
-  }
-}
-
-// The number of shots in flight is that of the whole inversion.
-void check_batches(const Json& config, Resolver& resolver) {
-  const Json& all = config.at("optimizer").value("batch_shots", Json(nullptr));
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    const Json& optimizer = config.at("stages")[i].at("optimizer");
-    if (optimizer.is_null() || !optimizer.contains("batch_shots")) continue;
-    const Json& own = optimizer.at("batch_shots");
-    if (own.is_null() || own == 0 || own == all) continue;
-    resolver.issue_at("/stages/" + std::to_string(i) + "/optimizer/batch_shots",
-                      "is one number for all stages: give it in /optimizer");
-  }
-}
-
-// What source encoding can be used with: sums of shots and what is quadratic in them.
-void check_codes(const Json& config, Resolver& resolver) {
-  if (is_null(config, "encoding")) return;
-  if (!waves(config)) return resolver.issue_at("/encoding", "belongs to waves: this physics does not take it");
-  const Json &encoding = config.at("encoding"), &survey = config.at("survey"), &data = config.at("data");
-  if (encoding.at("max_shift_s") >= survey.at("nt").get<double>() * survey.at("dt_s").get<double>()) {
-    resolver.issue_at("/encoding/max_shift_s", "a shot would be delayed beyond the end of its record (nt dt_s)");
-  }
-  const bool uneven =
-      data.at("type") == "synthetic" && !data.at("noise").is_null() && data.at("noise").at("type") == "proportional";
-  const auto check = [&](const Json& misfit, const Json& optimizer, const std::string& at, const std::string& of) {
-    const std::string type = misfit.at("type"), normalize = misfit.value("normalize", "");
-    if (type != "l2" && type != "chi2") {
-      resolver.issue_at(at + "/type", type + " of summed shots has not the mean of " + type +
-                                          " of each: with \"encoding\" write \"l2\"");
-    } else if (normalize == "trace") {
-      resolver.issue_at(at + "/normalize",
-                        "the traces of a super-shot are sums, their shots have no weights of their own: with "
-                        "\"encoding\" write \"survey\"");
-    } else if (uneven && (type == "chi2" || normalize == "std")) {
-      resolver.issue_at(at,
-                        "the standard deviation differs from datum to datum, but the shots of a super-shot are "
-                        "summed: with \"encoding\" write \"l2\" with normalize \"survey\", or gaussian noise");
-    }
-    if (optimizer.at("type") == "gauss-newton") {
-      resolver.issue_at(of, "gauss-newton compares every datum: with \"encoding\" take adam or lbfgs");
-    } else if (optimizer.at("batch_shots") > 0 && optimizer.at("batch_shots") < encoding.at("groups")) {
-      resolver.issue_at("/encoding/groups", encoding.at("groups").dump() + " super-shots of " +
-                                                optimizer.at("batch_shots").dump() +
-                                                " shots (batch_shots): give at most one a shot");
-    }
-  };
-  const Json &misfit = config.at("misfit"), &optimizer = config.at("optimizer");
-  check(misfit, optimizer, "/misfit", "/optimizer/type");
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    const Json& stage = config.at("stages")[i];
-    const std::string at = "/stages/" + std::to_string(i);
-    const bool own_misfit = !stage.at("misfit").is_null(), own_optimizer = !stage.at("optimizer").is_null();
-    if (!own_misfit && !own_optimizer) continue;
-    check(own_misfit ? stage.at("misfit") : misfit, own_optimizer ? stage.at("optimizer") : optimizer,
-          own_misfit ? at + "/misfit" : "/misfit", at + "/optimizer/type");
-  }
-}
-
-// Posterior sampling writes the model itself.
-void check_posterior(const Json& config, Resolver& resolver) {
-  const auto check = [&](const Json& optimizer, const std::string& at) {
-    if (optimizer.is_null() || optimizer.at("type") != "posterior") return;
-    const Json& field = config.at("field");
-    if (field.at("type") != "grid" || field.at("transform").at("type") != "identity") {
-      resolver.issue_at(at, "posterior sampling writes the model: it needs the field \"grid\" without a transform");
-    }
-    if (field.at("property") != "vp") {
-      resolver.issue_at(at, "a generator has learnt velocities: posterior sampling needs a field of property vp");
-    }
-    if (!is_null(config.at("grid"), "ny")) resolver.issue_at(at, "posterior sampling takes two dimensions");
-  };
-  check(config.at("optimizer"), "/optimizer");
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    check(config.at("stages")[i].at("optimizer"), "/stages/" + std::to_string(i) + "/optimizer");
-  }
-}
-
-// What the learnt regularizers can be used with.
-void check_priors(const Json& config, Resolver& resolver) {
-  const auto check = [&](const Json& regularizers, const std::string& optimizer, const std::string& at) {
-    for (std::size_t i = 0; i < regularizers.size(); ++i) {
-      const std::string type = regularizers[i].at("type"), pointer = at + "/" + std::to_string(i);
-      if (type != "denoiser" && type != "code") continue;
-      if (optimizer == "gauss-newton") resolver.issue_at(pointer, type + " has no norm for gauss-newton: use adam");
-      if (type == "denoiser" && optimizer == "lbfgs") {
-        resolver.issue_at(pointer, "a denoiser changes the objective in every iteration, lbfgs needs one: use adam");
-      }
-      if (type == "denoiser" && config.at("field").at("property") != "vp") {
-        resolver.issue_at(pointer, "a denoiser has learnt velocities: it needs a field of property vp");
-      }
-      if (type == "code" && config.at("field").at("type") != "decoder") {
-        resolver.issue_at(pointer, "code is a penalty of the field \"decoder\"");
-      }
-    }
-  };
-  for (std::size_t i = 0; i < config.at("stages").size(); ++i) {
-    const Json& stage = config.at("stages")[i];
-    const bool own = !stage.at("regularizers").is_null();
-    const Json& optimizer = stage.at("optimizer").is_null() ? config.at("optimizer") : stage.at("optimizer");
-    check(own ? stage.at("regularizers") : config.at("regularizers"), optimizer.at("type"),
-          own ? "/stages/" + std::to_string(i) + "/regularizers" : "/regularizers");
-  }
-}
-
 void check_surface(const Json& physics, Resolver& resolver) {
   if (!physics.contains("surface") || !physics.at("surface").is_object()) return;
   const Json &x = physics.at("surface").at("x_m"), &z = physics.at("surface").at("z_m");
@@ -541,7 +367,7 @@ void check_surface(const Json& physics, Resolver& resolver) {
 }
 
 void check_ensemble(const Json& config, Resolver& resolver) {
-  if (is_null(config, "ensemble")) return;
+  if (has_no(config, "ensemble")) return;
   const auto seeds = config.at("ensemble").at("seeds").get<std::vector<std::uint64_t>>();
   const std::set<std::uint64_t> different(seeds.begin(), seeds.end());
   if (different.size() < 2 || different.size() != seeds.size()) {
@@ -559,31 +385,20 @@ void derive_invert(Json& config, Resolver& resolver) {
   check_band(data, "/data", resolver);
   if (data.at("type") == "synthetic") {
     check_noise(data.at("noise"), "/data/noise", resolver);
-    if (is_null(config, "true_model")) {
+    if (has_no(config, "true_model")) {
       resolver.issue_at("/data", "synthetic data need a true_model, e.g. \"true_model\": {\"type\": \"generated\"}");
     }
   }
   derive_layers(config.at("field"), resolver);
   derive_transform(config, resolver);
   derive_stages(config, resolver);
-  if (!waves(config)) check_no_waves(config, resolver);
-  if (!is_null(config, "ip") && !(resistivity(config) && data.at("type") == "file")) {
-    resolver.issue_at("/ip", "belongs to resistivity with data from a file");
-  } else if (!is_null(config, "ip") && dc_volume(config)) {
-    resolver.issue_at("/ip",
-                      "chargeabilities are inverted in 2.5-D in this version: write \"dc-2.5d\", or leave this out");
-  }
-  check_least_squares(config, resolver);
-  check_priors(config, resolver);
-  check_posterior(config, resolver);
-  check_codes(config, resolver);
-  check_batches(config, resolver);
+  check_inversion(config, resolver);
 }
 
 void derive_forward(Json& config, Resolver& resolver) {
   check_noise(config.at("noise"), "/noise", resolver);
-  if (!is_null(config, "model")) return;
-  if (is_null(config, "true_model")) {
+  if (!has_no(config, "model")) return;
+  if (has_no(config, "true_model")) {
     resolver.issue_at("",
                       "task \"forward\" needs a model (or a true_model), e.g. \"model\": {\"type\": \"generated\"}");
   } else {
@@ -604,7 +419,7 @@ void derive_reproduce(const Json& config, Resolver& resolver) {
 }
 
 void derive_analyze(const Json& config, Resolver& resolver) {
-  if (is_null(config, "run") == is_null(config, "config")) {
+  if (has_no(config, "run") == has_no(config, "config")) {
     resolver.issue_at("", "task \"analyze\" needs one of \"run\" (a directory) and \"config\" (a file)");
   }
   if (config.at("analyses").empty())
@@ -675,16 +490,16 @@ void derive(Json& config, Resolver& resolver) {
   }
   const bool invert = config.at("task") == "invert";
   const bool file = invert && config.at("data").at("type") == "file";
-  const bool dc = resistivity(config);
-  const bool picks = !waves(config) && file && !config.at("data").at("path").get<std::string>().ends_with(".npy");
-  if (picks && !is_null(config, "survey")) {
+  const bool dc = of_resistivity(config);
+  const bool picks = !of_waves(config) && file && !config.at("data").at("path").get<std::string>().ends_with(".npy");
+  if (picks && !has_no(config, "survey")) {
     resolver.issue_at("/survey", dc ? "the file of observations holds the electrodes: leave this section out"
                                     : "the file of picks holds the sensors and pairs: leave this section out");
   } else if (!picks) {
     if (!check_survey(config, resolver)) return;
     derive_survey(config, resolver);
   }
-  if (is_null(config, "grid")) {
+  if (has_no(config, "grid")) {
     if (!picks) {
       return resolver.issue_at("",
                                "the section \"grid\" is missing, e.g. \"grid\": {\"nz\": 70, \"nx\": 70, "
@@ -693,10 +508,10 @@ void derive(Json& config, Resolver& resolver) {
     if (resolver.issues().empty()) config["grid"] = dc ? grid_for_electrodes(config) : grid_for_picks(config);
   }
   check_dimensions(config, resolver);
-  if (waves(config)) derive_boundary(config, resolver);
+  if (of_waves(config)) derive_boundary(config, resolver);
   check_surface(config.at("physics"), resolver);
   for (const std::string name : {"true_model", "start_model", "reference_model", "model"}) {
-    if (!is_null(config, name)) check_model(config.at(name), config, "/" + name, resolver);
+    if (!has_no(config, name)) check_model(config.at(name), config, "/" + name, resolver);
   }
   if (invert) {
     derive_invert(config, resolver);

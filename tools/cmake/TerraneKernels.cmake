@@ -40,7 +40,7 @@ function(terrane_backend_options target backend)
   if(backend STREQUAL "emulated" OR (backend STREQUAL "baseline" AND TERRANE_X86 AND TERRANE_CPU_VARIANTS))
     set(level -O1)
   endif()
-  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${level}> ${terrane_checks_by_call})
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${level}>)
 endfunction()
 
 # The baseline table is part of the library itself.
