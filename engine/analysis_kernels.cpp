@@ -157,7 +157,7 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
   if (measured && analysis.at("pairs").empty()) {
     throw Error(ErrorCode::config, "window and frequency are measured on traces: give pairs of shot and receiver");
   }
-  for (const Json& pair : a.request.analysis.at("pairs")) {
+  for (const Json& pair : analysis.at("pairs")) {
     if (!p.waves()) throw Error(ErrorCode::config, "pairs are for waves: give data");
     const Index shot = pair[0], receiver = pair[1];
     if (shot < 0 || shot >= shots || receiver < 0 || receiver >= receivers) {
@@ -214,24 +214,31 @@ AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& t
   return c;
 }
 
+// Of kernels with small eigenvalues far below the largest; at most `most` of them.
+template <class T>
+LanczosOptions kernel_lanczos(const AnalysisSession<T>& a, Index most) {
+  LanczosOptions o;
+  o.count = std::min(a.request.count(), most);
+  o.steps = std::max<Index>(100, 6 * o.count);
+  o.seed = a.seed();
+  o.tolerance = 1e-5;
+  return o;
+}
+
 // What of the gradient g, and of the update K g that the field makes of it, the leading eigenvectors of K hold: K
 // multiplies the part along each by its eigenvalue.
 template <class T>
 void spectral_filtering(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<T>& g,
                         const std::vector<T>& kg) {
   const std::size_t n = g.size();
-  LanczosOptions o;
-  o.count = std::min({a.request.count(), a.nodes(), t.maps.field.columns});
-  o.steps = std::max<Index>(100, 6 * o.count);
-  o.seed = a.seed();
-  o.tolerance = 1e-5;
-  const SingularTriplets k = lanczos_singular(a.s, t.maps.field, o);
   double all_g = 0, all_kg = 0, in_g = 0, in_kg = 0;
   for (std::size_t i = 0; i < n; ++i) {
     all_g += static_cast<double>(g[i]) * static_cast<double>(g[i]);
     all_kg += static_cast<double>(kg[i]) * static_cast<double>(kg[i]);
   }
   if (!(all_g > 0) || !(all_kg > 0)) return;
+  const SingularTriplets k =
+      lanczos_singular(a.s, t.maps.field, kernel_lanczos(a, std::min(a.nodes(), t.maps.field.columns)));
   std::vector<double> number, values, held_g, held_kg;
   for (std::size_t j = 0; j < k.values.size(); ++j) {
     double before = 0, after = 0;
@@ -334,11 +341,7 @@ void analyze_kernels(AnalysisSession<T>& a) {
   InversionMaps<T> weighted = t.maps;
   weighted.data = weighted_rows(a.s, t.maps.data, w);
   weighted.total = weighted_rows(a.s, t.maps.total, w);
-  LanczosOptions o;
-  o.count = std::min(a.request.count(), std::min(t.count, a.nodes()));
-  o.steps = std::max<Index>(100, 6 * o.count);
-  o.seed = a.seed();
-  o.tolerance = 1e-5;  // small values of J K Jᵀ lie far below the largest
+  const LanczosOptions o = kernel_lanczos(a, std::min(t.count, a.nodes()));
   // On the smaller of model (or parameters) and data.
   const auto spectrum = [&](const char* name, const char* title, const LinearMap<T>& map) {
     const double start = now_s();

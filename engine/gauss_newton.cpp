@@ -241,10 +241,10 @@ void GaussNewton<T>::apply_model_normal(const Vector& v, Vector& out) {
 }
 
 template <class T>
-void GaussNewton<T>::apply_normal(const Vector& v, Vector& out) {
+void GaussNewton<T>::apply_normal(const Vector& v, Vector& out, double mu) {
   Vector m;
   apply_data_normal(v, out);
-  for (std::size_t i = 0; i < out.size() && mu_ > 0; ++i) out[i] += mu_ * v[i];
+  for (std::size_t i = 0; i < out.size() && mu > 0; ++i) out[i] += mu * v[i];
   if (beta_ == 0) return;
   apply_model_normal(v, m);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += beta_ * m[i];
@@ -326,12 +326,9 @@ std::vector<double> GaussNewton<T>::preconditioner() {
 template <class T>
 void GaussNewton<T>::approximate() {
   if (!nystrom_.empty() && nystrom_last_ <= 2 * nystrom_first_ + 10) return;
-  const double mu = mu_;
-  mu_ = 0;
-  const auto product = [this](const Vector& v, Vector& out) { apply_normal(v, out); };
+  const auto product = [this](const Vector& v, Vector& out) { apply_normal(v, out, 0); };
   nystrom_ = nystrom(*problem_.stream, product, problem_.parameters, o_.nystrom_rank,
                      static_cast<double>(std::numeric_limits<T>::epsilon()), o_.seed);
-  mu_ = mu;
   nystrom_first_ = 0;
 }
 
@@ -367,7 +364,7 @@ typename GaussNewton<T>::Direction GaussNewton<T>::solve(const Vector& g, const 
   const double g_norm = norm(g), goal = std::max(o_.cg_tolerance * g_norm, o_.cg_floor * largest_gradient_);
   double rz = dot(r, z);
   for (; result.iterations < o_.cg_iterations && result.residual * g_norm > goal; ++result.iterations) {
-    apply_normal(p, q);
+    apply_normal(p, q, mu_);
     for (std::size_t i = 0; i < n; ++i) q[i] = mask[i] != 0 ? 0 : q[i];
     const double curvature = dot(p, q);
     if (!(curvature > 0)) break;

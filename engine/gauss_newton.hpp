@@ -151,9 +151,9 @@ class GaussNewton {
   void evaluate(const Vector& theta, Vector& data, Vector& model);
   double data_misfit(const Vector& data) const;
   Vector gradient();
-  void apply_data_normal(const Vector& v, Vector& out);   // J^T W^2 J v
-  void apply_model_normal(const Vector& v, Vector& out);  // M^T H M v
-  void apply_normal(const Vector& v, Vector& out);
+  void apply_data_normal(const Vector& v, Vector& out);        // J^T W^2 J v
+  void apply_model_normal(const Vector& v, Vector& out);       // M^T H M v
+  void apply_normal(const Vector& v, Vector& out, double mu);  // of the system with mu 1
   double largest_eigenvalue(bool data_part);
   Vector preconditioner();
   void approximate();  // nystrom_, where it is missing or has served its time

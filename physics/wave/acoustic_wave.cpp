@@ -221,7 +221,11 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
       a.store = WaveStore<T>{kept_values(plan_, work.snapshots.data()), storage.slots, a.n0, storage.every};
       work.stored_segment = k;
     }
-    keep&& ring ? run_kept(s, a, work) : run(s, a);
+    if (keep && ring) {
+      run_kept(s, a, work);
+    } else {
+      run(s, a);
+    }
   }
   work.kept = keep;
   to_data(s, work, data);
