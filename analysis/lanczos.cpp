@@ -153,6 +153,7 @@ RitzPairs<T> lanczos_ritz(Stream& s, const SymmetricMap<T>& b, const LanczosOpti
       if (more && worst <= tolerance * std::abs(values.back())) break;
     }
     if (last) break;
+    if (o.progress) o.progress(m, steps);
     if (more) continue;
     while (draw < 1000 && !basis.add(normal_vector<T>(b.n, o.seed, draw++))) continue;
     if (basis.size() == m) break;
@@ -166,6 +167,7 @@ RitzPairs<T> lanczos_ritz(Stream& s, const SymmetricMap<T>& b, const LanczosOpti
   }
   RitzPairs<T> pairs;
   pairs.steps = basis.rows();
+  if (o.progress) o.progress(pairs.steps, pairs.steps);
   pairs.x = Buffer<T>(s, count * b.n);
   ritz_vectors(s, basis, vectors, count, b.n, pairs.x.data());
   pairs.values.assign(values.rbegin(), values.rbegin() + count);

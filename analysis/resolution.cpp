@@ -39,6 +39,7 @@ Resolution resolution(Stream& s, const InversionMaps<T>& maps, const ResolutionO
   lanczos.count = std::min({o.count, b.rows, b.columns});
   lanczos.steps = o.steps > 0 ? o.steps : 4 * lanczos.count + 20;
   lanczos.seed = o.seed;
+  lanczos.progress = o.progress;
   lanczos.tolerance = sizeof(T) == 8 ? 1e-8 : 1e-4;
   const Eigenpairs pairs = lanczos_eigenpairs(s, left ? left_gram_map(s, b) : right_gram_map(s, b), lanczos);
   Resolution r;

@@ -26,6 +26,7 @@ struct ResolutionOptions {
   Index count = 64;              // eigenvalues, at most
   Index steps = 0;               // of Lanczos; 0: 4 count + 20
   std::uint64_t seed = 0;
+  std::function<void(Index done, Index steps)> progress;  // of Lanczos
 };
 
 struct Resolution {

@@ -83,6 +83,7 @@ struct LanczosOptions {
   Index steps = 300;     // at most, and at most n
   double tolerance = 0;  // of residual / lambda_1; 0: 1e-10 in double, 1e-5 in float
   std::uint64_t seed = 0;
+  std::function<void(Index done, Index steps)> progress;  // after each step; at the end done = steps
 };
 
 // The largest eigenpairs by Lanczos with full reorthogonalisation (twice), one application a step: fewer applications
@@ -129,16 +130,16 @@ Index values_holding(const std::vector<double>& values, double fraction, bool sq
 // How many values exceed `part` of the largest.
 Index values_above(const std::vector<double>& values, double part);
 
-// --- wavenumbers of an image (rows, columns), last axis fastest, with spacings d_rows, d_columns ---
-// Power |X|^2 of the two-dimensional transform of the image minus its mean, summed in rings of the radial wavenumber
-// |k| = sqrt(kz^2 + kx^2) in cycles per unit of the spacings; no window. rings: 0 = up to the larger Nyquist number in
-// steps of the smaller fundamental.
+// --- wavenumbers of an array of any number of axes, the last one fastest: a trace, an image, a volume ---
+// Power |X|^2 of the transform over all axes of the values minus their mean, summed in rings (shells) of the radial
+// wavenumber |k| = sqrt(kz^2 + ... + kx^2) in cycles per unit of the spacings; no window. rings: 0 = up to the largest
+// Nyquist number in steps of the smallest fundamental. Error{data} values that are not of that shape.
 struct RadialSpectrum {
   std::vector<double> wavenumber;  // centre of each ring
   std::vector<double> power;       // part of the total, sum <= 1 (corners beyond the last ring are left out)
-  double mean = 0;                 // sum |k| |X|^2 / sum |X|^2 over all wavenumbers; 0 for a constant image
+  double mean = 0;                 // sum |k| |X|^2 / sum |X|^2 over all wavenumbers; 0 for constant values
 };
-RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& image, Index rows, Index columns, double d_rows,
-                               double d_columns, Index rings = 0);
+RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& values, const std::vector<Index>& shape,
+                               const std::vector<double>& spacing, Index rings = 0);
 
 }  // namespace terrane

@@ -26,32 +26,42 @@ double checked_sum(const std::vector<double>& values) {
 // Frequency of bin k of n, in cycles over the whole length.
 double signed_bin(Index k, Index n) { return static_cast<double>(2 * k <= n ? k : k - n); }
 
-// |X|^2 (columns, rows), transposed, of the image minus its mean.
-std::vector<double> power_of(Stream& s, const std::vector<double>& image, Index rows, Index columns) {
+// |X|^2 (shape) of the values minus their mean.
+std::vector<double> power_of(Stream& s, const std::vector<double>& values, const std::vector<Index>& shape) {
+  const auto all = static_cast<Index>(values.size());
   double mean = 0;
-  for (const double v : image) mean += v / static_cast<double>(image.size());
-  std::vector<double> x(2 * image.size(), 0.0);
-  for (std::size_t i = 0; i < image.size(); ++i) x[2 * i] = image[i] - mean;
-  const auto transform = [&](Index n, Index batch) {
+  for (const double v : values) mean += v / static_cast<double>(values.size());
+  std::vector<double> x(2 * values.size(), 0.0), turned(x.size());
+  for (std::size_t i = 0; i < values.size(); ++i) x[2 * i] = values[i] - mean;
+  // The last axis is transformed and becomes the first one, until all have had their turn.
+  for (auto n = shape.rbegin(); n != shape.rend(); ++n) {
+    const Index columns = *n, rows = all / columns;
     const Buffer<double> device = to_device(s, x);
-    fft(s, Fft<double>{FftKind::complex_forward, false, n, batch, device.data(), device.data()});
+    fft(s, Fft<double>{FftKind::complex_forward, false, columns, rows, device.data(), device.data()});
     x = to_host(s, device);
-  };
-  transform(columns, rows);
-  std::vector<double> turned(x.size());
-  for (Index r = 0; r < rows; ++r) {
-    for (Index c = 0; c < columns; ++c) {
-      const auto from = static_cast<std::size_t>(2 * (r * columns + c));
-      const auto to = static_cast<std::size_t>(2 * (c * rows + r));
-      turned[to] = x[from];
-      turned[to + 1] = x[from + 1];
+    for (Index r = 0; r < rows; ++r) {
+      for (Index c = 0; c < columns; ++c) {
+        const auto from = static_cast<std::size_t>(2 * (r * columns + c));
+        const auto to = static_cast<std::size_t>(2 * (c * rows + r));
+        turned[to] = x[from];
+        turned[to + 1] = x[from + 1];
+      }
     }
+    x.swap(turned);
   }
-  x.swap(turned);
-  transform(rows, columns);
-  std::vector<double> power(image.size());
+  std::vector<double> power(values.size());
   for (std::size_t i = 0; i < power.size(); ++i) power[i] = x[2 * i] * x[2 * i] + x[2 * i + 1] * x[2 * i + 1];
   return power;
+}
+
+// |k| of the value at `place` of an array: `length` holds the extent of each axis.
+double radial_wavenumber(Index place, const std::vector<Index>& shape, const std::vector<double>& length) {
+  double squares = 0;
+  for (std::size_t a = shape.size(); a-- > 0; place /= shape[a]) {
+    const double k = signed_bin(place % shape[a], shape[a]) / length[a];
+    squares += k * k;
+  }
+  return std::sqrt(squares);
 }
 
 }  // namespace
@@ -127,34 +137,36 @@ Index values_above(const std::vector<double>& values, double part) {
   return static_cast<Index>(std::count_if(values.begin(), values.end(), [&](double v) { return v > limit; }));
 }
 
-RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& image, Index rows, Index columns, double d_rows,
-                               double d_columns, Index rings) {
-  require(rows > 0 && columns > 0 && static_cast<Index>(image.size()) == rows * columns, ErrorCode::data,
-          "the size of the image is not rows x columns", numbers_where);
-  require(d_rows > 0 && d_columns > 0 && rings >= 0, ErrorCode::config, "the spacings must be positive", numbers_where);
-  const std::vector<double> power = power_of(s, image, rows, columns);
-  const double length_z = d_rows * static_cast<double>(rows), length_x = d_columns * static_cast<double>(columns);
-  const double nyquist = 0.5 / std::min(d_rows, d_columns), step = 1 / std::max(length_z, length_x);
+RadialSpectrum radial_spectrum(Stream& s, const std::vector<double>& values, const std::vector<Index>& shape,
+                               const std::vector<double>& spacing, Index rings) {
+  Index all = shape.empty() ? 0 : 1;
+  for (const Index n : shape) all *= n;
+  require(all > 0 && static_cast<Index>(values.size()) == all, ErrorCode::data, "the values are not of that shape",
+          numbers_where);
+  require(spacing.size() == shape.size() && *std::min_element(spacing.begin(), spacing.end()) > 0 && rings >= 0,
+          ErrorCode::config, "each axis needs a positive spacing", numbers_where);
+  const std::vector<double> power = power_of(s, values, shape);
+  std::vector<double> length;
+  for (std::size_t a = 0; a < shape.size(); ++a) length.push_back(spacing[a] * static_cast<double>(shape[a]));
+  const double nyquist = 0.5 / *std::min_element(spacing.begin(), spacing.end());
+  const double step = 1 / *std::max_element(length.begin(), length.end());
   if (rings == 0) rings = std::max<Index>(1, static_cast<Index>(std::ceil(nyquist / step - 1e-9)));
   const double width = nyquist / static_cast<double>(rings);
   RadialSpectrum result;
   result.power.assign(static_cast<std::size_t>(rings), 0.0);
   for (Index r = 0; r < rings; ++r) result.wavenumber.push_back((static_cast<double>(r) + 0.5) * width);
   double total = 0;
-  for (Index c = 0; c < columns; ++c) {
-    for (Index r = 0; r < rows; ++r) {
-      const double p = power[static_cast<std::size_t>(c * rows + r)];
-      const double k = std::hypot(signed_bin(r, rows) / length_z, signed_bin(c, columns) / length_x);
-      total += p;
-      result.mean += k * p;
-      // A wavenumber on the border of two rings belongs to the lower one.
-      const auto ring = static_cast<Index>(std::max(0.0, std::ceil(k / width - 1e-9) - 1));
-      if (ring < rings) result.power[static_cast<std::size_t>(ring)] += p;
-    }
+  for (std::size_t i = 0; i < power.size(); ++i) {
+    const double k = radial_wavenumber(static_cast<Index>(i), shape, length);
+    total += power[i];
+    result.mean += k * power[i];
+    // A wavenumber on the border of two rings belongs to the lower one.
+    const auto ring = static_cast<Index>(std::max(0.0, std::ceil(k / width - 1e-9) - 1));
+    if (ring < rings) result.power[static_cast<std::size_t>(ring)] += power[i];
   }
   double energy = 0;
-  for (const double v : image) energy += v * v;
-  if (!(total > 1e-28 * energy * static_cast<double>(image.size()))) {  // constant: rounding of the mean only
+  for (const double v : values) energy += v * v;
+  if (!(total > 1e-28 * energy * static_cast<double>(values.size()))) {  // constant: rounding of the mean only
     result.mean = 0;
     std::fill(result.power.begin(), result.power.end(), 0.0);
     return result;

@@ -79,7 +79,7 @@ Json describe(Stream& s, const Values& sigma, const Values& vectors, const std::
   for (std::size_t k = 0; k < sigma.size(); ++k) {
     const Values v(vectors.begin() + static_cast<std::ptrdiff_t>(k * edge.size()),
                    vectors.begin() + static_cast<std::ptrdiff_t>((k + 1) * edge.size()));
-    wavenumbers.push_back(radial_spectrum(s, v, size, size, 1, 1).mean);
+    wavenumbers.push_back(radial_spectrum(s, v, {size, size}, {1, 1}).mean);
     double on = 0, all = 0;
     for (std::size_t i = 0; i < v.size(); ++i) all += v[i] * v[i], on += edge[i] != 0 ? v[i] * v[i] : 0;
     on_edges.push_back(on / all);

@@ -185,7 +185,7 @@ std::vector<Chosen> chosen_data(const AnalysisSession<T>& a, const std::vector<d
 
 // sum f |X(f)|^2 / sum |X(f)|^2 over the traces of a vector of data, Hz.
 double mean_frequency(Stream& s, const std::vector<double>& v, Index nt, double dt_s) {
-  const RadialSpectrum r = radial_spectrum(s, v, 1, nt, 1, dt_s);
+  const RadialSpectrum r = radial_spectrum(s, v, {nt}, {dt_s});
   return r.mean;
 }
 double mean_frequency(Stream& s, const std::vector<double>& vector, const Problem& p) {
@@ -206,8 +206,7 @@ double mean_frequency(Stream& s, const std::vector<double>& vector, const Proble
 // Power of an image by wavenumber, to a largest value of 1.
 template <class T>
 AnalysisPage::Curve wavenumber_curve(AnalysisSession<T>& a, const std::string& title, const std::vector<double>& v) {
-  const Grid2 g = a.problem.grid.section();
-  const RadialSpectrum r = radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m);
+  const RadialSpectrum r = a.wavenumbers(v);
   const double most = *std::max_element(r.power.begin(), r.power.end());
   AnalysisPage::Curve c{title, r.wavenumber, r.power};
   for (double& y : c.y) y /= most > 0 ? most : 1;
@@ -237,8 +236,9 @@ void spectral_filtering(AnalysisSession<T>& a, const DataTape<T>& t, const std::
     all_kg += static_cast<double>(kg[i]) * static_cast<double>(kg[i]);
   }
   if (!(all_g > 0) || !(all_kg > 0)) return;
-  const SingularTriplets k =
-      lanczos_singular(a.s, t.maps.field, kernel_lanczos(a, std::min(a.nodes(), t.maps.field.columns)));
+  LanczosOptions o = kernel_lanczos(a, std::min(a.nodes(), t.maps.field.columns));
+  o.progress = a.progress("kernel of the field");
+  const SingularTriplets k = lanczos_singular(a.s, t.maps.field, o);
   std::vector<double> number, values, held_g, held_kg;
   for (std::size_t j = 0; j < k.values.size(); ++j) {
     double before = 0, after = 0;
@@ -263,14 +263,11 @@ template <class T>
 void gradient_modulation(AnalysisSession<T>& a, const DataTape<T>& t, const std::vector<double>& residual) {
   const std::vector<T> g = adjoint(a.s, t.maps.data, converted<T>(residual));
   const std::vector<T> kg = kernel_product(a.s, t.maps.field, g);
-  const Grid2 grid = a.problem.grid.section();
-  a.write("gradient", converted<double>(g), {grid.nz, grid.nx});
-  a.write("neural_gradient", converted<double>(kg), {grid.nz, grid.nx});
+  a.write("gradient", converted<double>(g), a.problem.grid.shape());
+  a.write("neural_gradient", converted<double>(kg), a.problem.grid.shape());
   a.add_image("gradient Jᵀr", converted<double>(g));
   a.add_image("its neural form K Jᵀr", converted<double>(kg));
-  const auto mean = [&](const std::vector<T>& v) {
-    return radial_spectrum(a.s, converted<double>(v), grid.nz, grid.nx, grid.dz_m, grid.dx_m).mean;
-  };
+  const auto mean = [&](const std::vector<T>& v) { return a.wavenumbers(converted<double>(v)).mean; };
   a.result["gradient"] = {{"mean_wavenumber_per_m", number_or_null(mean(g))},
                           {"neural_mean_wavenumber_per_m", number_or_null(mean(kg))}};
   a.page.plots.push_back(
@@ -311,8 +308,6 @@ void frequency_bias(AnalysisSession<T>& a) {
 template <class T>
 void analyze_kernels(AnalysisSession<T>& a) {
   const DataTape<T> t(a);
-  const Grid2 g = a.problem.grid.section();
-  a.page.grid = g;
   std::vector<double> plain, neural;
   Json names = Json::array();
   const std::vector<Chosen> list = chosen_data(a, t.predicted);
@@ -327,8 +322,8 @@ void analyze_kernels(AnalysisSession<T>& a) {
   }
   a.result["data"] = names;
   const auto kept = static_cast<Index>(list.size());
-  a.write("sensitivity", plain, {kept, g.nz, g.nx});
-  a.write("neural_sensitivity", neural, {kept, g.nz, g.nx});
+  a.write_models("sensitivity", plain, kept);
+  a.write_models("neural_sensitivity", neural, kept);
   std::vector<double> residual = observed(a, t.count);
   const std::vector<double> w = data_weights(a, t.count, 1);
   if (!residual.empty()) {
@@ -341,10 +336,11 @@ void analyze_kernels(AnalysisSession<T>& a) {
   InversionMaps<T> weighted = t.maps;
   weighted.data = weighted_rows(a.s, t.maps.data, w);
   weighted.total = weighted_rows(a.s, t.maps.total, w);
-  const LanczosOptions o = kernel_lanczos(a, std::min(t.count, a.nodes()));
+  LanczosOptions o = kernel_lanczos(a, std::min(t.count, a.nodes()));
   // On the smaller of model (or parameters) and data.
-  const auto spectrum = [&](const char* name, const char* title, const LinearMap<T>& map) {
+  const auto spectrum = [&](const char* name, const char* what, const char* title, const LinearMap<T>& map) {
     const double start = now_s();
+    o.progress = a.progress(what);
     const SingularTriplets triplets = lanczos_singular(a.s, map, o);
     const auto found = static_cast<Index>(triplets.values.size());
     std::vector<double> values, residuals;
@@ -371,17 +367,39 @@ void analyze_kernels(AnalysisSession<T>& a) {
     a.result[name] = r;
     a.page.spectra.push_back({title, values});
   };
-  spectrum("wave_kernel", "J Jᵀ", weighted.data);
-  spectrum("wave_tangent_kernel", "J K Jᵀ", weighted.total);
+  spectrum("wave_kernel", "wave kernel", "J Jᵀ", weighted.data);
+  spectrum("wave_tangent_kernel", "wave tangent kernel", "J K Jᵀ", weighted.total);
   if (a.problem.waves()) frequency_bias(a);
   a.page.normalised = true;
 }
 
+namespace {
+
+// z, x or z, y, x.
+std::vector<Index> indices_of(const Grid3& g, Index node) {
+  std::vector<Index> list;
+  for (int k = g.dimensions(); k-- > 0; node /= g.size(g.axis(k))) list.insert(list.begin(), node % g.size(g.axis(k)));
+  return list;
+}
+
+// "(x, z)" or "(x, y, z)" in metres.
+std::string place_of(const Grid3& g, Index node) {
+  std::string text;
+  const std::vector<Index> list = indices_of(g, node);
+  for (int k = g.dimensions(); k-- > 0;) {
+    char number[32];
+    std::snprintf(number, sizeof number, "%.4g", g.at_m(g.axis(k), list[at(k)]));
+    text += (text.empty() ? "(" : ", ") + std::string(number);
+  }
+  return text + ")";
+}
+
+}  // namespace
+
 template <class T>
 void analyze_resolution(AnalysisSession<T>& a) {
   const DataTape<T> t(a);
-  const Grid2 g = a.problem.grid.section();
-  a.page.grid = g;
+  const Grid3& g = a.problem.grid;
   // Noise: that of the data; else what a run has left, at least 1 % of the data; else 5 %.
   double noise = 0.05 * rms(t.predicted);
   std::string noise_from = "5 % of the rms of the predicted data";
@@ -403,17 +421,19 @@ void analyze_resolution(AnalysisSession<T>& a) {
   o.weights = data_weights(a, t.count, noise);
   o.count = std::min({a.request.count(), t.count, a.nodes()});
   o.seed = a.seed();
-  const auto node = [&](double z, double x) {
-    return static_cast<Index>(z * static_cast<double>(g.nz - 1)) * g.nx +
-           static_cast<Index>(x * static_cast<double>(g.nx - 1));
+  // At parts of the axes, sideways the same on both.
+  const auto node = [&](double z, double sideways) {
+    const auto index = [](double part, Index n) { return static_cast<Index>(part * static_cast<double>(n - 1)); };
+    return (index(z, g.nz) * g.ny + index(sideways, g.ny)) * g.nx + index(sideways, g.nx);
   };
   o.nodes = {node(0.25, 0.5), node(0.6, 0.3)};
   Json settings{{"noise", noise_from}, {"prior_std", prior}, {"property", a.problem.property->name}};
   if (!known) settings["noise_std"] = noise;
-  for (const Index n : o.nodes) settings["nodes"].push_back({n / g.nx, n % g.nx});
+  for (const Index n : o.nodes) settings["nodes"].push_back(indices_of(g, n));
   a.result["settings"] = settings;
   const auto one = [&](const char* name, const std::string& title) {
     const double start = now_s();
+    o.progress = a.progress("resolution, " + title);
     const Resolution r = resolution(a.s, t.maps, o);
     std::vector<double> ratio;
     for (std::size_t i = 0; i < r.diagonal.size(); ++i) {
@@ -426,20 +446,16 @@ void analyze_resolution(AnalysisSession<T>& a) {
                       {"complete", !r.lambda.empty() && r.lambda.back() < 0.1},
                       {"seconds", now_s() - start}};
     const std::string prefix(name);
-    a.write(prefix + "_resolution_diagonal", r.diagonal, {g.nz, g.nx});
-    a.write(prefix + "_posterior_std", r.posterior_std, {g.nz, g.nx});
-    a.write(prefix + "_prior_std", r.prior_std, {g.nz, g.nx});
-    a.write(prefix + "_point_spread", r.spread, {static_cast<Index>(o.nodes.size()), g.nz, g.nx});
+    a.write(prefix + "_resolution_diagonal", r.diagonal, g.shape());
+    a.write(prefix + "_posterior_std", r.posterior_std, g.shape());
+    a.write(prefix + "_prior_std", r.prior_std, g.shape());
+    a.write_models(prefix + "_point_spread", r.spread, static_cast<Index>(o.nodes.size()));
     a.page.spectra.push_back({title, r.lambda});
     a.add_image(title + ": diagonal of R", r.diagonal, true);
     a.add_image(title + ": std after / before", ratio, true);
     for (std::size_t k = 0; k < o.nodes.size(); ++k) {
       const auto from = r.spread.begin() + static_cast<std::ptrdiff_t>(k) * a.nodes();
-      char spread[96];
-      std::snprintf(spread, sizeof spread, "%s: spread of (%.4g, %.4g)", title.c_str(),
-                    g.x0_m + static_cast<double>(o.nodes[k] % g.nx) * g.dx_m,
-                    g.z0_m + static_cast<double>(o.nodes[k] / g.nx) * g.dz_m);
-      a.add_image(spread, std::vector<double>(from, from + a.nodes()));
+      a.add_image(title + ": spread of " + place_of(g, o.nodes[k]), std::vector<double>(from, from + a.nodes()));
     }
   };
   o.c = prior * prior;

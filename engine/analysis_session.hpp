@@ -3,9 +3,11 @@
 // weights, the page and the numbers. Inside the engine only.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "analysis/spectra.hpp"
 #include "autodiff/tape.hpp"
 #include "engine/analyze_page.hpp"
 #include "engine/field.hpp"
@@ -41,6 +43,14 @@ class AnalysisSession {
   std::vector<Index> iterations() const;
   std::vector<T> weights_of(Index iteration) const;
   void write(const std::string& name, const std::vector<double>& values, const std::vector<Index>& shape);
+  // `count` models: (count, nz, nx), or (count, nz, ny, nx).
+  void write_models(const std::string& name, const std::vector<double>& values, Index count);
+  // Of a model, in cycles per m.
+  RadialSpectrum wavenumbers(const std::vector<double>& values) {
+    return radial_spectrum(s, values, problem.grid.shape(), problem.grid.spacings_m());
+  }
+  // Tells the caller of the run how many products with `what` are done. The session must outlive it.
+  std::function<void(Index done, Index all)> progress(const std::string& what, const char* unit = "products") const;
   void add_image(const std::string& title, const std::vector<double>& values, bool part = false) {
     page.images.push_back({title, std::vector<float>(values.begin(), values.end()), part});
   }
@@ -56,6 +66,10 @@ class AnalysisSession {
   std::string weights;     // which ones the tape holds, in words
   Json result;
   AnalysisPage page;
+
+ private:
+  std::function<void(const ProgressEvent&)> listener_;
+  double start_s_;
 };
 
 // Each fills result, page and files. svd and ntk; kernels; resolution; suggest.

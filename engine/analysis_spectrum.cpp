@@ -49,6 +49,7 @@ Eigenpairs lanczos_spectrum(AnalysisSession<T>& a) {
   o.steps = std::max<Index>(300, 4 * a.request.count());
   o.seed = a.seed();
   o.tolerance = 1e-8;
+  o.progress = a.progress("kernel of the field");
   const double start = now_s();
   const Eigenpairs pairs = lanczos_eigenpairs(a.s, left_gram_map(a.s, a.tape.map(a.theta, a.model)), o);
   a.result["kernel_by"] = "products with the Jacobian (Lanczos)";
@@ -108,17 +109,21 @@ void drift(AnalysisSession<T>& a) {
 }
 
 // Left vectors of a file in the order of the model; empty: none are given.
-std::vector<double> reference_vectors(const Json& reference, const Grid2& g) {
+std::vector<double> reference_vectors(const Json& reference, const Grid3& grid) {
   if (reference.at("vectors").is_null()) return {};
   const std::string path = reference.at("vectors");
   const NdArray<double> a = read_npy<double>(path);
   const bool swapped = reference.at("axes") == "xz";
-  const std::vector<Index> wanted{a.shape.empty() ? 0 : a.shape[0], swapped ? g.nx : g.nz, swapped ? g.nz : g.nx};
+  if (swapped && !grid.flat()) {
+    throw Error(ErrorCode::config, "reference: axes \"xz\" belongs to two dimensions; in three the order is z, y, x");
+  }
+  const Grid2 g = grid.section();
+  std::vector<Index> wanted = swapped ? std::vector<Index>{g.nx, g.nz} : grid.shape();
+  wanted.insert(wanted.begin(), a.shape.empty() ? 0 : a.shape[0]);
   if (a.shape != wanted) {
-    throw Error(
-        ErrorCode::data,
-        "left vectors need the shape (vectors, " + std::to_string(wanted[1]) + ", " + std::to_string(wanted[2]) + ")",
-        path);
+    std::string shape;
+    for (std::size_t k = 1; k < wanted.size(); ++k) shape += ", " + std::to_string(wanted[k]);
+    throw Error(ErrorCode::data, "left vectors need the shape (vectors" + shape + ")", path);
   }
   if (!swapped) return a.values;
   std::vector<double> v(a.values.size());
@@ -133,7 +138,7 @@ std::vector<double> reference_vectors(const Json& reference, const Grid2& g) {
 // Worst relative difference of the leading values, and worst |cosine| with the reference vectors whose value is apart
 // from its neighbours by more than 1e-3 of the largest.
 Json against_reference(const Json& reference, const std::vector<double>& sigma, const std::vector<double>& vectors,
-                       const Grid2& g) {
+                       const Grid3& g) {
   const double scale = reference.at("scale");
   const std::string path = reference.at("values");
   const std::vector<double> wanted = read_npy<double>(path).values;
@@ -187,20 +192,19 @@ void analyze_spectrum(AnalysisSession<T>& a) {
   for (double& v : lambda) v = std::max(v, 0.0);
   const std::vector<double> shown = svd ? singular_values_of(lambda) : lambda;
   a.write(svd ? "singular_values" : "eigenvalues", shown, {static_cast<Index>(shown.size())});
-  const Grid2 g = a.problem.grid.section();
   const auto count = static_cast<Index>(pairs.vectors.size()) / a.nodes();
-  a.write("vectors", pairs.vectors, {count, g.nz, g.nx});
+  a.write_models("vectors", pairs.vectors, count);
   describe(lambda, a.nodes(), a.result);
   const std::vector<double> largest(shown.begin(), shown.begin() + count);
   a.result["largest"] = largest;
   const Json reference = svd ? a.request.analysis.at("reference") : Json(nullptr);
-  if (!reference.is_null()) a.result["reference"] = against_reference(reference, largest, pairs.vectors, g);
-  a.page.grid = g;
+  if (!reference.is_null())
+    a.result["reference"] = against_reference(reference, largest, pairs.vectors, a.problem.grid);
   a.page.spectra.push_back({svd ? "singular value" : "eigenvalue", shown});
   std::vector<double> number, wavenumbers;
   for (Index k = 0; k < count; ++k) {
     const std::vector<double> v(pairs.vectors.begin() + k * a.nodes(), pairs.vectors.begin() + (k + 1) * a.nodes());
-    wavenumbers.push_back(radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m).mean);
+    wavenumbers.push_back(a.wavenumbers(v).mean);
     number.push_back(static_cast<double>(k));
     char title[80];
     // The letters of the drawings' font are ASCII.

@@ -31,12 +31,11 @@ struct Gain {
 template <class T>
 Gain gain_of(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z,
              const std::vector<std::vector<double>>& y) {
-  const Grid2 g = a.problem.grid.section();
   Gain r;
   std::vector<double> in, out;
   for (std::size_t p = 0; p < z.size(); ++p) {
     const auto add = [&](const std::vector<double>& v, std::vector<double>& power) {
-      const RadialSpectrum s = radial_spectrum(a.s, v, g.nz, g.nx, g.dz_m, g.dx_m);
+      const RadialSpectrum s = a.wavenumbers(v);
       double mean = 0, energy = 0;
       for (const double x : v) mean += x / static_cast<double>(v.size());
       for (const double x : v) energy += (x - mean) * (x - mean);
@@ -75,9 +74,8 @@ double match(const Gain& a, const Gain& b) {
 template <class T>
 Gain data_gain(AnalysisSession<T>& a, const std::vector<std::vector<double>>& z) {
   Tape<T> tape(a.s);
-  const Grid2 g = a.problem.grid.section();
   const Simulation<T> simulation(a.s, a.problem, a.problem.wavelet, a.problem.shots());
-  const Var m = tape.input({g.nz, g.nx}, "model");
+  const Var m = tape.input(a.problem.grid.shape(), "model");
   const Var d = simulation.record(tape, m);
   tape.set(m, converted<T>(a.problem.start));
   tape.forward();
@@ -182,6 +180,7 @@ void analyze_suggest(AnalysisSession<T>& a) {
   plot.curves.push_back({"data", data.wavenumber, data.gain});
   Json rows = Json::array();
   double best = -1, chosen = 0;
+  const auto progress = a.progress("suggest", "candidates");
   for (const double value : c.values) {
     char text[64];
     std::snprintf(text, sizeof text, "=%.12g", value);
@@ -192,6 +191,7 @@ void analyze_suggest(AnalysisSession<T>& a) {
     const double m = match(gain, data);
     rows.push_back({{"value", value}, {"match", m}, {"mean_wavenumber_per_m", gain.mean}});
     if (m > best) best = m, chosen = value;
+    if (progress) progress(static_cast<Index>(rows.size()), static_cast<Index>(c.values.size()));
     std::snprintf(text, sizeof text, "%.4g: %.3f", value, m);
     plot.curves.push_back({text, gain.wavenumber, gain.gain});
   }

@@ -85,6 +85,7 @@ Json execute_in(const AnalyzeRequest& request, const Config& config, const RunOp
   a.result["config_sha256"] = config.sha256();
   a.result["version"] = version_json();
   write_file_atomic(request.directory + "/spectrum.json", a.result.dump(2) + "\n");
+  a.page.grid = a.problem.grid;
   a.page.title = what + " of " + config.json().at("name").get<std::string>() + ", " + a.weights;
   a.page.result = a.result;
   write_analysis_page(request.directory, a.page);
@@ -98,11 +99,6 @@ Json execute(const AnalyzeRequest& request, const Config& config, const RunOptio
     return execute_in<float>(request, config, options, log);
   }
   return execute_in<double>(request, config, options, log);
-}
-
-void require_section(const Problem& problem) {
-  if (problem.grid.flat()) return;
-  throw Error(ErrorCode::config, "/grid/ny: analyses take grids of two dimensions in this version");
 }
 
 // A page that leads to those of several analyses.
@@ -123,8 +119,9 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
       problem(build_problem(c, false)),
       s(options.device, stream_options(options)),
       field(Field<T>::make(c.json().at("field"), problem.grid, seed())),
-      tape(s) {
-  require_section(problem);
+      tape(s),
+      listener_(options.progress),
+      start_s_(now_s()) {
   if (r.count() > nodes()) {
     throw Error(ErrorCode::config, "k = " + std::to_string(r.count()) + ": the model has " + std::to_string(nodes()) +
                                        " values, give 1 to that many");
@@ -189,6 +186,28 @@ void AnalysisSession<T>::write(const std::string& name, const std::vector<double
                                const std::vector<Index>& shape) {
   write_npy(request.directory + "/" + name + ".npy", shape, values.data());
   result["files"].push_back(name + ".npy");
+}
+
+template <class T>
+std::function<void(Index, Index)> AnalysisSession<T>::progress(const std::string& what, const char* unit) const {
+  if (!listener_) return {};
+  ProgressEvent event;
+  event.unit = unit;
+  event.text = what;
+  return [this, event](Index done, Index all) mutable {
+    event.iteration = done;
+    event.iterations = all;
+    event.elapsed_s = now_s() - start_s_;
+    event.peak_bytes = peak_resident_bytes();
+    listener_(event);
+  };
+}
+
+template <class T>
+void AnalysisSession<T>::write_models(const std::string& name, const std::vector<double>& values, Index count) {
+  std::vector<Index> shape = problem.grid.shape();
+  shape.insert(shape.begin(), count);
+  write(name, values, shape);
 }
 
 template class AnalysisSession<float>;
@@ -260,7 +279,6 @@ namespace {
 
 Forecast forecast_of(const Json& analyses, std::size_t times, const Config& analysed) {
   const Problem problem = build_problem(analysed, false);
-  require_section(problem);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
   for (const Json& a : analyses) {

@@ -10,6 +10,7 @@
 #include "engine/io/file.hpp"
 #include "engine/io/text.hpp"
 #include "engine/report.hpp"
+#include "engine/volume_figure.hpp"
 
 namespace terrane {
 namespace {
@@ -76,10 +77,27 @@ Figure plots_figure(const AnalysisPage& page) {
           "Axes of the spectrum are logarithmic; values below 1e-16 of the largest are left out.", d};
 }
 
-// Images on their own symmetric scale (signs and sizes of vectors are free), or parts in [0, 1].
+double largest(const std::vector<float>& values) {
+  double most = 0;
+  for (const float v : values) most = std::max(most, std::fabs(static_cast<double>(v)));
+  return most;
+}
+
+// Colours of an image: a symmetric scale of its own (signs and sizes of vectors are free), or parts in [0, 1].
+ImagePanel look_of(const AnalysisPage::Image& image) {
+  ImagePanel p;
+  p.map = image.part ? Colormap::viridis : Colormap::diverging;
+  if (!image.part) p.hi = std::max(largest(image.values), 1e-300), p.lo = -p.hi;
+  return p;
+}
+
+constexpr std::size_t most_images = 16;
+const char* const scale_text =
+    "Red and blue: each panel has its own symmetric scale, the sign of a vector is free. Blue to yellow: 0 to 1.";
+
 Figure images_figure(const AnalysisPage& page) {
-  const auto n = static_cast<int>(std::min<std::size_t>(page.images.size(), 16));
-  const Grid2& g = page.grid;
+  const auto n = static_cast<int>(std::min(page.images.size(), most_images));
+  const Grid2 g = page.grid.section();
   const double x0 = g.x0_m - 0.5 * g.dx_m, x1 = g.x0_m + (static_cast<double>(g.nx) - 0.5) * g.dx_m;
   const double z0 = g.z0_m - 0.5 * g.dz_m, z1 = g.z0_m + (static_cast<double>(g.nz) - 0.5) * g.dz_m;
   const double aspect = std::clamp((z1 - z0) / (x1 - x0), 0.25, 1.6);
@@ -89,21 +107,37 @@ Figure images_figure(const AnalysisPage& page) {
   Drawing d(page_width, down * row + 6);
   for (int k = 0; k < n; ++k) {
     const auto& image = page.images[static_cast<std::size_t>(k)];
-    double limit = 0;
-    for (const float v : image.values) limit = std::max(limit, std::fabs(static_cast<double>(v)));
-    ImagePanel p;
+    ImagePanel p = look_of(image);
     p.title = image.title;
     p.rows = g.nz, p.columns = g.nx;
     p.values = image.values.data();
     p.x = {"Distance (m)", x0, x1};
     p.y = {k % across == 0 ? "Depth (m)" : "", z0, z1};
-    p.map = image.part ? Colormap::viridis : Colormap::diverging;
-    if (!image.part) p.lo = -std::max(limit, 1e-300), p.hi = -p.lo;
     draw_image_panel(d, {left + (k % across) * (width + gap), 26 + (k / across) * row, width, height}, p);
   }
+  return {"vectors.png", "Images", scale_text, d};
+}
+
+// A row of three slices for each, through the node of its largest magnitude.
+Figure volumes_figure(const AnalysisPage& page) {
+  const std::size_t n = std::min(page.images.size(), most_images);
+  const Grid3& g = page.grid;
+  constexpr double left = 62, top = 26;
+  const auto view_of = [&](const std::vector<float>& values) {
+    const auto peak =
+        std::max_element(values.begin(), values.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+    const auto node = static_cast<Index>(peak - values.begin());
+    return VolumeView(g, {node / g.plane(), node / g.nx % g.ny, node % g.nx}, page_width - left - 20, 240);
+  };
+  const VolumeView first = view_of(page.images[0].values);
+  const double row = first.height() + 74;
+  Drawing d(left + first.width() + 20, static_cast<double>(n) * row + 6);
+  for (std::size_t k = 0; k < n; ++k) {
+    const auto& image = page.images[k];
+    view_of(image.values).draw(d, left, top + static_cast<double>(k) * row, image.title, image.values, look_of(image));
+  }
   return {"vectors.png", "Images",
-          "Red and blue: each panel has its own symmetric scale, the sign of a vector is free. Blue to yellow: 0 to 1.",
-          d};
+          std::string("Each in three slices through its largest value, lines show where they cross. ") + scale_text, d};
 }
 
 }  // namespace
@@ -111,7 +145,7 @@ Figure images_figure(const AnalysisPage& page) {
 void write_analysis_page(const std::string& directory, const AnalysisPage& page) {
   std::vector<Figure> figures;
   if (!page.spectra.empty() || !page.plots.empty()) figures.push_back(plots_figure(page));
-  if (!page.images.empty()) figures.push_back(images_figure(page));
+  if (!page.images.empty()) figures.push_back(page.grid.flat() ? images_figure(page) : volumes_figure(page));
   make_directories(directory + "/figures");
   std::string body = "<h1>" + html_escape(page.title) + "</h1>\n";
   for (const Figure& f : figures) {

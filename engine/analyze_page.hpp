@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "physics/grid.hpp"
+#include "physics/grid3.hpp"
 
 namespace terrane {
 
@@ -17,7 +17,7 @@ struct AnalysisPage {
   };
   struct Image {
     std::string title;
-    std::vector<float> values;  // (nz, nx)
+    std::vector<float> values;  // (nz, nx) or (nz, ny, nx), which is drawn in slices through its largest value
     bool part = false;          // values in [0, 1] on that scale, instead of a symmetric one of their own
   };
   std::string title;
@@ -35,7 +35,7 @@ struct AnalysisPage {
   };
   std::vector<Plot> plots;
   bool normalised = false;  // spectra to a largest value of 1
-  Grid2 grid;
+  Grid3 grid;
   nlohmann::ordered_json result;
 };
 

@@ -214,7 +214,9 @@ void draw_image_panel(Drawing& d, const Rect& area, const ImagePanel& panel) {
     for (const Point& p : path)
       points.push_back(
           {x_at(panel.x, area, p.x), area.y + area.height * (p.y - panel.y.lo) / (panel.y.hi - panel.y.lo)});
-    d.line(points, Paint::of({255, 255, 255}, 0.75), 0.7);
+    // White on the middle of a diverging map would not be seen.
+    d.line(points, panel.map == Colormap::diverging ? Paint::of({60, 60, 60}, 0.45) : Paint::of({255, 255, 255}, 0.75),
+           0.7);
   }
   for (const double level : panel.contours) draw_contour(d, area, panel, level);
   Axis y = panel.y;

@@ -324,7 +324,7 @@ std::vector<Component> analysis_rows() {
         {.name = "vectors",
          .kind = K::path,
          .fallback = "null",
-         .help = ".npy of left vectors, (vectors, nz, nx)",
+         .help = ".npy of left vectors, (vectors, nz, nx) or (vectors, nz, ny, nx)",
          .example = "\"left_vectors.npy\""},
         {.name = "axes",
          .kind = K::choice,

@@ -22,6 +22,10 @@ struct Grid3 {
   // The k-th axis that the grid has: z, x in two dimensions, z, y, x in three.
   int axis(int k) const { return flat() && k == 1 ? 2 : k; }
   std::vector<Index> shape() const { return flat() ? std::vector<Index>{nz, nx} : std::vector<Index>{nz, ny, nx}; }
+  // In the order of shape().
+  std::vector<double> spacings_m() const {
+    return flat() ? std::vector<double>{dz_m, dx_m} : std::vector<double>{dz_m, dy_m, dx_m};
+  }
   Index cells() const { return nz * ny * nx; }
   Index plane() const { return ny * nx; }  // nodes of one depth
   // Axis 0 z, 1 y, 2 x.

@@ -246,7 +246,7 @@ TEST(RadialSpectrum, PlaneWaves) {
         image.push_back(7 + 2 * std::cos(2 * pi * (kz * z + kx * x)) + std::sin(2 * pi * k2 * x));
       }
     }
-    const RadialSpectrum r = radial_spectrum(s, image, rows, columns, dz, dx);
+    const RadialSpectrum r = radial_spectrum(s, image, {rows, columns}, {dz, dx});
     const double k1 = std::hypot(kz, kx);
     EXPECT_NEAR(r.mean, 0.8 * k1 + 0.2 * k2, 1e-12);
     double sum = 0;
@@ -260,8 +260,37 @@ TEST(RadialSpectrum, PlaneWaves) {
       sum += r.power[i];
     }
     EXPECT_NEAR(sum, 1, 1e-12);
-    EXPECT_EQ(radial_spectrum(s, std::vector<double>(12, 0.1), 3, 4, 1, 1).mean, 0);
-    EXPECT_THROW(radial_spectrum(s, image, rows, columns + 1, dz, dx), Error);
+    EXPECT_EQ(radial_spectrum(s, std::vector<double>(12, 0.1), {3, 4}, {1, 1}).mean, 0);
+    EXPECT_THROW(radial_spectrum(s, image, {rows, columns + 1}, {dz, dx}), Error);
+    EXPECT_THROW(radial_spectrum(s, image, {rows, columns}, {dz}), Error);
+    EXPECT_THROW(radial_spectrum(s, {}, {}, {}), Error);
+  });
+}
+
+// A plane wave oblique to all three axes, and one along the shortest; the same without an axis of one value.
+TEST(RadialSpectrum, Volumes) {
+  for_each_device([](Stream& s) {
+    const std::vector<Index> shape{10, 7, 12};
+    const std::vector<double> spacing{5, 8, 10};
+    const double k[3] = {2 / (10 * 5.0), 3 / (7 * 8.0), 1 / (12 * 10.0)};
+    std::vector<double> values, image;
+    for (Index z = 0; z < shape[0]; ++z) {
+      for (Index y = 0; y < shape[1]; ++y) {
+        for (Index x = 0; x < shape[2]; ++x) {
+          const double at[3] = {5.0 * static_cast<double>(z), 8.0 * static_cast<double>(y),
+                                10.0 * static_cast<double>(x)};
+          values.push_back(std::cos(2 * pi * (k[0] * at[0] + k[1] * at[1] + k[2] * at[2])) -
+                           std::sin(2 * pi * k[1] * at[1]));
+        }
+      }
+    }
+    EXPECT_NEAR(radial_spectrum(s, values, shape, spacing).mean, 0.5 * std::hypot(k[0], k[1], k[2]) + 0.5 * k[1],
+                1e-12);
+    const std::vector<double> plane(values.begin(), values.begin() + 84);
+    const RadialSpectrum a = radial_spectrum(s, plane, {7, 12}, {8, 10}),
+                         b = radial_spectrum(s, plane, {1, 7, 12}, {9, 8, 10});
+    EXPECT_NEAR(a.mean, b.mean, 1e-14);
+    EXPECT_EQ(a.power.size(), b.power.size());
   });
 }
 

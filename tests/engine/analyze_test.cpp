@@ -42,6 +42,32 @@ const char* const kWaves =
   "field": {"type": "siren", "width": 8, "layers": 2, "omega_0": 8, "transform": {"type": "perturb", "scale_mps": 300}},
   "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 2}})";
 
+const char* const kVoltages = R"({"task": "invert", "seed": 3, "name": "voltages",
+  "grid": {"nz": 4, "ny": 5, "nx": 7, "dz_m": 5, "dy_m": 5, "dx_m": 5, "x0_m": -17.5, "y0_m": -12.5},
+  "physics": {"type": "dc-3d", "solver": "direct", "padding": {"cells": 4, "factor": 2}},
+  "survey": {"electrodes": {"type": "lattice", "x_m": [-15, 15], "y_m": [-5, 5], "z_m": 0, "count_x": 4, "count_y": 2},
+             "array": {"type": "pole-dipole", "levels": 2}},
+  "true_model": {"type": "blocks", "background_ohm_m": 100,
+                 "blocks": [{"x_m": [-12, 3], "y_m": [-10, 5], "z_m": [5, 15], "value_siemens_per_m": 0.1}]},
+  "start_model": {"type": "constant", "value_siemens_per_m": 0.01},
+  "data": {"type": "synthetic", "noise": {"type": "proportional", "relative": 0.02}},
+  "field": {"type": "siren", "width": 10, "layers": 2, "omega_0": 6}, "misfit": {"type": "chi2"},
+  "checkpoint": {"every_iterations": 2, "keep": 3}, "report": {"enabled": false},
+  "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 4},
+  "precision": {"physics": "fp64", "network": "fp64"}})";
+
+const char* const kVolume = R"({"task": "invert", "seed": 3, "name": "volume",
+  "precision": {"physics": "fp64", "network": "fp64"},
+  "grid": {"nz": 8, "ny": 8, "nx": 17, "dz_m": 10, "dy_m": 10, "dx_m": 10},
+  "physics": {"type": "acoustic", "order": 4, "boundary": {"type": "cpml", "width_cells": 5}},
+  "survey": {"nt": 70, "dt_s": 0.0015, "wavelet": {"type": "ricker", "frequency_hz": 25},
+             "sources": {"type": "points", "x_m": [20], "y_m": [40], "z_m": [40]},
+             "receivers": {"type": "line", "x_m": [100, 160], "y_m": 40, "z_m": 40, "count": 3}},
+  "true_model": {"type": "constant", "value_mps": 2100}, "start_model": {"type": "constant", "value_mps": 2000},
+  "data": {"type": "synthetic"}, "misfit": {"type": "l2"}, "report": {"enabled": false},
+  "field": {"type": "siren", "width": 8, "layers": 2, "omega_0": 8, "transform": {"type": "perturb", "scale_mps": 300}},
+  "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 2}})";
+
 class Analyze : public testing::Test {
  protected:
   void SetUp() override {
@@ -270,6 +296,62 @@ TEST_F(Analyze, SuggestsTheCandidateThatMatchesTheData) {
   EXPECT_NE(message(source, {{"type", "suggest"}, {"setting", "/field/omega_9"}, {"values", {1, 2}}}).find("has no"),
             std::string::npos);
   EXPECT_NE(message(source, {{"type", "suggest"}, {"values", {1}}}).find("at least two"), std::string::npos);
+}
+
+TEST_F(Analyze, VoltagesInThreeDimensions) {
+  const std::string source = run(kVoltages);
+  const Json j = analyze(source, {{"type", "kernels"}, {"k", 5}, {"data", {2, 5}}});
+  const NdArray<double> kernels = read_npy<double>(dir_ + "/kernels/sensitivity.npy");
+  ASSERT_EQ(kernels.shape, (std::vector<Index>{2, 4, 5, 7}));
+  // Voltages are inversely proportional to the conductivity, of which m is the logarithm.
+  const auto d = read_npy<double>(source + "/data_predicted.npy").values;
+  for (const std::size_t k : {0U, 1U}) {
+    double sum = 0;
+    for (std::size_t i = 0; i < 140; ++i) sum += kernels.values[140 * k + i];
+    const double voltage = d[k == 0 ? 2 : 5];
+    EXPECT_NEAR(sum, -voltage, 1e-6 * std::fabs(voltage));  // the file is in single precision
+  }
+  EXPECT_EQ(read_npy<double>(dir_ + "/kernels/gradient.npy").shape, (std::vector<Index>{4, 5, 7}));
+  EXPECT_GT(j.at("gradient").at("mean_wavenumber_per_m").get<double>(),
+            j.at("gradient").at("neural_mean_wavenumber_per_m").get<double>());
+  analyze(source, {{"type", "svd"}, {"k", 6}});
+  EXPECT_EQ(read_npy<double>(dir_ + "/svd/vectors.npy").shape, (std::vector<Index>{6, 4, 5, 7}));
+  EXPECT_EQ(analyze(source, {{"type", "ntk"}}).at("drift").at("from_the_initial_kernel").size(), 3U);
+  const Json r = analyze(source, {{"type", "resolution"}, {"k", 30}});
+  EXPECT_EQ(r.at("settings").at("noise"), "standard deviations of the data");
+  EXPECT_EQ(r.at("settings").at("nodes"), Json({{0, 2, 3}, {1, 1, 1}}));
+  EXPECT_EQ(read_npy<double>(dir_ + "/resolution/neural_point_spread.npy").shape, (std::vector<Index>{2, 4, 5, 7}));
+  const auto diagonal = array("resolution", "white_resolution_diagonal");
+  double trace = 0;
+  for (const double v : diagonal) trace += v;
+  EXPECT_NEAR(trace, r.at("white").at("resolved_parameters").get<double>(), 1e-6 * trace);
+  EXPECT_EQ(analyze(source, {{"type", "suggest"}, {"values", {3, 12}}}).at("candidates").size(), 2U);
+  EXPECT_NE(message(source, {{"type", "kernels"}, {"data", {100000}}}).find("there is no datum 100000"),
+            std::string::npos);
+  EXPECT_NE(message(source, {{"type", "svd"}, {"k", 141}}).find("the model has 140 values"), std::string::npos);
+}
+
+TEST_F(Analyze, WavesInThreeDimensions) {
+  const std::string source = config(kVolume);
+  // Initial weights add next to nothing to the start model.
+  analyze(source, {{"type", "kernels"}, {"k", 1}, {"pairs", {{0, 1}}}, {"window_s", {0.02, 0.1}}},
+          {"/settings={\"field\": {\"transform\": {\"scale_mps\": 0.1}}}"});
+  const NdArray<double> delay = read_npy<double>(dir_ + "/kernels/sensitivity.npy");
+  ASSERT_EQ(delay.shape, (std::vector<Index>{1, 8, 8, 17}));
+  // Of a faster medium: dt/dv = -r / v^2, over 110 m at 2000 m/s.
+  double sum = 0;
+  for (const double v : delay.values) sum += v;
+  EXPECT_NEAR(sum, -110 / 4e6, 0.03 * 110 / 4e6);
+  EXPECT_TRUE(fs::exists(dir_ + "/kernels/figures/vectors.png"));
+  const std::string finished = run(kVolume);
+  const Json j = analyze(finished, {{"type", "kernels"}, {"k", 2}});
+  EXPECT_EQ(j.at("data").size(), 3U);
+  EXPECT_TRUE(j.at("wave_tangent_kernel").at("frequency_bias_hz_per_decade").is_number());
+  analyze(finished, {{"type", "svd"}, {"k", 2}, {"method", "lanczos"}});
+  EXPECT_EQ(read_npy<double>(dir_ + "/svd/vectors.npy").shape, (std::vector<Index>{2, 8, 8, 17}));
+  EXPECT_TRUE(analyze(finished, {{"type", "ntk"}}).contains("drift"));
+  EXPECT_EQ(analyze(finished, {{"type", "resolution"}, {"k", 2}}).at("settings").at("nodes")[1], Json({4, 2, 4}));
+  EXPECT_EQ(analyze(finished, {{"type", "suggest"}, {"values", {4, 16}}}).at("candidates").size(), 2U);
 }
 
 // The initial weights are those that the inversion starts from: with its fit to the start model.

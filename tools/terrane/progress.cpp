@@ -74,7 +74,7 @@ void Progress::operator()(const ProgressEvent& event) {
     if (style_ == ProgressStyle::bar) show(event.text);
     return;
   }
-  if (first_iteration_ < 0) {
+  if (first_iteration_ < 0 || event.iteration < last_.iteration) {  // the count has begun anew
     first_iteration_ = event.iteration;
     first_s_ = event.elapsed_s;
     stage_ = event.stage;
