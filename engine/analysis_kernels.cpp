@@ -452,10 +452,12 @@ void analyze_resolution(AnalysisSession<T>& a) {
     a.write_models(prefix + "_point_spread", r.spread, static_cast<Index>(o.nodes.size()));
     a.page.spectra.push_back({title, r.lambda});
     a.add_image(title + ": diagonal of R", r.diagonal, true);
-    a.add_image(title + ": std after / before", ratio, true);
+    const auto best = static_cast<Index>(std::min_element(ratio.begin(), ratio.end()) - ratio.begin());
+    a.add_image(title + ": std after / before", ratio, true, best);
     for (std::size_t k = 0; k < o.nodes.size(); ++k) {
       const auto from = r.spread.begin() + static_cast<std::ptrdiff_t>(k) * a.nodes();
-      a.add_image(title + ": spread of " + place_of(g, o.nodes[k]), std::vector<double>(from, from + a.nodes()));
+      a.add_image(title + ": spread of " + place_of(g, o.nodes[k]), std::vector<double>(from, from + a.nodes()), false,
+                  o.nodes[k]);
     }
   };
   o.c = prior * prior;

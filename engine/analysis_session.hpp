@@ -51,8 +51,8 @@ class AnalysisSession {
   }
   // Tells the caller of the run how many products with `what` are done. The session must outlive it.
   std::function<void(Index done, Index all)> progress(const std::string& what, const char* unit = "products") const;
-  void add_image(const std::string& title, const std::vector<double>& values, bool part = false) {
-    page.images.push_back({title, std::vector<float>(values.begin(), values.end()), part});
+  void add_image(const std::string& title, const std::vector<double>& values, bool part = false, Index through = -1) {
+    page.images.push_back({title, std::vector<float>(values.begin(), values.end()), part, through});
   }
 
   const AnalyzeRequest& request;

@@ -118,26 +118,29 @@ Figure images_figure(const AnalysisPage& page) {
   return {"vectors.png", "Images", scale_text, d};
 }
 
-// A row of three slices for each, through the node of its largest magnitude.
+// A row of three slices for each.
 Figure volumes_figure(const AnalysisPage& page) {
   const std::size_t n = std::min(page.images.size(), most_images);
   const Grid3& g = page.grid;
   constexpr double left = 62, top = 26;
-  const auto view_of = [&](const std::vector<float>& values) {
-    const auto peak =
-        std::max_element(values.begin(), values.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-    const auto node = static_cast<Index>(peak - values.begin());
+  const auto view_of = [&](const AnalysisPage::Image& image) {
+    const auto peak = std::max_element(image.values.begin(), image.values.end(),
+                                       [](float a, float b) { return std::fabs(a) < std::fabs(b); });
+    const Index node = image.through >= 0 ? image.through : static_cast<Index>(peak - image.values.begin());
     return VolumeView(g, {node / g.plane(), node / g.nx % g.ny, node % g.nx}, page_width - left - 20, 240);
   };
-  const VolumeView first = view_of(page.images[0].values);
+  const VolumeView first = view_of(page.images[0]);
   const double row = first.height() + 74;
   Drawing d(left + first.width() + 20, static_cast<double>(n) * row + 6);
   for (std::size_t k = 0; k < n; ++k) {
     const auto& image = page.images[k];
-    view_of(image.values).draw(d, left, top + static_cast<double>(k) * row, image.title, image.values, look_of(image));
+    view_of(image).draw(d, left, top + static_cast<double>(k) * row, image.title, image.values, look_of(image));
   }
   return {"vectors.png", "Images",
-          std::string("Each in three slices through its largest value, lines show where they cross. ") + scale_text, d};
+          "Each in three slices that cross in its largest value, in the node of a point spread, or in the smallest "
+          "ratio of deviations; lines show where. " +
+              std::string(scale_text),
+          d};
 }
 
 }  // namespace

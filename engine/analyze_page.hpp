@@ -17,8 +17,9 @@ struct AnalysisPage {
   };
   struct Image {
     std::string title;
-    std::vector<float> values;  // (nz, nx) or (nz, ny, nx), which is drawn in slices through its largest value
+    std::vector<float> values;  // (nz, nx) or (nz, ny, nx), which is drawn in slices
     bool part = false;          // values in [0, 1] on that scale, instead of a symmetric one of their own
+    Index through = -1;         // node where the slices cross; -1: that of the largest magnitude
   };
   std::string title;
   std::vector<Spectrum> spectra;

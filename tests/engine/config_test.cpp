@@ -437,8 +437,9 @@ TEST(Config, TemplatesAndDemosParse) {
 }
 
 TEST(Config, ExampleFilesParse) {
-  for (const char* name : {"fwi.json", "forward.json", "marmousi_siren.json", "ultrasound.json", "reproduce.json",
-                           "tomography.json", "tomography_conventional.json", "volume.json", "dc_volume.json"}) {
+  for (const char* name :
+       {"fwi.json", "forward.json", "marmousi_siren.json", "marmousi_one_band.json", "ultrasound.json",
+        "reproduce.json", "tomography.json", "tomography_conventional.json", "volume.json", "dc_volume.json"}) {
     SCOPED_TRACE(name);
     expect_stable(Config::load(std::string(TERRANE_SOURCE_DIR) + "/tools/configs/" + name));
   }

@@ -12,6 +12,7 @@
 #include "autodiff/check.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/mlp/mlp.hpp"
+#include "tests/support/barriers.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
@@ -225,6 +226,36 @@ TEST(MlpCuda, EqualBits) {
       EXPECT_EQ(run<float>(s, shape, n, in, false).d_theta, first.d_theta);
     }
   });
+}
+
+// Few inputs and many, with and without the gradient of the points, the first product in another precision, several
+// tiles a block; then the wide kernels.
+TEST(MlpCuda, EveryBarrierIsNeeded) {
+  if (!has_emulator()) GTEST_SKIP() << "the emulated device is not listed";
+  struct Part {
+    MlpShape shape;
+    Index n;
+    MlpPrecision precision;
+    bool want_x;
+  };
+  const MlpShape thin = network({2, 30, 30, 1}, Activation::sine, 30),
+                 thick = network({24, 30, 30, 1}, Activation::leaky_relu, 0.1);
+  const Part parts[] = {{thin, 300, MlpPrecision::tf32x3, true},
+                        {thick, 300, MlpPrecision::tf32, true},
+                        {thick, 300, MlpPrecision::tf32x3, false},
+                        {network({2, 200, 200, 1}, Activation::sine, 30), 70, MlpPrecision::tf32x3, true}};
+  const auto numbers = [&] {
+    std::vector<double> all;
+    for (const Part& part : parts) {
+      MlpShape shape = part.shape;
+      shape.precision = part.precision;
+      Stream s(Device::parse("emulated"));
+      const Outputs o = run<float>(s, shape, part.n, Inputs(shape, part.n), part.want_x);
+      for (const std::vector<double>* v : {&o.y, &o.d_theta, &o.d_x}) all.insert(all.end(), v->begin(), v->end());
+    }
+    return all;
+  };
+  EXPECT_GE(expect_every_barrier_is_needed("mlp_", numbers), 13u);
 }
 
 // A gradient is added to what is there, and a sub-range of the points gives its part of the sum.

@@ -26,13 +26,6 @@ std::vector<Schedule> schedules(bool single) {
           {"cluster", {{"TERRANE_WAVE_SCHEDULE", "cluster"}, {"FAKE_NV_CLUSTERS", "1"}}}};
 }
 
-bool has_emulator() {
-  for (const std::string& name : test_devices()) {
-    if (name == "emulated") return true;
-  }
-  return false;
-}
-
 // A grid of at least 64 rows with the layers: clusters of eight slabs. Sources and receivers lie in the layers' reach,
 // beside edges of slabs, on and off the grid; the second shot has fewer receivers.
 WaveCase slab_case(int order) {

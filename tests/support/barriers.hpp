@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "kernels/runtime/error.hpp"
+#include "tests/support/devices.hpp"
 
 namespace terrane {
 
@@ -36,6 +37,14 @@ class Environment {
  private:
   Values values_;
 };
+
+// Do the tests run on the emulated device?
+inline bool has_emulator() {
+  for (const std::string& name : test_devices()) {
+    if (name == "emulated") return true;
+  }
+  return false;
+}
 
 // file:line:column of the barriers that `run` meets in files whose names begin with `prefix`.
 template <class F>

@@ -141,6 +141,7 @@ class Scheduler {
   std::vector<Fiber> fibers_;
   std::vector<Block> blocks_;
   int threads_ = 0, active_ = 0, current_ = -1, waiting_cluster_ = 0, ready_count_ = 0, favourite_ = 0;
+  int late_warp_ = -1;
   Rng rng_{0};
   std::exception_ptr error_;
   Removal removal_;
@@ -289,7 +290,8 @@ void Scheduler::start_block(Block& b, int number, Index linear, dim3 grid, dim3 
   }
 }
 
-// A random fiber. Of several blocks one is ahead of the others for a while.
+// A random fiber. Of several blocks one is ahead of the others for a while. A late warp comes last, but for a rare
+// draw: the others then stand at the next barrier, and what they had no right to read or write is seen.
 int Scheduler::pick() {
   if (active_ > 1 && rng_.below(256) == 0)
     favourite_ = static_cast<int>(rng_.below(static_cast<std::uint64_t>(active_)));
@@ -297,7 +299,12 @@ int Scheduler::pick() {
   if (active_ > 1 && rng_.below(16) == 0) b = static_cast<int>(rng_.below(static_cast<std::uint64_t>(active_)));
   while (block(b).ready.empty()) b = (b + 1) % active_;
   std::vector<int>& ready = block(b).ready;
-  std::swap(ready[rng_.below(ready.size())], ready.back());
+  std::size_t at = 0;
+  for (int draws = 0; draws < 8; ++draws) {
+    at = rng_.below(ready.size());
+    if (ready[at] % threads_ / warpSize != late_warp_) break;
+  }
+  std::swap(ready[at], ready.back());
   const int i = ready.back();
   ready.pop_back();
   --ready_count_;
@@ -307,6 +314,8 @@ int Scheduler::pick() {
 void Scheduler::run_together(std::span<const Index> linear, dim3 grid, dim3 shape) {
   active_ = static_cast<int>(linear.size());
   waiting_cluster_ = ready_count_ = favourite_ = 0;
+  const auto warps = static_cast<std::uint64_t>((threads_ + warpSize - 1) / warpSize);
+  late_warp_ = static_cast<int>(rng_.below(2 * warps));  // in half of the cases there is none
   error_ = nullptr;
   for (int b = 0; b < active_; ++b) start_block(block(b), b, linear[static_cast<std::size_t>(b)], grid, shape);
   while (ready_count_ > 0 && error_ == nullptr) resume(pick());

@@ -2,8 +2,9 @@
 // Runs CUDA kernels on the CPU; tests only. Included by kernels/runtime/launch_cuda.hpp where there is no nvcc.
 //
 // TERRANE_LAUNCH runs the blocks of a grid one after the other in a seeded random order, and every thread of a block as
-// a fiber. A fiber runs until it returns or meets a barrier or a warp collective; which fiber runs next is random. A
-// missing barrier therefore shows as a wrong number for most seeds. launch_elementwise runs threads as a plain loop.
+// a fiber. A fiber runs until it returns or meets a barrier or a warp collective; which fiber runs next is random, and
+// in half of the blocks one warp is late. A missing barrier therefore shows as a wrong number for most seeds.
+// launch_elementwise runs threads as a plain loop.
 //
 // Shared memory: kernels ask for it with shared_storage<S>() (one trivially constructible struct a kernel, at most
 // 48 KiB) and shared_dynamic<T>() (the bytes of the launch). Both are NaN bytes (0xff) at the start of every block and
