@@ -103,7 +103,8 @@ struct FusedBlock {
   }
 
   __device__ __forceinline__ void load_points(Index p0) {
-#pragma unroll 2
+    [[maybe_unused]] constexpr int loads = backward ? 2 : 1;
+#pragma unroll loads
     for (int i = tid; i < points * f.net.n_in; i += fused_threads) {
       const Index at = p0 * f.net.n_in + i;
       x[i] = at < f.n * f.net.n_in ? f.x[at] : 0.0f;

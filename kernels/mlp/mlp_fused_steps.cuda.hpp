@@ -58,7 +58,7 @@ struct FusedFirst {  // z_1 and a_1 of the tile
   bool exact;
   template <class Policy>
   TERRANE_HD void operator()(const Policy& policy) const {
-#pragma unroll 2
+#pragma unroll 1  // registers of the forward kernels
     for (int i = begin; i < count; i += fused_threads) {
       const int r = i / width, c = i % width;
       float sum = b[c];

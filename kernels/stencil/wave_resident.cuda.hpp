@@ -103,7 +103,7 @@ struct ForwardSlab {
 
 // flags: (shots of the launch, slabs), zero at the start; steps done.
 template <int R, bool Cluster, class T>
-__global__ void __launch_bounds__(resident_threads<T, false>)
+__global__ void __launch_bounds__(resident_threads<T>, 1)
     resident_forward_kernel(const WaveForward<T> a, const ResidentPlan plan, const Index first_shot, unsigned* flags) {
   const WaveSetup<T>& s = a.setup;
   const WaveLayout& g = s.g;
@@ -186,7 +186,7 @@ struct AdjointSlab {
 
 // The image of a shot stays in device memory (in practice in the second cache): each cell has one owner.
 template <int R, bool Cluster, bool Rebuild, class T>
-__global__ void __launch_bounds__(resident_threads<T, Rebuild>)
+__global__ void __launch_bounds__(resident_threads<T>, 1)
     resident_adjoint_kernel(const WaveAdjoint<T> a, const ResidentPlan plan, const Index first_shot, unsigned* flags) {
   const WaveSetup<T>& s = a.setup;
   const WaveLayout& g = s.g;
@@ -254,8 +254,7 @@ ResidentPlan plan_of_slabs(const WaveLayout& g, const InnerBox& box, int fields,
   plan.rows = static_cast<int>((g.nz + slabs - 1) / slabs);
   plan.area = static_cast<int>((plan.rows + 2 * g.radius) * g.pitch + 2 * wave_lanes);
   const int quads = static_cast<int>(plan.rows * g.pitch) / 8;
-  plan.threads =
-      std::clamp((quads + 31) / 32 * 32, 64, fields > 1 ? resident_threads<T, true> : resident_threads<T, false>);
+  plan.threads = std::clamp((quads + 31) / 32 * 32, 64, resident_threads<T>);
   return plan;
 }
 

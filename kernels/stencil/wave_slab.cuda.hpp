@@ -8,9 +8,10 @@
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
-// Threads of a block, at most: 128, 168 (two fields) or 255 registers each.
-template <class T, bool Two>
-constexpr int resident_threads = sizeof(T) == 4 ? (Two ? 384 : 512) : 256;
+// Threads of a block, at most: 168 or 255 registers each. The next step, 512, leaves 128, which are too few for
+// order 4.
+template <class T>
+constexpr int resident_threads = sizeof(T) == 4 ? 384 : 256;
 template <int R, class T>
 constexpr int resident_rows = sizeof(T) == 4 ? (R <= 2 ? 4 : 2) : (R <= 2 ? 2 : 1);
 template <int R, class T>

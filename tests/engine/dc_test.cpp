@@ -337,6 +337,9 @@ struct StudyPath {
   std::vector<std::pair<int, double>> phi;
 };
 
+// What ctest shows of a case.
+void PrintTo(const StudyPath& path, std::ostream* out) { *out << path.recipe; }
+
 class DikeStudy : public testing::TestWithParam<StudyPath> {};
 
 TEST_P(DikeStudy, FirstSteps) {

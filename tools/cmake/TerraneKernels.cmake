@@ -37,8 +37,10 @@ function(terrane_backend_options target backend)
   # The emulator's time goes into switching fibers, and its kernels are compiled for the tests only: -O1 as well.
   set(level "$<IF:$<CONFIG:Debug>,-O1,-O3>")
   # The baseline serves processors without AVX2 where the variants are built, and costs most to compile at -O3.
-  if(backend STREQUAL "emulated" OR (backend STREQUAL "baseline" AND TERRANE_X86 AND TERRANE_CPU_VARIANTS))
+  if(backend STREQUAL "emulated")
     set(level -O1)
+  elseif(backend STREQUAL "baseline" AND TERRANE_X86 AND TERRANE_CPU_VARIANTS)
+    set(level ${TERRANE_BASELINE_LEVEL})
   endif()
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${level}>)
 endfunction()
