@@ -76,7 +76,8 @@ def write(path, nvcc, archs, by_source):
              f"Written by `bench/ptxas_report.py` on {datetime.date.today()}: nvcc {release.group(1) if release else '?'}, "
              f"flags `{' '.join(f for f in FLAGS if not f.startswith('-D') and not f.startswith('-Xc'))}`. Compiled only: "
              "nothing here was run on a GPU.", "",
-             f"{len(rows)} kernels for sm_{' and sm_'.join(archs)}; {len(spilling)} spill.", "",
+             f"{len({row[1] for row in rows})} kernels, each for {', '.join('sm_' + a for a in archs)}; "
+             f"{len(spilling)} spill.", "",
              "Spills are bytes stored / loaded. Shared memory is the static part. Dynamic shared memory of the network kernels",
              "for 2 inputs and 1 output, by `fused_shared` and `wide_shared_bytes` of `kernels/mlp`: fused vjp 64x3 94,976",
              "bytes, 128x4 215,808 (tiles of 64 points) or 128,384 (tiles of 32, sm_80); fused forward up to 76,544; wide",
@@ -93,7 +94,7 @@ def write(path, nvcc, archs, by_source):
             lines.append(f"| `{name}` | " + " | ".join(cells) + f" | {shared} |")
         lines.append("")
     path.write_text("\n".join(lines), encoding="utf-8")
-    print(f"{len(rows)} kernels, {len(spilling)} spill; written to {path}")
+    print(f"{len({row[1] for row in rows})} kernels, {len(spilling)} spill; written to {path}")
     for row in spilling:
         print(f"  spills: sm_{row[0]} {names[row[1]]}: {row[4]} / {row[5]} bytes")
     return 1 if spilling else 0
