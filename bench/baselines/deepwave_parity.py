@@ -13,6 +13,7 @@ Needs numpy, torch and deepwave==0.0.27. Timings are medians over the repeats; a
 differ by more than 1e-3 or the cosine of the gradients on interior cells is below 0.999.
 """
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -101,6 +102,7 @@ def main():
     vp, wavelet = np.load(args.model).astype(np.float32), ricker()
     padded = (vp.shape[0] + 2 * PML) * (vp.shape[1] + 2 * PML)
     result = {"machine": processor(), "cores": os.cpu_count(), "threads": args.threads, "repeats": args.repeats,
+              "date": datetime.date.today().isoformat(),
               "torch": torch.__version__, "deepwave": version("deepwave"), "python": platform.python_version(),
               "interior_points": int(vp.size), "padded_points": padded, "samples": NT, "shots": SHOTS,
               "load_before": os.getloadavg(), "cases": []}
