@@ -8,6 +8,11 @@ misfit of the first iterations differs by more than 1e-4.
 
   TERRANE_DATA=... python crosshole_torch.py --terrane build/bin/terrane --output result.json
 
+  TERRANE_DATA=... python crosshole_torch.py --seeds 1 2 3 --iterations 999 --output seeds.json
+
+runs PyTorch alone from its own initial weights: chi2 and error of the model after the study's number of iterations, to
+tell what another program makes of other seeds.
+
 Needs numpy, scipy and torch. Every repeat is a process of its own on either side, one after the other; seconds per
 iteration are medians over the iterations after the second.
 """
@@ -36,7 +41,8 @@ def run_terrane(program, folder, iterations, threads):
     return {"seconds": [x["time_s"] for x in lines], "misfit": [x["chi2"] * 400 * RAYS for x in lines]}
 
 
-def torch_side(iterations, threads):
+def torch_side(iterations, threads, seed=None):
+    """From the published initial weights, or from those of torch for a seed."""
     import time
 
     import numpy as np
@@ -67,11 +73,14 @@ def torch_side(iterations, threads):
     weights = np.load(data + "init_in4_weights.npz")
     widths = [4, 128, 256, 256, 256, 256, 128, 1]
     layers = []
+    if seed is not None:
+        torch.manual_seed(seed)
     for k in range(7):
         linear = torch.nn.Linear(widths[k], widths[k + 1])
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(weights[f"b{k + 1}.0.weight"]))
-            linear.bias.copy_(torch.from_numpy(weights[f"b{k + 1}.0.bias"]))
+        if seed is None:
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(weights[f"b{k + 1}.0.weight"]))
+                linear.bias.copy_(torch.from_numpy(weights[f"b{k + 1}.0.bias"]))
         layers += [linear] + ([torch.nn.LeakyReLU(0.2)] if k < 6 else [])
     net = torch.nn.Sequential(*layers)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -85,6 +94,14 @@ def torch_side(iterations, threads):
         optimizer.step()
         out["seconds"].append(time.perf_counter() - begin)
         out["misfit"].append(float(loss) / WEIGHT)
+    if seed is not None:
+        with torch.no_grad():
+            m = (10 * torch.tanh(net(features))).flatten().numpy().astype(float)
+            residual = torch.mv(matrix, torch.from_numpy(m.astype(np.float32))) - observed
+        true = np.load(data + "case1_true_slowness.npy").astype(float)
+        true = true.T if true.shape == (128, 64) else true  # rows of x, as the features
+        out = {"seed": seed, "chi2": float((residual.double() ** 2).sum()) / (400 * RAYS),
+               "rmse_s_per_km": float(np.sqrt(np.mean((m - true.ravel()) ** 2))), "seconds": sum(out["seconds"])}
     return out
 
 
@@ -95,6 +112,7 @@ def main():
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--iterations", type=int, default=40)
     p.add_argument("--repeats", type=int, default=5)
+    p.add_argument("--seeds", type=int, nargs="+")
     p.add_argument("--torch-side", action="store_true", help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.torch_side:
@@ -102,6 +120,17 @@ def main():
         return
     if "TERRANE_DATA" not in os.environ:
         sys.exit("TERRANE_DATA must name the folder that holds nfs_inv")
+    if a.seeds:
+        import torch
+        rows = [torch_side(a.iterations, a.threads, seed) for seed in a.seeds]
+        result = {"case": "nfs-inv/case-1 in PyTorch, its own initial weights", "iterations": a.iterations,
+                  "rows": rows, "median_rmse_s_per_km": statistics.median(r["rmse_s_per_km"] for r in rows),
+                  "torch": torch.__version__, "machine": processor(), "date": datetime.date.today().isoformat()}
+        with open(a.output, "w") as f:
+            json.dump(result, f, indent=1)
+            f.write("\n")
+        print(json.dumps(rows))
+        return
     ours, theirs, load = [], [], []
     for _ in range(a.repeats):
         with tempfile.TemporaryDirectory() as folder:
