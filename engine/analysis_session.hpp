@@ -26,6 +26,7 @@ struct AnalyzeRequest {
   std::string source;     // directory of a run, or a config
   Index at = -1;          // weights of this iteration; -1: the final ones, or the initial ones of a config
   std::string directory;  // that takes the files
+  double start_s = 0;     // now_s() when the run began, for its progress
   std::string what() const { return analysis.at("type"); }
   Index count() const { return analysis.value("k", Index{1}); }
 };
@@ -69,7 +70,6 @@ class AnalysisSession {
 
  private:
   std::function<void(const ProgressEvent&)> listener_;
-  double start_s_;
 };
 
 // Each fills result, page and files. svd and ntk; kernels; resolution; suggest.

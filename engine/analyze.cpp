@@ -120,8 +120,7 @@ AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, co
       s(options.device, stream_options(options)),
       field(Field<T>::make(c.json().at("field"), problem.grid, seed())),
       tape(s),
-      listener_(options.progress),
-      start_s_(now_s()) {
+      listener_(options.progress) {
   if (r.count() > nodes()) {
     throw Error(ErrorCode::config, "k = " + std::to_string(r.count()) + ": the model has " + std::to_string(nodes()) +
                                        " values, give 1 to that many");
@@ -197,7 +196,7 @@ std::function<void(Index, Index)> AnalysisSession<T>::progress(const std::string
   return [this, event](Index done, Index all) mutable {
     event.iteration = done;
     event.iterations = all;
-    event.elapsed_s = now_s() - start_s_;
+    event.elapsed_s = now_s() - request.start_s;
     event.peak_bytes = peak_resident_bytes();
     listener_(event);
   };
@@ -229,7 +228,7 @@ Json analyze_all(const Config& config, const Config& analysed, const std::string
   std::vector<std::string> folders;
   for (const Json& analysis : c.at("analyses")) {
     for (const Json& at : times) {
-      AnalyzeRequest r{analysis, source, at.get<Index>(), out.path()};
+      AnalyzeRequest r{analysis, source, at.get<Index>(), out.path(), start};
       if (many) {
         std::string folder = r.what() + (times.size() > 1 ? r.at < 0 ? "-final" : "-" + std::to_string(r.at) : "");
         while (std::find(folders.begin(), folders.end(), folder) != folders.end()) folder += "-more";

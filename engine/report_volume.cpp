@@ -45,10 +45,10 @@ void add_volume_models(const ReportInput& in, std::vector<Figure>& figures) {
   if (!(hi > lo)) hi = lo + 1;
   const std::vector<Index>& shape = models[0].second->shape;
   const Grid3 grid{shape[0], shape[1], shape[2], in.dz_m, in.dy_m, in.dx_m, in.z0_m, in.y0_m, in.x0_m};
-  const double left = 62, gap = 66, bar_room = 92, top = 26;
+  const double left = 62, bar_room = 92, top = 26;
   const VolumeView view(grid, {shape[0] / 2, shape[1] / 2, shape[2] / 2}, page_width - left - bar_room, 330);
   const double row = view.height() + 74;
-  Drawing d(left + view.width() + gap + bar_room, static_cast<double>(models.size()) * row + 6);
+  Drawing d(left + view.width() + VolumeView::gap + bar_room, static_cast<double>(models.size()) * row + 6);
   ImagePanel look;
   look.lo = lo;
   look.hi = hi;

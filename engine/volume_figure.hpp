@@ -14,6 +14,7 @@ namespace terrane {
 
 class VolumeView {
  public:
+  static constexpr double gap = 66;  // between two slices: room for the labels of the next
   // `through`: indices z, y, x of the node. Drawn within the given width and height, depth stretched where the volume
   // is flat.
   VolumeView(const Grid3& grid, const std::array<Index, 3>& through, double width, double height);
@@ -31,7 +32,6 @@ class VolumeView {
             const ImagePanel& look) const;
 
  private:
-  static constexpr double gap = 66;  // labels of the next panel
   double length(int axis) const { return hi_[at(axis)] - lo_[at(axis)]; }
   double drawn(int axis) const { return length(axis) * unit_ * (axis == 0 ? stretch_ : 1); }
   std::vector<float> slice(const std::vector<float>& values, int down, int right) const;
