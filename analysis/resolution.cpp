@@ -37,7 +37,7 @@ Resolution resolution(Stream& s, const InversionMaps<T>& maps, const ResolutionO
   const bool left = b.rows <= b.columns;
   LanczosOptions lanczos;
   lanczos.count = std::min({o.count, b.rows, b.columns});
-  lanczos.steps = o.steps > 0 ? o.steps : 4 * lanczos.count + 20;
+  lanczos.steps = o.steps > 0 ? o.steps : std::max<Index>(100, 4 * lanczos.count + 20);
   lanczos.seed = o.seed;
   lanczos.progress = o.progress;
   lanczos.tolerance = sizeof(T) == 8 ? 1e-8 : 1e-4;

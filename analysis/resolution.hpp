@@ -24,7 +24,7 @@ struct ResolutionOptions {
   std::vector<double> diagonal;  // (N_m) of K; needed where neural
   std::vector<Index> nodes;      // columns of R that are wanted
   Index count = 64;              // eigenvalues, at most
-  Index steps = 0;               // of Lanczos; 0: 4 count + 20
+  Index steps = 0;               // of Lanczos, at most; 0: 4 count + 20, 100 or more
   std::uint64_t seed = 0;
   std::function<void(Index done, Index steps)> progress;  // of Lanczos
 };
