@@ -144,7 +144,10 @@ struct RowsAt {
 // f(0), ..., f(N - 1) with constant arguments, so that arrays indexed by them stay in registers.
 template <int N, class F>
 TERRANE_HD void unroll(const F& f) {
-  [&]<int... k>(std::integer_sequence<int, k...>) { (f(std::integral_constant<int, k>{}), ...); }
+  // Left to itself the compiler calls a long one, and the registers go through memory.
+  [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, k>{}), ...);
+  }
   (std::make_integer_sequence<int, N>{});
 }
 

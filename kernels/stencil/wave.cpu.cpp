@@ -106,18 +106,24 @@ void adjoint_step(const Step<T>& step, const RowParts& parts) {
 template <class T>
 struct RowSteps {
   static constexpr bool image_pairs = false;
+  static constexpr int steps_at_once = 1;
   RowParts parts;
   bool streamed;  // snapshots
 
-  void forward(const Step<T>& step) const {
+  template <class F>
+  void forward(const Step<T>* steps, Index, const F& finish) const {
+    const Step<T>& step = *steps;
     with_radius(step.s.g.radius, [&](auto r) { advance<r>(step); });
     if (step.background.any()) add_background(step, 0, step.s.g.cells);
+    finish(0, all_cells(step.s.g));
   }
   void strips(const Step<T>& step) const {
     with_radius(step.s.g.radius, [&](auto r) { forward_strips<r>(step, parts); });
   }
-  void adjoint(const Step<T>& step) const {
-    with_radius(step.s.g.radius, [&](auto r) { retreat<r>(step); });
+  template <class F>
+  void adjoint(const Step<T>* steps, Index, const F& finish) const {
+    with_radius(steps->s.g.radius, [&](auto r) { retreat<r>(*steps); });
+    finish(0, all_cells(steps->s.g));
   }
   Index threads() const { return 1; }
   template <class F>

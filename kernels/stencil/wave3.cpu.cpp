@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 // CPU schedule of the 3-D wave steps. A step is cut into tiles, some planes high and some rows wide, so that the planes
-// under the stencil stay in the cache and each plane of a tile is read once from memory; a tile never cuts a strip of
-// the absorbing layer. Threads take shots where there are enough of them, else the tiles of one shot. Cells do not
-// depend on the tiles, so the bits do not depend on the threads.
+// under the stencil stay in the core's cache. Two steps run at once, tile by tile, the second one R planes and a tile
+// behind the first: it finds in the shared cache what the first has read from memory and written. Threads take shots
+// where there are enough of them, else the tiles of one shot, each those of its own rows, for threads need not share a
+// cache. Cells do not depend on the tiles, so the bits do not depend on the threads.
 #include <omp.h>
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "kernels/runtime/kernel.hpp"
@@ -17,56 +21,175 @@
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
-constexpr Index tile_bytes = Index{400} << 10;  // of the planes of one field under the stencil
-constexpr Index tile_planes = 32;
+constexpr Index tile_bytes = Index{200} << 10;  // of the planes of one field under the stencil
+constexpr Index tile_planes = 16;
+constexpr int steps_together = 2;
 
-struct Tile {
-  Index z0, z1, y0, y1;
-};
-
-// [0, n) cut at the ends of the strips, and between them into pieces of at most `most` cells.
-void cut_axis(Index n, const WaveStrip* strips, Index count, Index most, std::vector<Index>& cuts) {
-  const auto pieces = [&](Index begin, Index end) {
-    const Index number = (end - begin + most - 1) / most;
-    for (Index k = 0; k < number; ++k) cuts.push_back(begin + (end - begin) * k / number);
+// [0, n) cut at the ends of the strips and into pieces of at most `most` cells, between the strips a multiple of
+// `threads` pieces if they do not get too small; whole: the strips stay whole.
+std::vector<Index> cut_axis(Index n, const WaveStrip* strips, Index count, Index most, bool whole, Index threads) {
+  std::vector<Index> cuts{0};
+  const auto pieces = [&](Index end, Index longest) {
+    const Index begin = cuts.back(), least = (end - begin + longest - 1) / longest;
+    const Index multiple = (least + threads - 1) / threads * threads;
+    const Index number = multiple * 2 <= least * 3 ? multiple : least;
+    for (Index k = 1; k <= number; ++k) cuts.push_back(begin + (end - begin) * k / number);
   };
-  Index at = 0;
   for (Index k = 0; k < count; ++k) {
-    pieces(at, strips[k].begin);
-    cuts.push_back(strips[k].begin);
-    at = strips[k].end;
+    pieces(strips[k].begin, most);
+    pieces(strips[k].end, whole ? n : most);
   }
-  pieces(at, n);
-  cuts.push_back(n);
+  pieces(n, most);
+  return cuts;
 }
 
+// Tiles of a step, slab by slab: cell (z, y) of a table of z.size() - 1 times y.size() - 1.
 struct Tiles {
-  std::vector<Tile> tiles;
-  Index rows = 0;  // of the widest tile
+  std::vector<Index> z, y;
+  std::vector<Index> owner;    // of a column: the thread that has it in every step, as long as it is not late
+  Index radius = 0, rows = 0;  // rows: of the widest tile
 
-  Tiles(const WaveLayout& g, Index scalar_bytes) {
+  Tiles(const WaveLayout& g, Index scalar_bytes, Index threads) : radius(g.radius) {
     const Index in_cache = tile_bytes / ((2 * g.radius + 1) * g.pitch * scalar_bytes) - 2 * g.radius;
-    std::vector<Index> z, y, y_layer;  // planes of a layer come with those of phi, of t and Y: lower tiles
-    cut_axis(g.nz, g.z, g.z_strips, tile_planes, z);
-    cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache), y);
-    cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache / 2), y_layer);
-    for (std::size_t i = 0; i + 1 < z.size(); ++i) {
-      const std::vector<Index>& cuts = g.z_strip(z[i]) >= 0 ? y_layer : y;
-      for (std::size_t j = 0; j + 1 < cuts.size(); ++j) tiles.push_back({z[i], z[i + 1], cuts[j], cuts[j + 1]});
+    z = cut_axis(g.nz, g.z, g.z_strips, tile_planes, false, 1);
+    y = cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache), true, threads);
+    std::vector<Index> cost{0};
+    for (std::size_t j = 0; j + 1 < y.size(); ++j) {
+      rows = std::max(rows, y[j + 1] - y[j]);
+      cost.push_back(cost.back() +
+                     (y[j + 1] - y[j]) * (g.y_strip(y[j]) >= 0 ? 3 : 2));  // a layer costs half as much again
     }
-    for (std::size_t j = 0; j + 1 < y.size(); ++j) rows = std::max(rows, y[j + 1] - y[j]);
+    for (std::size_t j = 0; j + 1 < y.size(); ++j) {
+      owner.push_back((cost[j] + cost[j + 1]) * threads / (2 * cost.back()));
+    }
   }
-  Index count() const { return static_cast<Index>(tiles.size()); }
+  Index slabs() const { return static_cast<Index>(z.size()) - 1; }
+  Index columns() const { return static_cast<Index>(y.size()) - 1; }
+  Index count() const { return slabs() * columns(); }
+
+  // Tile i of step 0 or 1. The second step stays R planes behind, so that the tiles of the first one that it needs are
+  // those of the same slab and of slabs before.
+  CellRange tile(Index step, Index i) const {
+    const Index slab = i / columns(), column = i % columns();
+    const auto plane = [&](Index k) {
+      return step == 0 || k == slabs() ? at(z, k) : std::max<Index>(0, at(z, k) - radius);
+    };
+    return {plane(slab), plane(slab + 1), at(y, column), at(y, column + 1)};
+  }
+  // Columns that the rows within R of a column are in: first, last.
+  std::pair<Index, Index> around(Index column) const {
+    Index first = column, last = column;
+    while (first > 0 && at(y, first) > at(y, column) - radius) --first;
+    while (last + 1 < columns() && at(y, last + 1) < at(y, column + 1) + radius) ++last;
+    return {first, last};
+  }
+  // First slab of the first step that a tile of the second one sees.
+  Index first_seen(const CellRange& tile) const {
+    Index slab = 0;
+    while (at(z, slab + 1) <= tile.z0 - radius) ++slab;
+    return slab;
+  }
+
+ private:
+  static Index at(const std::vector<Index>& v, Index i) { return v[static_cast<std::size_t>(i)]; }
+};
+
+// Runs the tiles of one or two steps, f(step, tile), and finish(step, tile) after each. A tile of the second step waits
+// for those of the first one that its stencil reaches; none of the others reads what it overwrites. A tile also waits
+// for the one above it, from which the adjoint takes rows over. Each comes in one fixed order after those it waits for.
+template <class F, class Finish>
+class StepQueue {
+ public:
+  StepQueue(const Tiles& tiles, Index steps, const F& f, const Finish& finish)
+      : tiles_(tiles),
+        f_(f),
+        finish_(finish),
+        state_(new std::atomic<int>[static_cast<std::size_t>(steps * count_)]()) {
+    Index second = 0;
+    for (Index first = 0; first < count_; ++first) {
+      order_.push_back({0, first});
+      // One tile more than needed lies between, so that nobody waits for the one that has just begun.
+      while (steps > 1 && second < first && last_needed(second) < first) order_.push_back({1, second++});
+    }
+    while (steps > 1 && second < count_) order_.push_back({1, second++});
+  }
+
+  // A thread takes the next tile of its own columns; while that has to wait, the first one that anybody may take: other
+  // threads may be late, or may not exist.
+  void work(Index thread) {
+    std::size_t own = 0, any = 0;
+    int tries = 0;
+    for (;;) {
+      while (own < order_.size() && (owner(order_[own]) != thread || taken(order_[own]))) ++own;
+      while (any < order_.size() && taken(order_[any])) ++any;
+      if (any == order_.size()) return;
+      if (own < order_.size() && run(order_[own])) {
+        tries = 0;
+      } else if (++tries > patience) {
+        if (run(order_[any])) {
+          tries = 0;
+        } else {
+          std::this_thread::yield();
+        }
+      }
+    }
+  }
+
+ private:
+  struct Task {
+    Index step, tile;
+  };
+  enum State { waiting, begun, done };
+  static constexpr int patience = 5000;  // questions, about the time of a tile
+
+  Index owner(const Task& task) const { return tiles_.owner[static_cast<std::size_t>(task.tile % columns_)]; }
+  std::atomic<int>& state(Index step, Index i) { return state_[static_cast<std::size_t>(step * count_ + i)]; }
+  bool taken(const Task& task) { return state(task.step, task.tile).load(std::memory_order_relaxed) != waiting; }
+  bool is_done(Index step, Index i) { return state(step, i).load(std::memory_order_acquire) == done; }
+
+  // False: not yet, or somebody else has it.
+  bool run(const Task& task) {
+    const CellRange tile = tiles_.tile(task.step, task.tile);
+    const bool empty = tile.z0 >= tile.z1;
+    if (!empty && !ready(task, tile)) return false;
+    int expected = waiting;
+    std::atomic<int>& mine = state(task.step, task.tile);
+    if (!mine.compare_exchange_strong(expected, begun, std::memory_order_acq_rel)) return false;
+    if (!empty) {
+      f_(task.step, tile);
+      finish_(task.step, tile);
+    }
+    mine.store(done, std::memory_order_release);
+    return true;
+  }
+  Index last_needed(Index i) const { return i - i % columns_ + tiles_.around(i % columns_).second; }
+  bool ready(const Task& task, const CellRange& tile) {
+    if (task.tile >= columns_ && !is_done(task.step, task.tile - columns_)) return false;
+    if (task.step == 0) return true;
+    const auto [first, last] = tiles_.around(task.tile % columns_);
+    for (Index slab = tiles_.first_seen(tile); slab <= task.tile / columns_; ++slab) {
+      for (Index column = first; column <= last; ++column) {
+        if (!is_done(0, slab * columns_ + column)) return false;
+      }
+    }
+    return true;
+  }
+
+  const Tiles& tiles_;
+  const F& f_;
+  const Finish& finish_;
+  const Index columns_ = tiles_.columns(), count_ = tiles_.count();
+  std::vector<Task> order_;
+  std::unique_ptr<std::atomic<int>[]> state_;  // (steps, tiles)
 };
 
 // Strip of a row or plane as the forward operator sees it; -1: none.
 constexpr Index rows_ahead = 4;  // what a later pass reads first is fetched that early
 
-// Rows y .. y + count - 1 of plane z of a tile.
-inline void look_ahead(const Tile& tile, Rows3& rows) {
+inline void look_ahead(const CellRange& tile, Rows3& rows) {
   const Index later = rows.y + rows_ahead, height = tile.y1 - tile.y0;
-  rows.ahead =
-      later < tile.y1 ? Ahead{0, rows_ahead} : Ahead{1, std::max<Index>(rows_ahead - height, tile.y0 - rows.y)};
+  rows.ahead = later < tile.y1 ? Ahead{0, rows_ahead}
+                               : Ahead{rows.planes, std::max<Index>(rows_ahead - height, tile.y0 - rows.y)};
 }
 
 inline Index forward_strip(const WaveStrip* strips, Index count, Index position) {
@@ -75,35 +198,46 @@ inline Index forward_strip(const WaveStrip* strips, Index count, Index position)
   }
   return -1;
 }
+// Where the strip of a position, or the cells between strips, end; at most `end`.
+inline Index whole_end(const WaveStrip* strips, Index count, Index position, Index end) {
+  for (Index k = 0; k < count; ++k) {
+    if (position < strips[k].begin) return std::min(end, strips[k].begin);
+    if (position < strips[k].end) return std::min(end, strips[k].end);
+  }
+  return end;
+}
+// Number of positions from `begin` on, before `end`, in the same strip, which is returned as well.
+inline Index passed_together(const WaveStrip* strips, Index count, Index begin, Index end, Index& strip) {
+  strip = forward_strip(strips, count, begin);
+  Index at = begin + 1;
+  while (at < end && forward_strip(strips, count, at) == strip) ++at;
+  return at - begin;
+}
 
 template <int R, class T>
 struct ForwardTile {
-  Step<T> step;
-  const Tiles& tiles;
-  T* scratch;  // (threads, rows_per_pass3, pitch)
+  const Step<T>* steps;
+  T* scratch;  // (threads, pass_values)
 
-  void operator()(Index i) const {
+  void operator()(Index i, const CellRange& tile) const {
     const FlushDenormals flush;
+    const Step<T>& step = steps[i];
     const WaveLayout& g = step.s.g;
-    const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
-    T* own = scratch + omp_get_thread_num() * rows_per_pass3 * g.pitch;
-    Spans spans;  // with step.ring, the core is left out
-    if (step.ring != nullptr && step.ring->core_row(tile.z0, tile.y0)) {
-      spans.add(0, step.ring->low[2]);
-      spans.add(step.ring->high[2], g.pitch);
-    } else {
-      spans.add(0, g.pitch);
-    }
-    for (Index z = tile.z0; z < tile.z1; ++z) {
-      bring_planes_closer(g, step.u, z, tile.y0, tile.y1, z == tile.z0);
-      Rows3 rows{z, tile.y0, 0, forward_strip(g.z, g.z_strips, z), -1, {}};
-      for (; rows.y < tile.y1; rows.y += rows.count) {
-        rows.ky = forward_strip(g.y, g.y_strips, rows.y);
-        rows.count = 1;
-        while (rows.count < rows_per_pass3 && rows.y + rows.count < tile.y1 &&
-               forward_strip(g.y, g.y_strips, rows.y + rows.count) == rows.ky) {
-          ++rows.count;
-        }
+    T* own = scratch + omp_get_thread_num() * pass_values(g);
+    Rows3 rows{tile.z0, 0, 0, 0, -1, -1, {}};
+    for (; rows.z < tile.z1; rows.z += rows.planes) {
+      const Index z_end = std::min(whole_end(g.z, g.z_strips, rows.z, tile.z1), rows.z + planes_per_pass3);
+      rows.planes = passed_together(g.z, g.z_strips, rows.z, z_end, rows.kz);
+      Spans spans;  // with step.ring, the core is left out
+      if (step.ring != nullptr && step.ring->core_row(rows.z, tile.y0)) {
+        spans.add(0, step.ring->low[2]);
+        spans.add(step.ring->high[2], g.pitch);
+      } else {
+        spans.add(0, g.pitch);
+      }
+      bring_planes_closer(g, step.u, rows.z, rows.planes, tile.y0, tile.y1, rows.z == tile.z0);
+      for (rows.y = tile.y0; rows.y < tile.y1; rows.y += rows.rows) {
+        rows.rows = passed_together(g.y, g.y_strips, rows.y, std::min(tile.y1, rows.y + rows_per_pass3), rows.ky);
         look_ahead(tile, rows);
         for (int k = 0; k < spans.count; ++k) forward_rows3<R>(step, rows, spans.span[k], own);
       }
@@ -116,62 +250,75 @@ struct ForwardTile {
   }
 };
 
+template <int R>
+inline constexpr Index slots_z = 2 * R + planes_per_pass3;  // planes of t and Y that a pass sees
+
 // What all tiles of the adjoint share.
 template <class T>
 struct AdjointTables {
   std::vector<T> weights_z, weights_y;
-  Index values_z = 0, values_y = 0;  // of LayerRows
-  Index values_w = 0;                // of a pass
+  Index values_z = 0;                // of LayerRows of all tiles of a slab, which the next slab takes over; of a step
+  Index values_y = 0, values_w = 0;  // of LayerRows of a plane, of a pass; of every thread
 
   AdjointTables() = default;
   AdjointTables(const WaveSetup<T>& s, const Tiles& tiles)
       : weights_z(layer_weights(s.fz, s.pz.b, s.g.nz, s.g.radius)),
         weights_y(layer_weights(s.fy, s.py.b, s.g.ny, s.g.radius)),
-        values_z(LayerRows<T>::values(2 * s.g.radius + 1, tiles.rows * s.g.pitch)),
+        values_z(LayerRows<T>::values(2 * s.g.radius + planes_per_pass3, s.g.ny * s.g.pitch)),
         values_y(LayerRows<T>::values(tiles.rows + 2 * s.g.radius, s.g.pitch)),
-        values_w(rows_per_pass3 * s.g.pitch) {}
-  Index values() const { return values_z + values_y + 2 * values_w; }
+        values_w(pass_values(s.g)) {}
+  Index of_team() const { return steps_together * values_z; }
+  Index of_thread() const { return planes_per_pass3 * values_y + 2 * values_w; }
 };
 
 template <int R, class T>
 struct AdjointTile {
-  Step<T> step;
+  const Step<T>* steps;
   const Tiles& tiles;
   const AdjointTables<T>& tables;
-  T* scratch;  // (threads, tables.values())
+  T *of_team, *of_thread;  // (teams, tables.of_team()), (threads, tables.of_thread())
+  bool alone;              // a thread is a team of its own
 
-  void operator()(Index i) const {
+  void operator()(Index i, const CellRange& tile) const {
     const FlushDenormals flush;
+    const Step<T>& step = steps[i];
     const WaveLayout& g = step.s.g;
-    const Tile& tile = tiles.tiles[static_cast<std::size_t>(i)];
-    T* own = scratch + omp_get_thread_num() * tables.values();
-    T* w = own + tables.values_z + tables.values_y;
-    const LayerWork<T> work{{own, 2 * R + 1, tiles.rows * g.pitch},
-                            {own + tables.values_z, tiles.rows + 2 * R, g.pitch},
-                            tables.weights_z.data(),
-                            tables.weights_y.data(),
-                            w,
-                            w + tables.values_w,
-                            tile.y0};
-    Spans spans;
-    if (step.back != nullptr && step.ring->core_row(tile.z0, tile.y0)) {
-      spans.add(0, step.ring->low[2]);
-      spans.add(step.ring->low[2], step.ring->high[2], true);
-      spans.add(step.ring->high[2], g.pitch);
-    } else {
-      spans.add(0, g.pitch);
+    const Index thread = omp_get_thread_num();
+    T* layer = of_team + (alone ? thread : 0) * tables.of_team() + i * tables.values_z +
+               LayerRows<T>::values(slots_z<R>, tile.y0 * g.pitch);
+    T* own = of_thread + thread * tables.of_thread();
+    T* w = own + planes_per_pass3 * tables.values_y;
+    LayerWork<T> work{{layer, slots_z<R>, (tile.y1 - tile.y0) * g.pitch},
+                      {},
+                      tables.weights_z.data(),
+                      tables.weights_y.data(),
+                      w,
+                      w + tables.values_w,
+                      tile.y0};
+    for (Index k = 0; k < planes_per_pass3; ++k) {
+      work.y[k] = {own + k * tables.values_y, tiles.rows + 2 * R, g.pitch};
     }
     const Index ky = g.y_strip(tile.y0);
-    for (Index z = tile.z0; z < tile.z1; ++z) {
+    Index planes = 0;
+    for (Index z = tile.z0; z < tile.z1; z += planes) {
       const Index kz = g.z_strip(z);
-      bring_planes_closer(g, step.u, z, tile.y0, tile.y1, z == tile.z0);
-      if (spans.count > 1) bring_planes_closer(g, step.back, z, tile.y0, tile.y1, z == tile.z0);
-      for (Index r = kz >= 0 && z == g.z[kz].begin ? z - R : z + R; kz >= 0 && r <= z + R; ++r) {
-        enter_plane(work.z, tile, kz, r);
+      planes = std::min<Index>(planes_per_pass3, whole_end(g.z, g.z_strips, z, tile.z1) - z);
+      Spans spans;
+      if (step.back != nullptr && step.ring->core_row(z, tile.y0)) {
+        spans.add(0, step.ring->low[2]);
+        spans.add(step.ring->low[2], step.ring->high[2], true);
+        spans.add(step.ring->high[2], g.pitch);
+      } else {
+        spans.add(0, g.pitch);
       }
-      if (ky >= 0) enter_strip(work.y, ky, z);
+      bring_planes_closer(g, step.u, z, planes, tile.y0, tile.y1, z == tile.z0);
+      if (spans.count > 1) bring_planes_closer(g, step.back, z, planes, tile.y0, tile.y1, z == tile.z0);
+      for (Index k = kz >= 0 && z == g.z[kz].begin ? z - R : z + R; kz >= 0 && k < z + R + planes; ++k) {
+        enter_plane(step, work.z, tile, kz, k);
+      }
+      for (Index k = 0; ky >= 0 && k < planes; ++k) enter_strip(step, work.y[k], ky, z + k);
       for (Index y = tile.y0; y < tile.y1; y += rows_per_pass3) {
-        Rows3 rows{z, y, std::min<Index>(rows_per_pass3, tile.y1 - y), kz, ky, {}};
+        Rows3 rows{z, planes, y, std::min<Index>(rows_per_pass3, tile.y1 - y), kz, ky, {}};
         look_ahead(tile, rows);
         adjoint_rows3<R>(step, work, rows, spans);
       }
@@ -180,7 +327,7 @@ struct AdjointTile {
 
  private:
   // Plane z of the tile.
-  void enter_plane(const LayerRows<T>& rows, const Tile& tile, Index k, Index z) const {
+  static void enter_plane(const Step<T>& step, const LayerRows<T>& rows, const CellRange& tile, Index k, Index z) {
     const WaveLayout& g = step.s.g;
     const bool inside = z >= g.z[k].begin && z < g.z[k].end;
     const CpmlProfile<T>& p = step.s.pz;
@@ -192,7 +339,7 @@ struct AdjointTile {
     enter_layer(q, broadcast_cell(p, z), step.f.phi_z[0] + place, step.f.eta_z[0] + place, t, first, n);
   }
   // The rows of strip k, which is the tile, and those around it.
-  void enter_strip(const LayerRows<T>& rows, Index k, Index z) const {
+  static void enter_strip(const Step<T>& step, const LayerRows<T>& rows, Index k, Index z) {
     const WaveLayout& g = step.s.g;
     const WaveStrip& strip = g.y[k];
     const CpmlProfile<T>& p = step.s.py;
@@ -214,25 +361,34 @@ struct AdjointTile {
 template <class T>
 struct TileSteps {
   static constexpr bool image_pairs = true;
+  static constexpr int steps_at_once = steps_together;
   Stream* stream;
   Tiles tiles;
   AdjointTables<T> tables;
-  T* scratch = nullptr;
+  T *of_team = nullptr, *of_thread = nullptr;
 
   TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup) {
-    scratch = room(s, rows_per_pass3 * a.setup.g.pitch);
+    of_thread = room(s, s.threads() * pass_values(a.setup.g));
   }
   TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup) {
     tables = AdjointTables<T>(a.setup, tiles);
-    scratch = room(s, tables.values());
+    const Index teams = stream != nullptr ? 1 : s.threads();
+    of_team = room(s, teams * tables.of_team() + s.threads() * tables.of_thread());
+    of_thread = of_team + teams * tables.of_team();
   }
 
-  void forward(const Step<T>& step) const {
-    with_radius(step.s.g.radius, [&](auto r) { run(tiles.count(), ForwardTile<r, T>{step, tiles, scratch}); });
+  template <class F>
+  void forward(const Step<T>* steps, Index count, const F& finish) const {
+    with_radius(steps->s.g.radius, [&](auto r) { work_off(count, ForwardTile<r, T>{steps, of_thread}, finish); });
   }
-  void strips(const Step<T>& step) const { forward(step); }
-  void adjoint(const Step<T>& step) const {
-    with_radius(step.s.g.radius, [&](auto r) { run(tiles.count(), AdjointTile<r, T>{step, tiles, tables, scratch}); });
+  void strips(const Step<T>& step) const {
+    forward(&step, 1, [](Index, const CellRange&) {});
+  }
+  template <class F>
+  void adjoint(const Step<T>* steps, Index count, const F& finish) const {
+    with_radius(steps->s.g.radius, [&](auto r) {
+      work_off(count, AdjointTile<r, T>{steps, tiles, tables, of_team, of_thread, stream == nullptr}, finish);
+    });
   }
   Index threads() const { return stream != nullptr ? stream->threads() : 1; }
   template <class F>
@@ -243,10 +399,13 @@ struct TileSteps {
 
  private:
   TileSteps(Stream& s, const WaveSetup<T>& setup)
-      : stream(setup.shots < s.threads() ? &s : nullptr), tiles(setup.g, sizeof(T)) {}
-  static T* room(Stream& s, Index values) {
-    return static_cast<T*>(s.scratch(s.threads() * values * static_cast<Index>(sizeof(T))));
+      : stream(setup.shots < s.threads() ? &s : nullptr), tiles(setup.g, sizeof(T), threads()) {}
+  template <class TileOfStep, class F>
+  void work_off(Index steps, const TileOfStep& tile, const F& finish) const {
+    StepQueue<TileOfStep, F> queue(tiles, steps, tile, finish);
+    run(threads(), [&](Index) { queue.work(stream != nullptr ? omp_get_thread_num() : 0); });
   }
+  static T* room(Stream& s, Index values) { return static_cast<T*>(s.scratch(values * static_cast<Index>(sizeof(T)))); }
 };
 
 // Threads take shots where there are enough of them, else the tiles of one shot after another.

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Time loops of one shot on the CPU, the same in two and three dimensions: records, sources, boundary ring, free
 // surface. A step itself is `Steps`, by value:
-//   forward(step)               every cell; adds the tangent's source term m w_0
+//   forward(steps, n, finish)   n <= steps_at_once successive steps, every cell; adds the tangent's source term m w_0.
+//                               Calls finish(i, cells) as soon as these cells of step i are there and before anything
+//                               reads them: sources come in there. All planes of a row before those given have come
+//                               earlier
 //   strips(step)                the cells outside the core of step.ring
-//   adjoint(step)               every cell; images if step.image, in the core from step.back if that is there
+//   adjoint(steps, n, finish)   the same backwards; images if step.image, in the core from step.back if that is there
+//   steps_at_once               1 or 2
 //   run(n, f)                   f(0) .. f(n - 1), which do not depend on each other
 //   threads()                   that run() takes
 //   image_pairs                 whether adjoint(step) adds the image of two steps at once, from step.w and step.later
@@ -48,14 +52,21 @@ struct Recorder {
   }
 };
 
-// Antisymmetric images above plane 0.
+// Whole rows: planes [z0, z1), rows [y0, y1) of each.
+struct CellRange {
+  Index z0, z1, y0, y1;
+};
+inline CellRange all_cells(const WaveLayout& g) { return {0, g.nz, 0, g.ny}; }
+
+// Antisymmetric images above plane 0, once the planes under them are there.
 template <class T>
-void free_surface_images(const WaveLayout& g, T* u) {
-  if (!g.free_surface) return;
+void free_surface_images(const WaveLayout& g, T* u, const CellRange& cells) {
+  const Index last = std::min(g.radius, g.nz - 1);
+  if (!g.free_surface || cells.z0 > last || cells.z1 <= last) return;
   for (Index k = 1; k <= g.radius; ++k) {
     const T* below = u + k * g.plane;
     T* above = u - k * g.plane;
-    for (Index x = 0; x < g.plane; ++x) above[x] = -below[x];
+    for (Index x = cells.y0 * g.pitch; x < cells.y1 * g.pitch; ++x) above[x] = -below[x];
   }
 }
 
@@ -88,22 +99,34 @@ void add_background(const Step<T>& step, Index at, Index n) {
   }
 }
 
-// Touched cells of the sources of one shot: f(cell, value of s at sample n).
+// Touched cells of a shot in a range: f(k, cell). The list ascends.
 template <class T, class F>
-void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Index task, Index n, const F& f) {
+void for_each_touched(const WavePoints<T>& p, const WaveLayout& g, Index shot, const CellRange& cells, const F& f) {
+  const Index *first = p.touch_cell + p.touch_first[shot], *end = first + p.touch_count[shot];
+  const Index begin = cells.y0 * g.pitch, behind = cells.y1 * g.pitch;
+  const bool whole = cells.y1 - cells.y0 == g.ny;
+  for (const Index* cell = std::lower_bound(first, end, cells.z0 * g.plane); cell < end; ++cell) {
+    if (*cell >= cells.z1 * g.plane) return;
+    const Index in_plane = whole ? begin : *cell % g.plane;
+    if (in_plane >= begin && in_plane < behind) f(cell - p.touch_cell, *cell);
+  }
+}
+
+// Touched cells of the sources of one shot in a range: f(cell, value of s at sample n).
+template <class T, class F>
+void for_each_source(const WaveSetup<T>& s, const T* wavelet, Index stride, Index task, Index n, const CellRange& cells,
+                     const F& f) {
   if (wavelet == nullptr) return;
   const WavePoints<T>& p = s.sources;
   const Index shot = s.shot[task];
   const T* values = p.sample(wavelet, stride, shot, n);
-  for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-    f(p.touch_cell[k], p.gather(k, values, stride));
-  }
+  for_each_touched(p, s.g, shot, cells, [&](Index k, Index cell) { f(cell, p.gather(k, values, stride)); });
 }
 
 template <class T>
-void inject_source(const WaveForward<T>& a, const Step<T>& step, Index task, Index n) {
+void inject_source(const WaveForward<T>& a, const Step<T>& step, Index task, Index n, const CellRange& cells) {
   const WaveLayout& g = a.setup.g;
-  for_each_source(a.setup, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T s) {
+  for_each_source(a.setup, a.wavelet, a.wavelet_stride, task, n, cells, [&](Index i, T s) {
     const Index z = i / g.plane, y = i % g.plane / g.pitch, x = i % g.pitch;
     const Index place = step.ring != nullptr ? step.ring->strips.place(z, y, x) : i;
     if (place < 0) return;
@@ -158,24 +181,37 @@ struct ForwardShot {
     T* tile = s.scratch + task * wave_scratch_size(g, traces) + wave_scratch_size(g, 0);
     Recorder<T> record{s.receivers, tile,         a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
                        s.nt,        s.shot[task], a.n0};
-    for (Index n = a.n0; n < a.n1; ++n) {
-      const int parity = static_cast<int>(n & 1);
-      record.sample(f.u[parity], n, n + 1 == a.n1);
-      if (a.ring.used()) copy_frame(steps, g, a.ring.layout.ring, f.u[parity], a.ring.ring_at(task, n), false);
-      if (n + 1 == s.nt) break;
-      Step<T> step{s, f, f.u[parity], f.u[1 - parity], a.store.at(task, n, g.cells)};
-      step.parity = parity;
-      step.background = a.background.at(task, n, g.cells);
-      step.tangent = a.tangent;
-      step.background_scale = static_cast<T>(a.background.every);
-      steps.forward(step);
-      inject_source(a, step, task, n);
-      free_surface_images(g, step.next);
+    const auto keep = [&](Index n) {
+      T* u = f.u[n & 1];
+      record.sample(u, n, n + 1 == a.n1);
+      if (a.ring.used()) copy_frame(steps, g, a.ring.layout.ring, u, a.ring.ring_at(task, n), false);
+    };
+    const Index last = std::min(a.n1, s.nt - 1);  // steps n0 .. last - 1
+    for (Index n = a.n0; n < last;) {
+      keep(n);
+      const Index count = std::min<Index>(Steps::steps_at_once, last - n);
+      const Step<T> several[] = {step_of(f, task, n), step_of(f, task, n + count - 1)};
+      steps.forward(several, count, [&](Index i, const CellRange& cells) {
+        inject_source(a, several[i], task, n + i, cells);
+        free_surface_images(g, several[i].next, cells);
+      });
+      if (count > 1) keep(n + 1);  // the second step has not touched that field
+      n += count;
     }
+    if (last < a.n1) keep(last);
     finish_streams();
   }
 
  private:
+  Step<T> step_of(const WaveFields<T>& f, Index task, Index n) const {
+    const int parity = static_cast<int>(n & 1);
+    Step<T> step{a.setup, f, f.u[parity], f.u[1 - parity], a.store.at(task, n, a.setup.g.cells)};
+    step.parity = parity;
+    step.background = a.background.at(task, n, a.setup.g.cells);
+    step.tangent = a.tangent;
+    step.background_scale = static_cast<T>(a.background.every);
+    return step;
+  }
   void strips(Index task, const WaveFields<T>& f) const {
     const WaveSetup<T>& s = a.setup;
     const WaveLayout& g = s.g;
@@ -184,12 +220,12 @@ struct ForwardShot {
       const int parity = static_cast<int>(n & 1);
       T* u = f.u[parity];
       copy_frame(steps, g, ring.ring, u, a.ring.ring_at(task, n), true);
-      free_surface_images(g, u);
+      free_surface_images(g, u, all_cells(g));
       if (n == a.n1 || n + 1 == s.nt) break;
       copy_frame(steps, g, ring.skirt, u, KeptValues<T>{a.ring.skirt_at(task, n), nullptr}, false);
       const Step<T> step{s, f, u, f.u[1 - parity], KeptValues<T>{a.ring.w_at(task, n), nullptr}, &ring, parity};
       steps.strips(step);
-      inject_source(a, step, task, n);
+      inject_source(a, step, task, n, all_cells(g));
     }
     finish_streams();
   }
@@ -212,7 +248,7 @@ struct AdjointShot {
     const WaveFields<T> back = rebuilds ? fields_of_shot(a.background, g, task) : WaveFields<T>{};
     Index begin = a.n1;  // first sample in the tile
     bool pending = false;
-    for (Index n = a.n1 - 1; n >= a.n0; --n) {
+    const auto step_of = [&](Index n) {
       const int parity = static_cast<int>(n & 1);
       Step<T> step{s, f, f.u[1 - parity], f.u[parity], a.store.at(task, n, g.cells)};
       step.scratch = scratch;
@@ -221,30 +257,41 @@ struct AdjointShot {
         pending = !pending && n > a.n0;
       }
       if (rebuilds || (step.w.any() && !pending)) step.image = image;
-      if (n + 1 < s.nt) {
-        if (rebuilds) {
-          rebuild_and_advance(step, back, task, n);
-        } else {
-          steps.adjoint(step);
-        }
+      return step;
+    };
+    const auto record = [&](Index n) {
+      if (a.d_wavelet == nullptr) return;
+      T* out = a.d_wavelet + task * s.sources.per_shot * s.nt + n;
+      for (Index l = 0; l < s.sources.per_shot; ++l) {
+        const bool used = l < s.sources.count[shot] && n + 1 < s.nt;
+        out[l * s.nt] = used ? s.sources.record(f.u[1 - (n & 1)], s.sources.first[shot] + l) : T(0);
       }
-      if (a.d_wavelet != nullptr) {
-        T* out = a.d_wavelet + task * s.sources.per_shot * s.nt + n;
-        for (Index l = 0; l < s.sources.per_shot; ++l) {
-          const bool used = l < s.sources.count[shot] && n + 1 < s.nt;
-          out[l * s.nt] = used ? s.sources.record(step.u, s.sources.first[shot] + l) : T(0);
-        }
-      }
+    };
+    const auto inject = [&](T* next, Index n, const CellRange& cells) {
+      const WavePoints<T>& p = s.receivers;
+      const T* values = tile + (n - begin) * traces;
+      for_each_touched(p, g, shot, cells,
+                       [&](Index k, Index i) { next[i] = mul_add(s.c[i], p.gather(k, values, Index(1)), next[i]); });
+      free_surface_images(g, next, cells);
+    };
+    for (Index n = a.n1 - 1; n >= a.n0;) {
       if (n < begin) {
         begin = std::max(a.n0, n + 1 - wave_tile_steps);
         read_tile(tile, traces, a.d_data + task * traces * s.nt, s.nt, begin, n + 1);
       }
-      const WavePoints<T>& p = s.receivers;
-      for (Index k = p.touch_first[shot]; k < p.touch_first[shot] + p.touch_count[shot]; ++k) {
-        const Index i = p.touch_cell[k];
-        step.next[i] = mul_add(s.c[i], p.gather(k, tile + (n - begin) * traces, Index(1)), step.next[i]);
+      const bool advances = n + 1 < s.nt;  // else the field is zero
+      const Index count = advances && !rebuilds ? std::min<Index>(Steps::steps_at_once, n + 1 - begin) : 1;
+      const Step<T> first = step_of(n);
+      Step<T> several[] = {first, count > 1 ? step_of(n - 1) : first};
+      record(n);
+      if (!advances || rebuilds) {
+        if (advances) rebuild_and_advance(several[0], back, task, n);
+        inject(several[0].next, n, all_cells(g));
+      } else {
+        steps.adjoint(several, count, [&](Index i, const CellRange& cells) { inject(several[i].next, n - i, cells); });
       }
-      free_surface_images(g, step.next);
+      if (count > 1) record(n - 1);  // from the field that the second step has not touched
+      n -= count;
     }
   }
 
@@ -260,14 +307,14 @@ struct AdjointShot {
     step.ring = &ring;
     step.back = u;
     step.back_next = earlier;
-    steps.adjoint(step);
-    for_each_source(s, a.wavelet, a.wavelet_stride, task, n, [&](Index i, T value) {
+    steps.adjoint(&step, 1, [](Index, const CellRange&) {});
+    for_each_source(s, a.wavelet, a.wavelet_stride, task, n, all_cells(g), [&](Index i, T value) {
       if (!ring.core(i / g.plane, i % g.plane / g.pitch, i % g.pitch)) return;
       step.image[i] = mul_add(step.u[i], value, step.image[i]);
       earlier[i] = mul_add(s.c[i], value, earlier[i]);
     });
     if (n > 0) copy_frame(steps, g, ring.ring, earlier, a.ring.ring_at(task, n - 1), true);
-    free_surface_images(g, earlier);
+    free_surface_images(g, earlier, all_cells(g));
   }
 };
 

@@ -9,7 +9,8 @@
 // are related by a fixed ratio; wavelet and records are resampled by linear operators with exact transposes
 // (resample.hpp).
 //
-// On the CPU the 3-D adjoint takes a few hundred kilobytes a thread of the stream's scratch beside memory_bytes().
+// On the CPU the 3-D adjoint takes some planes of the stream's scratch beside memory_bytes(), and where each thread has
+// a shot of its own as much for each.
 //
 // All arrays are device memory of the stream. Results do not depend on the number of threads.
 // Errors: Error{config} unstable step or invalid options, Error{data} a position outside the grid, Error{diverged} a
