@@ -377,9 +377,8 @@ namespace {
 
 // z, x or z, y, x.
 std::vector<Index> indices_of(const Grid3& g, Index node) {
-  std::vector<Index> list;
-  for (int k = g.dimensions(); k-- > 0; node /= g.size(g.axis(k))) list.insert(list.begin(), node % g.size(g.axis(k)));
-  return list;
+  const auto [z, y, x] = g.place(node);
+  return g.flat() ? std::vector<Index>{z, x} : std::vector<Index>{z, y, x};
 }
 
 // "(x, z)" or "(x, y, z)" in metres.

@@ -127,7 +127,7 @@ Figure volumes_figure(const AnalysisPage& page) {
     const auto peak = std::max_element(image.values.begin(), image.values.end(),
                                        [](float a, float b) { return std::fabs(a) < std::fabs(b); });
     const Index node = image.through >= 0 ? image.through : static_cast<Index>(peak - image.values.begin());
-    return VolumeView(g, {node / g.plane(), node / g.nx % g.ny, node % g.nx}, page_width - left - 20, 240);
+    return VolumeView(g, g.place(node), page_width - left - 20, 240);
   };
   const VolumeView first = view_of(page.images[0]);
   const double row = first.height() + 74;

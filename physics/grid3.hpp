@@ -3,6 +3,7 @@
 // dx_m), z down. Arrays are (nz, ny, nx), x fastest. A 2-D grid has ny = 1; y then plays no part.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "physics/grid.hpp"
@@ -28,6 +29,8 @@ struct Grid3 {
   }
   Index cells() const { return nz * ny * nx; }
   Index plane() const { return ny * nx; }  // nodes of one depth
+  // z, y, x of node i of an array.
+  std::array<Index, 3> place(Index i) const { return {i / plane(), i / nx % ny, i % nx}; }
   // Axis 0 z, 1 y, 2 x.
   Index size(int axis) const { return axis == 0 ? nz : axis == 1 ? ny : nx; }
   double spacing_m(int axis) const { return axis == 0 ? dz_m : axis == 1 ? dy_m : dx_m; }
