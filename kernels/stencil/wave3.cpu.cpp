@@ -46,22 +46,23 @@ std::vector<Index> cut_axis(Index n, const WaveStrip* strips, Index count, Index
 // Tiles of a step, slab by slab: cell (z, y) of a table of z.size() - 1 times y.size() - 1.
 struct Tiles {
   std::vector<Index> z, y;
-  std::vector<Index> owner;    // of a column: the thread that has it in every step, as long as it is not late
-  Index radius = 0, rows = 0;  // rows: of the widest tile
+  std::vector<Index> owner;                         // of a column: the thread that has it in every step, if not late
+  std::vector<std::pair<Index, Index>> neighbours;  // of a column: first and last of those within R rows of it
+  Index radius = 0, rows = 0;                       // rows: of the widest tile
 
   Tiles(const WaveLayout& g, Index scalar_bytes, Index threads) : radius(g.radius) {
     const Index in_cache = tile_bytes / ((2 * g.radius + 1) * g.pitch * scalar_bytes) - 2 * g.radius;
     z = cut_axis(g.nz, g.z, g.z_strips, tile_planes, false, 1);
     y = cut_axis(g.ny, g.y, g.y_strips, std::max<Index>(8, in_cache), true, threads);
-    std::vector<Index> cost{0};
-    for (std::size_t j = 0; j + 1 < y.size(); ++j) {
-      rows = std::max(rows, y[j + 1] - y[j]);
-      cost.push_back(cost.back() +
-                     (y[j + 1] - y[j]) * (g.y_strip(y[j]) >= 0 ? 3 : 2));  // a layer costs half as much again
+    std::vector<Index> cost{0};  // of the columns before
+    for (Index j = 0; j < columns(); ++j) {
+      const Index width = at(y, j + 1) - at(y, j);
+      rows = std::max(rows, width);
+      cost.push_back(cost.back() + width * (g.y_strip(at(y, j)) >= 0 ? 3 : 2));  // a layer: half as much again
+      neighbours.push_back(around(j));
     }
-    for (std::size_t j = 0; j + 1 < y.size(); ++j) {
-      owner.push_back((cost[j] + cost[j + 1]) * threads / (2 * cost.back()));
-    }
+    for (Index j = 0; j < columns(); ++j)
+      owner.push_back((at(cost, j) + at(cost, j + 1)) * threads / (2 * cost.back()));
   }
   Index slabs() const { return static_cast<Index>(z.size()) - 1; }
   Index columns() const { return static_cast<Index>(y.size()) - 1; }
@@ -76,13 +77,6 @@ struct Tiles {
     };
     return {plane(slab), plane(slab + 1), at(y, column), at(y, column + 1)};
   }
-  // Columns that the rows within R of a column are in: first, last.
-  std::pair<Index, Index> around(Index column) const {
-    Index first = column, last = column;
-    while (first > 0 && at(y, first) > at(y, column) - radius) --first;
-    while (last + 1 < columns() && at(y, last + 1) < at(y, column + 1) + radius) ++last;
-    return {first, last};
-  }
   // First slab of the first step that a tile of the second one sees.
   Index first_seen(const CellRange& tile) const {
     Index slab = 0;
@@ -92,6 +86,12 @@ struct Tiles {
 
  private:
   static Index at(const std::vector<Index>& v, Index i) { return v[static_cast<std::size_t>(i)]; }
+  std::pair<Index, Index> around(Index column) const {
+    Index first = column, last = column;
+    while (first > 0 && at(y, first) > at(y, column) - radius) --first;
+    while (last + 1 < columns() && at(y, last + 1) < at(y, column + 1) + radius) ++last;
+    return {first, last};
+  }
 };
 
 // Runs the tiles of one or two steps, f(step, tile), and finish(step, tile) after each. A tile of the second step waits
@@ -162,11 +162,14 @@ class StepQueue {
     mine.store(done, std::memory_order_release);
     return true;
   }
-  Index last_needed(Index i) const { return i - i % columns_ + tiles_.around(i % columns_).second; }
+  const std::pair<Index, Index>& neighbours(Index tile) const {
+    return tiles_.neighbours[static_cast<std::size_t>(tile % columns_)];
+  }
+  Index last_needed(Index tile) const { return tile - tile % columns_ + neighbours(tile).second; }
   bool ready(const Task& task, const CellRange& tile) {
     if (task.tile >= columns_ && !is_done(task.step, task.tile - columns_)) return false;
     if (task.step == 0) return true;
-    const auto [first, last] = tiles_.around(task.tile % columns_);
+    const auto [first, last] = neighbours(task.tile);
     for (Index slab = tiles_.first_seen(tile); slab <= task.tile / columns_; ++slab) {
       for (Index column = first; column <= last; ++column) {
         if (!is_done(0, slab * columns_ + column)) return false;
@@ -183,7 +186,6 @@ class StepQueue {
   std::unique_ptr<std::atomic<int>[]> state_;  // (steps, tiles)
 };
 
-// Strip of a row or plane as the forward operator sees it; -1: none.
 constexpr Index rows_ahead = 4;  // what a later pass reads first is fetched that early
 
 inline void look_ahead(const CellRange& tile, Rows3& rows) {
@@ -192,6 +194,7 @@ inline void look_ahead(const CellRange& tile, Rows3& rows) {
                                : Ahead{rows.planes, std::max<Index>(rows_ahead - height, tile.y0 - rows.y)};
 }
 
+// Strip of a row or plane as the forward operator sees it; -1: none.
 inline Index forward_strip(const WaveStrip* strips, Index count, Index position) {
   for (Index k = 0; k < count; ++k) {
     if (position >= strips[k].inner && position < strips[k].outer) return k;
