@@ -199,7 +199,7 @@ void read_ip(const Json& section, const Json& data, const DcObservations& obs, P
   p.ip.source = data.at("path");
   if (!section.at("path").is_null()) {
     p.ip.source = section.at("path");
-    DcReadOptions o = read_options(data, false);
+    DcReadOptions o = read_options(data, p.physics == PhysicsType::dc_3d);
     o.format = "auto";
     o.quantity = "chargeability";
     attach_chargeability(own, read_dc_data(p.ip.source, o));

@@ -180,9 +180,6 @@ void check_inversion(const Json& config, Resolver& resolver) {
   if (!of_waves(config)) check_no_waves(config, resolver);
   if (!has_no(config, "ip") && !(of_resistivity(config) && config.at("data").at("type") == "file")) {
     resolver.issue_at("/ip", "belongs to resistivity with data from a file");
-  } else if (!has_no(config, "ip") && of_dc_volume(config)) {
-    resolver.issue_at("/ip",
-                      "chargeabilities are inverted in 2.5-D in this version: write \"dc-2.5d\", or leave this out");
   }
   check_least_squares(config, resolver);
   check_priors(config, resolver);

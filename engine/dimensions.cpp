@@ -32,6 +32,9 @@ class Dimensions {
       if (present(config_, name)) check_model(config_.at(name), std::string("/") + name);
     }
     if (volume_ && config_.at("task") == "invert") check_inversion();
+    if (!volume_ && present(config_, "score_region") && present(config_.at("score_region"), "y_m")) {
+      issue("/score_region/y_m", "belongs to a grid of three dimensions (ny)");
+    }
   }
 
  private:
@@ -111,9 +114,10 @@ class Dimensions {
 
   void check_inversion() {
     if (config_.at("field").at("type") == "decoder") refuse("/field/type", "the field \"decoder\"");
-    for (const char* key : {"score_region", "score_body", "ensemble"}) {
-      if (present(config_, key)) refuse(std::string("/") + key, "\"" + std::string(key) + "\"");
+    if (present(config_, "score_region") && config_.at("score_region").at("type") == "disc") {
+      refuse("/score_region/type", "a disc");
     }
+    if (present(config_, "score_body") && present(config_.at("score_body"), "dip")) refuse("/score_body/dip", "a dip");
     const Json& data = config_.at("data");
     if (data.at("type") == "synthetic" && data.at("refine") != 1) refuse("/data/refine", "refine");
     check_terms(config_, "");

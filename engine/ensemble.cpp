@@ -16,6 +16,7 @@
 #include "engine/report.hpp"
 #include "engine/scores.hpp"
 #include "engine/simulation.hpp"
+#include "engine/volume_figure.hpp"
 
 namespace terrane {
 
@@ -72,15 +73,11 @@ double within(const Statistics& s, const std::vector<double>& truth, double k) {
   return inside / static_cast<double>(truth.size());
 }
 
+// In three dimensions three slices that cross in the middle.
 Figure maps_figure(const Statistics& s, const Problem& problem) {
-  const Grid2 g = problem.grid.section();
-  const double x0 = g.x0_m - 0.5 * g.dx_m, x1 = g.x0_m + (static_cast<double>(g.nx) - 0.5) * g.dx_m;
-  const double z0 = g.z0_m - 0.5 * g.dz_m, z1 = g.z0_m + (static_cast<double>(g.nz) - 0.5) * g.dz_m;
-  const double width = 480, height = width * std::clamp((z1 - z0) / (x1 - x0), 0.25, 1.6);
-  Drawing d(1120, height + 96);
   const std::vector<float> mean(s.mean.begin(), s.mean.end()), std(s.std.begin(), s.std.end());
   const std::string unit = problem.property->logarithmic ? "ln" : problem.property->unit();
-  const auto panel = [&](double left, const std::string& title, const std::vector<float>& v, Colormap map, double lo) {
+  const auto look_of = [&](const std::string& title, const std::vector<float>& v, Colormap map, double lo) {
     ImagePanel p;
     const auto [least, most] = std::minmax_element(v.begin(), v.end());
     p.lo = std::isnan(lo) ? static_cast<double>(*least) : lo;
@@ -88,17 +85,40 @@ Figure maps_figure(const Statistics& s, const Problem& problem) {
     char range[96];
     std::snprintf(range, sizeof range, "%s, %.4g to %.4g %s", title.c_str(), p.lo, p.hi, unit.c_str());
     p.title = range;
+    p.map = map;
+    return p;
+  };
+  ImagePanel of_mean = look_of("Mean of the members", mean, Colormap::viridis, std::nan("")),
+             of_std = look_of("Standard deviation", std, Colormap::magma, 0);
+  const auto figure = [](const Drawing& d) {
+    return Figure{"ensemble.png", "Mean and spread",
+                  "The spread is that of the initial weights; noise and modelling errors come on top.", d};
+  };
+  if (!problem.grid.flat()) {
+    constexpr double left = 62, top = 26;
+    const Grid3& grid = problem.grid;
+    const VolumeView view(grid, {grid.nz / 2, grid.ny / 2, grid.nx / 2}, page_width - left - 20, 330);
+    const double row = view.height() + 74;
+    Drawing d(left + view.width() + 20, 2 * row + 6);
+    view.draw(d, left, top, of_mean.title, mean, of_mean);
+    view.draw(d, left, top + row, of_std.title, std, of_std);
+    return figure(d);
+  }
+  const Grid2 g = problem.grid.section();
+  const double x0 = g.x0_m - 0.5 * g.dx_m, x1 = g.x0_m + (static_cast<double>(g.nx) - 0.5) * g.dx_m;
+  const double z0 = g.z0_m - 0.5 * g.dz_m, z1 = g.z0_m + (static_cast<double>(g.nz) - 0.5) * g.dz_m;
+  const double width = 480, height = width * std::clamp((z1 - z0) / (x1 - x0), 0.25, 1.6);
+  Drawing d(1120, height + 96);
+  const auto panel = [&](double left, ImagePanel& p, const std::vector<float>& v) {
     p.rows = g.nz, p.columns = g.nx;
     p.values = v.data();
     p.x = {"Distance (m)", x0, x1};
     p.y = {"Depth (m)", z0, z1};
-    p.map = map;
     draw_image_panel(d, {left, 30, width, height}, p);
   };
-  panel(62, "Mean of the members", mean, Colormap::viridis, std::nan(""));
-  panel(62 + width + 78, "Standard deviation", std, Colormap::magma, 0);
-  return {"ensemble.png", "Mean and spread",
-          "The spread is that of the initial weights; noise and modelling errors come on top.", d};
+  panel(62, of_mean, mean);
+  panel(62 + width + 78, of_std, std);
+  return figure(d);
 }
 
 std::string page_of(const Json& c, const std::vector<Member>& members, const Figure& maps, const Json& result) {
@@ -172,7 +192,7 @@ Json ensemble(const Config& config, const RunOptions& options, bool continuing) 
   if (enough && !stopped) {
     const Statistics s = statistics(models);
     out.write_model("model", s.mean, problem);
-    out.write_data("model_std.npy", s.std, {problem.grid.nz, problem.grid.nx});
+    out.write_data("model_std.npy", s.std, problem.grid.shape());
     for (const char* file : {"start_model", "true_model", "reference_model", "data_observed"}) {
       for (const char* end : {".npy", ".json"}) {
         const std::string name = std::string(file) + end;

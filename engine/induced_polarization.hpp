@@ -14,6 +14,7 @@
 
 #include <vector>
 
+#include "autodiff/linear_map.hpp"
 #include "engine/problem.hpp"
 
 namespace terrane {
@@ -26,7 +27,7 @@ struct IpOptions {
 };
 
 struct IpResult {
-  std::vector<double> chargeability;  // (nz, nx)
+  std::vector<double> chargeability;  // (nz, ny, nx)
   std::vector<double> predicted;      // (datum)
   double chi2 = 0, start_chi2 = 0;    // start: eta = 0
   Index iterations = 0;
@@ -36,7 +37,11 @@ struct IpResult {
 IpResult invert_chargeability(const Problem& problem, const std::vector<double>& model, const IpOptions& options,
                               int threads);
 
-// G (data, cells), row-major.
+// G at `model`; in two dimensions by its rows, in three by a tangent or an adjoint for each product, at the solutions
+// of all poles. On a stream of the CPU, which must outlive the map.
+LinearMap<double> chargeability_map(Stream& s, const Problem& problem, const std::vector<double>& model);
+
+// G (data, cells), row-major; two dimensions.
 std::vector<double> chargeability_kernel(Stream& s, const Problem& problem, const std::vector<double>& model);
 
 }  // namespace terrane

@@ -459,10 +459,9 @@ std::vector<Figure> make_figures(const ReportInput& input) {
     add_chargeability(input, page, figures);
     add_gradient(input, page, figures);
     for (std::size_t k = maps; input.three_dimensional() && k < figures.size(); ++k) {
-      const std::string& file = figures[k].file;
-      if (file != "differences.png" && file != "profiles.png" && file != "gradient.png" && file != "coverage.png") {
-        continue;
-      }
+      constexpr const char* of_section[] = {"differences.png", "profiles.png", "gradient.png", "coverage.png",
+                                            "chargeability.png"};
+      if (std::find(std::begin(of_section), std::end(of_section), figures[k].file) == std::end(of_section)) continue;
       figures[k].caption += " Section y = " + tick_text(input.section_y_m, 1) + " m.";
     }
   } else {

@@ -377,7 +377,7 @@ class Runner {
     o.iterations = section.at("iterations");
     o.seed = config_.json().at("seed").template get<std::uint64_t>();
     const IpResult r = invert_chargeability(problem_, model, o, s_->threads());
-    out_.write_data("chargeability.npy", r.chargeability, {problem_.grid.nz, problem_.grid.nx});
+    out_.write_data("chargeability.npy", r.chargeability, problem_.grid.shape());
     out_.write_data("ip_observed.npy", problem_.ip.value, data_shape());
     out_.write_data("ip_predicted.npy", r.predicted, data_shape());
     ip_ = {{"data", problem_.ip.value.size()},

@@ -85,20 +85,22 @@ bool in_span(double v, const Json& span) {
   return v >= a - slack && v <= b + slack;
 }
 
-// (nodes); all of them without a region.
-std::vector<char> inside_of(const Json& region, const Grid2& g) {
+// (nodes); all of them without a region. A box without y_m takes every y.
+std::vector<char> inside_of(const Json& region, const Grid3& g) {
   std::vector<char> inside(static_cast<std::size_t>(g.cells()), 1);
   if (region.is_null()) return inside;
   const bool disc = region.at("type").get<std::string>() == "disc";
   for (Index k = 0; k < g.cells(); ++k) {
-    const double x = x_of(k, g), z = z_of(k, g);
+    const auto [iz, iy, ix] = g.place(k);
+    const double x = g.at_m(2, ix), y = g.at_m(1, iy), z = g.at_m(0, iz);
     bool in = false;
     if (disc) {
       const double dx = x - region.at("x_m").get<double>(), dz = z - region.at("z_m").get<double>();
       const double r = region.at("radius_m");
       in = dx * dx + dz * dz <= r * r;
     } else {
-      in = in_span(x, region.at("x_m")) && in_span(z, region.at("z_m"));
+      in = in_span(x, region.at("x_m")) && in_span(z, region.at("z_m")) &&
+           (region.at("y_m").is_null() || in_span(y, region.at("y_m")));
     }
     inside[static_cast<std::size_t>(k)] = in ? 1 : 0;
   }
@@ -170,7 +172,7 @@ NamedError model_rmse(const std::vector<double>& model, const Problem& problem) 
 Json region_errors(const Json& region, const std::vector<double>& model, const Problem& problem) {
   const PropertyInfo& p = *problem.property;
   const std::vector<double> m = scored(model, p), t = scored(problem.true_model, p), s = scored(problem.start, p);
-  const auto inside = inside_of(region, problem.grid.section());
+  const auto inside = inside_of(region, problem.grid);
   double sum = 0, start = 0, absolute = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0, n = 0;
   for (std::size_t i = 0; i < m.size(); ++i) {
     if (inside[i] == 0) continue;
@@ -190,7 +192,7 @@ Json region_errors(const Json& region, const std::vector<double>& model, const P
 Json body_errors(const Json& body, const Json& region, const std::vector<double>& model, const Problem& problem) {
   const PropertyInfo& p = *problem.property;
   const double threshold = property_value(body, "threshold", p);
-  const auto region_nodes = inside_of(region, problem.grid.section());
+  const auto region_nodes = inside_of(region, problem.grid);
   const std::vector<double> own = scored(model, p), truth = scored(problem.true_model, p);
   std::vector<char> found, true_body;
   double both = 0, either = 0, inside = 0, mean = 0, error = 0;
@@ -210,9 +212,8 @@ Json body_errors(const Json& body, const Json& region, const std::vector<double>
   Json errors{{"threshold" + p.suffix(), p.value_of(threshold)},
               {"iou", number_or_null(both / either)},
               {"mean" + p.suffix(), number_or_null(p.value_of(mean / inside))},
-              {"mean_error" + scored_suffix(p), number_or_null(error / inside)},
-              {"axis_deg", axis(found)},
-              {"true_axis_deg", axis(true_body)}};
+              {"mean_error" + scored_suffix(p), number_or_null(error / inside)}};
+  if (problem.grid.flat()) errors["axis_deg"] = axis(found), errors["true_axis_deg"] = axis(true_body);
   if (!body.at("dip").is_null()) {
     errors["dip_deg"] = dip_deg(body.at("dip"), model, problem);
     errors["true_dip_deg"] = dip_deg(body.at("dip"), problem.true_model, problem);

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "autodiff/check.hpp"
+#include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
 #include "engine/io/dc_data.hpp"
 #include "engine/io/npy.hpp"
@@ -360,6 +362,95 @@ TEST_F(DcVolumeFiles, StoppedRunResumesWithTheSameBitsAndReports) {
   EXPECT_NE(make_report(in).find("5 × 8 × 10 nodes"), std::string::npos);
 }
 
+// G against the change of the voltages under a small chargeability, its adjoint, and the sum of a row.
+TEST(DcVolume, ChargeabilityMapIsThatOfTheVoltages) {
+  Volume c({kRich, "data.noise=null"});
+  const std::size_t cells = c.problem.start.size(), n = c.problem.observed.size();
+  const Random random(5, RandomPurpose::probe);
+  std::vector<double> model = c.problem.true_model, eta(cells), w(n), gw(cells), g(n), minus(cells), plus(cells);
+  const double small = 1e-4;
+  for (std::size_t k = 0; k < cells; ++k) {
+    eta[k] = random.uniform(k);
+    minus[k] = model[k] + std::log1p(-small * eta[k]), plus[k] = model[k] + std::log1p(small * eta[k]);
+  }
+  for (std::size_t i = 0; i < n; ++i) w[i] = random.normal(i);
+  const LinearMap<double> map = chargeability_map(c.s, c.problem, model);
+  map.apply(c.s, eta.data(), g.data());
+  const auto data = [&](const std::vector<double>& m) { return simulate<double>(c.s, c.problem, m, {}, 1); };
+  const auto at = data(model), less = data(minus), more = data(plus);
+  for (std::size_t i = 0; i < n; ++i) {
+    EXPECT_NEAR(g[i], (less[i] - more[i]) / (2 * small * at[i]), 1e-5 * std::abs(g[i])) << i;
+  }
+  map.adjoint(c.s, w.data(), gw.data());
+  const double wg = std::inner_product(w.begin(), w.end(), g.begin(), 0.0),
+               ge = std::inner_product(gw.begin(), gw.end(), eta.begin(), 0.0);
+  EXPECT_NEAR(wg, ge, 1e-10 * std::abs(wg));
+  map.apply(c.s, std::vector<double>(cells, 1.0).data(), g.data());
+  for (const double sum : g) EXPECT_NEAR(sum, 1, 1e-6);
+}
+
+// A chargeable block under a file of voltages and one of chargeabilities, both DCIP3D.
+TEST_F(DcVolumeFiles, ChargeabilitiesAreInverted) {
+  Volume c({kRich, "survey.electrodes.count_x=5", "survey.electrodes.count_y=4", "survey.electrodes.x_m=[-20, 20]",
+            "survey.electrodes.y_m=[-15, 15]"});
+  const std::size_t cells = c.problem.start.size();
+  std::vector<double> truth(cells, 5.0), value(c.problem.observed.size());
+  for (std::size_t k = 0; k < cells; ++k) {
+    const auto [z, y, x] = c.problem.grid.place(static_cast<Index>(k));
+    if (z >= 1 && z < 3 && y >= 3 && y < 6 && x >= 5 && x < 8) truth[k] = 60;
+  }
+  chargeability_map(c.s, c.problem, c.problem.true_model).apply(c.s, truth.data(), value.data());
+  DcObservations obs, ip;
+  obs.dimensions = ip.dimensions = 3;
+  obs.survey = ip.survey = c.problem.dc;
+  obs.volt = c.problem.observed, obs.std = c.problem.std;
+  const Random random(7, RandomPurpose::noise);
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    ip.ip.push_back(value[i] + 0.2 * random.normal(i));
+    ip.ip_std.push_back(0.2);
+  }
+  write_ubc_observations(path("dc.obs"), to_ubc(obs));
+  write_ubc_observations(path("ip.obs"), to_ubc(ip));
+  const Json result = run(Config::parse(kText, "t",
+                                        {"data={\"type\": \"file\", \"path\": \"" + path("dc.obs") + "\"}",
+                                         "ip={\"path\": \"" + path("ip.obs") + "\"}", "survey=null",
+                                         R"(regularizers=[{"type": "tikhonov", "order": 1, "weight": 1}])",
+                                         "optimizer={\"type\": \"gauss-newton\", \"iterations\": 6}", "stop.chi2=1"}),
+                          options("ip"));
+  EXPECT_EQ(result.at("ip").at("data"), value.size());
+  EXPECT_LT(result.at("ip").at("chi2").get<double>(), 1.2);
+  EXPECT_GT(result.at("ip").at("start_chi2").get<double>(), 100);
+  const auto found = read_npy<float>(path("ip/chargeability.npy"));
+  EXPECT_EQ(found.shape, (std::vector<Index>{5, 8, 10}));
+  const auto most = std::max_element(found.values.begin(), found.values.end());
+  EXPECT_GE(*std::min_element(found.values.begin(), found.values.end()), 0.0F);
+  EXPECT_GT(*most, 15);  // around 5; smooth: below the 60 of the block
+  const auto [z, y, x] = c.problem.grid.place(most - found.values.begin());
+  EXPECT_NEAR(static_cast<double>(z), 1.5, 1.6);
+  EXPECT_NEAR(static_cast<double>(y), 4, 1.1);
+  EXPECT_NEAR(static_cast<double>(x), 6, 1.1);
+  EXPECT_NE(make_report(load_report_input(path("ip"))).find("Induced polarisation"), std::string::npos);
+}
+
+TEST_F(DcVolumeFiles, EnsemblesRegionsAndBodies) {
+  const std::vector<std::string> sets{R"(field={"type": "siren", "width": 16, "layers": 2})", "ensemble.seeds=[1, 2]",
+                                      R"(optimizer={"type": "adam", "lr": 1e-2, "iterations": 6})",
+                                      R"(score_body={"threshold_siemens_per_m": 0.03})"};
+  auto part = sets, whole = sets;
+  part.emplace_back(R"(score_region={"type": "box", "x_m": [-15, 5], "y_m": [-10, 5], "z_m": [0, 15]})");
+  whole.emplace_back(R"(score_region={"type": "box", "x_m": [-15, 5], "z_m": [0, 15]})");
+  const Json result = run(Config::parse(kText, "t", part), options("members"));
+  EXPECT_EQ(result.at("status"), "ok");
+  EXPECT_EQ(result.at("model_error").at("region").at("nodes"), 3 * 3 * 4);
+  EXPECT_TRUE(result.at("model_error").at("body").contains("iou"));
+  EXPECT_FALSE(result.at("model_error").at("body").contains("axis_deg"));
+  EXPECT_EQ(read_npy<float>(path("members/model_std.npy")).shape, (std::vector<Index>{5, 8, 10}));
+  EXPECT_TRUE(fs::exists(path("members/figures/ensemble.png")));
+  const Config config = Config::parse(kText, "t", whole);
+  const Problem p = build_problem(config, false);
+  EXPECT_EQ(region_errors(config.json().at("score_region"), p.start, p).at("nodes"), 3 * 8 * 4);
+}
+
 TEST_F(DcVolumeFiles, UbcModels) {
   const TensorMesh3 mesh{{-40, 0, 40}, {-40, 0, 40}, {0, 10, 100}};
   write_ubc_mesh_3d(path("m.msh"), mesh);
@@ -421,10 +512,13 @@ TEST(DcVolume, WrongConfigsSayWhatToDo) {
       {{"field.property=vp"}, {"/field/property", "voltages come from a conductivity"}},
       {{"misfit=envelope"}, {"/misfit/type", "belongs to waves"}},
       {{"data.refine=2"}, {"/data/refine"}},
-      {{"score_region={\"type\":\"box\",\"x_m\":[0,10],\"z_m\":[0,10]}"}, {"/score_region", "three"}},
+      {{R"(score_region={"type": "disc", "x_m": 0, "z_m": 5, "radius_m": 5})"}, {"/score_region/type", "a disc"}},
+      {{R"(score_body={"threshold_siemens_per_m": 0.03, "dip": {"background_siemens_per_m": 0.01, "x_m": [0, 1],
+            "z_m": [0, 1]}})"},
+       {"/score_body/dip", "a dip"}},
       {{"optimizer=gauss-newton", "misfit=l2"}, {"gauss-newton needs the misfit"}},
       {{"true_model=null", "ip={}", "survey=null", "data={\"type\": \"file\", \"path\": \"nowhere.obs\"}"},
-       {"/ip", "2.5-D"}},
+       {"nowhere.obs", "cannot open"}},
   };
   for (const auto& [sets, parts] : rows) {
     const std::string text = message(sets);

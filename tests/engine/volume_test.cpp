@@ -271,10 +271,9 @@ TEST(Volume, WrongConfigsSayWhatToWrite) {
        {"/survey/sources/y_m", "2 y_m but 3 positions"}},
       {{"survey.sources={\"type\":\"ring\",\"center_x_m\":100,\"center_z_m\":100,\"radius_m\":50,\"count\":4}"},
        {"/survey/sources/type", "a ring"}},
-      {{"ensemble={\"seeds\":[1,2]}", "field={\"type\":\"siren\"}"}, {"/ensemble"}},
       {{"optimizer={\"type\":\"gauss-newton\"}", "misfit={\"type\":\"chi2\"}"}, {"/optimizer/type", "gauss-newton"}},
       {{"data.refine=2"}, {"/data/refine", "refine"}},
-      {{"score_region={\"type\":\"box\",\"x_m\":[0,10],\"z_m\":[0,10]}"}, {"/score_region"}},
+      {{R"(score_region={"type": "disc", "x_m": 0, "z_m": 5, "radius_m": 5})"}, {"/score_region/type", "a disc"}},
       {{"grid.ny=null", "grid.dy_m=null", "grid.y0_m=null", "true_model.blocks=[]"},
        {"/survey/sources/type", "\"lattice\" needs a grid of three dimensions"}},
   };
