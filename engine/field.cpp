@@ -226,11 +226,13 @@ Field<T> Field<T>::make(const Json& field, const Grid3& grid, std::uint64_t seed
   return f;
 }
 
+MlpPrecision mlp_precision(const std::string& network) {
+  return network == "tf32" ? MlpPrecision::tf32 : network == "bf16" ? MlpPrecision::bf16 : MlpPrecision::tf32x3;
+}
+
 template <class T>
 void Field<T>::set_precision(const std::string& network) {
-  const MlpPrecision p = network == "tf32"   ? MlpPrecision::tf32
-                         : network == "bf16" ? MlpPrecision::bf16
-                                             : MlpPrecision::tf32x3;
+  const MlpPrecision p = mlp_precision(network);
   for (MlpShape* shape : {&shape_, &branch_shape_, &factor_[0], &factor_[1], &factor_[2]}) shape->precision = p;
 }
 

@@ -70,6 +70,9 @@ MlpShape mlp_shape(Index inputs, const std::vector<Index>& hidden, Activation ac
 // Every layer activated by a sine: features instead of a value.
 MlpShape sine_features_shape(Index dimensions, const std::vector<Index>& hidden, double omega);
 
+// Of "precision.network" of a config; fp64 and fp32 are the same to it.
+MlpPrecision mlp_precision(const std::string& network);
+
 template <class T>
 class Field {
  public:

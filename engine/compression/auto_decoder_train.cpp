@@ -76,7 +76,7 @@ Buffer<float> copy_of(Stream& s, const Buffer<float>& from) {
 
 // The recorded computation for a number of points a model.
 struct AutoDecoderTrainer::Workspace {
-  Workspace(Stream& s, const DecoderShape& shape, Index batch, Index n, Index samples)
+  Workspace(Stream& s, const DecoderShape& shape, MlpPrecision precision, Index batch, Index n, Index samples)
       : tape(s),
         sweep(tape),
         points(n),
@@ -88,7 +88,9 @@ struct AutoDecoderTrainer::Workspace {
     z = tape.input({batch, shape.code}, "z");
     x = tape.input({mean.samples(), shape.dims}, "x", false);
     const Var shifts = tape.apply(std::make_shared<MatmulOp<float>>(), {z, m});
-    y = tape.apply(std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n * samples, shape.shifted_layers()),
+    MlpShape net = shape.network();
+    net.precision = precision;
+    y = tape.apply(std::make_shared<ModulatedMlpOp<float>>(net, batch, n * samples, shape.shifted_layers()),
                    {theta, shifts, x});
   }
   Tape<float> tape;
@@ -166,7 +168,8 @@ AutoDecoderTrainer::~AutoDecoderTrainer() = default;
 
 AutoDecoderTrainer::Workspace& AutoDecoderTrainer::workspace(Index points) {
   std::unique_ptr<Workspace>& w = points == models_.points() ? full_ : part_;
-  if (!w) w = std::make_unique<Workspace>(s_, preset_.shape, preset_.train.batch, points, samples_);
+  if (!w)
+    w = std::make_unique<Workspace>(s_, preset_.shape, preset_.train.precision, preset_.train.batch, points, samples_);
   return *w;
 }
 

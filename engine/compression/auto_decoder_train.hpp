@@ -33,6 +33,7 @@ struct TrainOptions {
   double penalty = 1e-5;         // falls with the rates
   double average = 0.99;         // of the moving average; 0: none
   bool published_start = false;  // first layer U(-1/n, 1/n) with n = coordinates + code, framework biases
+  MlpPrecision precision = MlpPrecision::tf32x3;  // of the hidden layers while training, on a GPU
   std::uint64_t seed = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/compression/compress_page.hpp"
 #include "engine/compression/lossless.hpp"
 #include "engine/compression/model_set.hpp"
+#include "engine/field.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/npz.hpp"
 #include "engine/training_task.hpp"
@@ -20,7 +21,7 @@ namespace terrane {
 namespace {
 
 // The auto-decoder of a resolved section "codec".
-AutoDecoderPreset preset_of(const Json& codec, std::uint64_t seed, Index dims) {
+AutoDecoderPreset preset_of(const Json& codec, const Json& precision, std::uint64_t seed, Index dims) {
   AutoDecoderPreset p = auto_decoder_preset(codec.at("type").get<std::string>());
   TrainOptions& o = p.train;
   p.shape.dims = dims;
@@ -36,6 +37,7 @@ AutoDecoderPreset preset_of(const Json& codec, std::uint64_t seed, Index dims) {
   o.lr_codes = codec.at("lr_codes");
   o.penalty = codec.at("penalty");
   o.seed = seed;
+  o.precision = mlp_precision(precision.at("network"));
   if (codec.at("type") == "auto-decoder") {
     p.shape.concatenated = codec.at("modulation") == "concatenated";
     o.muon = codec.at("muon");
@@ -57,7 +59,8 @@ class CompressRun : public TrainingTask {
     models.train.samples = models.held_out.samples = c_.at("codec").at("supersample");
     const auto range = c_.at("models").at("range_mps").get<std::vector<double>>();
     page_.range_mps = {range.at(0), range.at(1)};
-    const AutoDecoderPreset preset = preset_of(c_.at("codec"), seed(), models.train.extent[1] > 1 ? 3 : 2);
+    const AutoDecoderPreset preset =
+        preset_of(c_.at("codec"), c_.at("precision"), seed(), models.train.extent[1] > 1 ? 3 : 2);
     AutoDecoderTrainer trainer(s, preset, models.train, std::array<double, 2>{range.at(0), range.at(1)});
     log_.info("auto-decoder of " + std::to_string(preset.shape.parameters()) + " parameters, " +
               std::to_string(models.train.count()) + " models, codes of " + std::to_string(preset.shape.code));
@@ -147,7 +150,7 @@ Json compress_task(const Config& config, const RunOptions& options, bool continu
 Forecast forecast_compress(const Config& config) {
   const Json& c = config.json();
   const ModelSetSize size = size_of_models(c.at("models"));
-  const AutoDecoderPreset p = preset_of(c.at("codec"), 0, size.dims);
+  const AutoDecoderPreset p = preset_of(c.at("codec"), c.at("precision"), 0, size.dims);
   check_decoder_shape(p.shape);
   const double models = static_cast<double>(size.models);
   const double parameters = static_cast<double>(p.shape.parameters()),
