@@ -70,6 +70,8 @@ Settings parse(int argc, char** argv) {
       s.unseen = whole();
     else if (a == "--code")
       s.preset.shape.code = whole();
+    else if (a == "--cells")
+      s.preset.shape.cells = whole();
     else if (a == "--width")
       s.preset.shape.width = whole();
     else if (a == "--hidden")
@@ -166,6 +168,7 @@ int run(int argc, char** argv) {
   Json row = {{"preset", settings.published ? "siren-2603.14284" : "auto-decoder"},
               {"maps", settings.maps},
               {"code", settings.preset.shape.code},
+              {"cells", settings.preset.shape.cells},
               {"width", settings.preset.shape.width},
               {"hidden", settings.preset.shape.hidden},
               {"decoder_parameters", settings.preset.shape.parameters()},

@@ -51,8 +51,9 @@ Axes principal_axes(const AutoDecoder& d) {
   return axes;
 }
 
-// (rows, K) times M^T (K, shifts).
+// (rows, K) times M^T (K, shifts); the codes themselves where they lie on a grid.
 std::vector<double> shifts_of(const AutoDecoder& d, const std::vector<double>& codes) {
+  if (d.shape.cells > 0) return codes;
   const auto k = static_cast<std::size_t>(d.shape.code), n = static_cast<std::size_t>(d.shape.shifts());
   const float* m = d.parameters.data() + d.shape.network_parameters();
   std::vector<double> shifts(codes.size() / k * n, 0.0);

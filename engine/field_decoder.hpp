@@ -24,8 +24,8 @@ struct DecoderField {
   double offset_mps = 0, scale_mps = 1;
   Index unknowns = 0;
   std::vector<double> network;     // weights and biases
-  std::vector<double> directions;  // (unknowns, shifts): shifts of theta_j = 1
-  std::vector<double> mean;        // (shifts)
+  std::vector<double> directions;  // (unknowns, shifts): shifts of theta_j = 1; of a code on a grid: (unknowns, K)
+  std::vector<double> mean;        // (shifts), or (K)
   std::optional<FlowMap> flow;     // from theta to the numbers that the directions stand for
 };
 

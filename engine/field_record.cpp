@@ -7,6 +7,7 @@
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/fusion_op.hpp"
 #include "autodiff/ops/gabor_op.hpp"
+#include "autodiff/ops/local_code_op.hpp"
 #include "autodiff/ops/matmul.hpp"
 #include "autodiff/ops/mlp_op.hpp"
 #include "autodiff/ops/modulated_mlp_op.hpp"
@@ -209,7 +210,8 @@ Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
 template <class T>
 Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
   const DecoderField& d = *decoder_;
-  const Index shifts = d.shape.shifts();
+  const bool on_grid = d.shape.cells > 0;
+  const Index shifts = on_grid ? d.shape.code : d.shape.shifts();
   const auto constant = [&](const std::vector<double>& v, Shape shape, const char* name) {
     const Var c = tape.input(std::move(shape), name, false);
     tape.set(c, std::vector<T>(v.begin(), v.end()));
@@ -221,8 +223,13 @@ Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
                            {row, constant(d.directions, {d.unknowns, shifts}, "directions of the code")});
   const Var shift = tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::add),
                                {s, constant(d.mean, {1, shifts}, "shifts of the mean code")});
+  const Var network = constant(d.network, {shape_.parameters()}, "decoder");
+  if (on_grid) {
+    const Var local = tape.apply(std::make_shared<LocalCodeOp<T>>(d.shape.local(1, p.n)), {shift, p.xi});
+    return tape.apply(std::make_shared<MlpOp<T>>(shape_, p.n), {network, local});
+  }
   return tape.apply(std::make_shared<ModulatedMlpOp<T>>(shape_, 1, p.n, d.shape.shifted_layers()),
-                    {constant(d.network, {shape_.parameters()}, "decoder"), shift, p.xi});
+                    {network, shift, p.xi});
 }
 
 template <class T>

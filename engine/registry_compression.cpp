@@ -63,8 +63,15 @@ std::vector<Component> compression_rows() {
   own.push_back({.name = "modulation",
                  .kind = K::choice,
                  .fallback = "\"shift\"",
-                 .help = "how a code enters: shift of every layer, or concatenated to the coordinates",
-                 .words = "shift concatenated"});
+                 .help = "how a code enters: shift of every layer, concatenated to the coordinates, or, on a grid over "
+                         "the model, its local value concatenated to them",
+                 .words = "shift concatenated grid"});
+  own.push_back({.name = "cells",
+                 .kind = K::integer,
+                 .fallback = "4",
+                 .help = "modulation grid: nodes of the code along each axis; they share its numbers",
+                 .min = 1,
+                 .max = 64});
   own.push_back({.name = "muon", .kind = K::boolean, .fallback = "true", .help = "for the hidden matrices"});
   own.push_back({.name = "lr_hidden", .fallback = "0.001", .help = "rate of Muon", .min = 0, .min_open = true});
   own.push_back({.name = "average",

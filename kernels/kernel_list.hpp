@@ -9,6 +9,7 @@
 #include "kernels/conv/spatial.hpp"
 #include "kernels/encode/encode.hpp"
 #include "kernels/encode/fusion.hpp"
+#include "kernels/encode/local_code.hpp"
 #include "kernels/encode/multigrid.hpp"
 #include "kernels/encode/output_map.hpp"
 #include "kernels/fft/fft.hpp"
@@ -107,6 +108,10 @@
   X(outer_product_vjp, OuterProductVjp)       \
   X(outer_product_jvp, OuterProductJvp)       \
   X(expand_rows,     ExpandRows)              \
+  X(local_code_forward, LocalCodeForward)     \
+  X(local_code_vjp_code, LocalCodeVjpCode)    \
+  X(local_code_vjp_point, LocalCodeVjpPoint)  \
+  X(local_code_jvp,  LocalCodeJvp)            \
   X(ray_apply,       RayApply)                \
   X(ray_adjoint,     RayAdjoint)              \
   X(eikonal_model,   EikonalModel)            \

@@ -28,7 +28,7 @@ std::string shape_line(const DecoderShape& s, double offset, double scale) {
                 "dims %lld code %lld width %lld hidden %d concatenated %d omega %.17g offset %.17g scale %.17g",
                 static_cast<long long>(s.dims), static_cast<long long>(s.code), static_cast<long long>(s.width),
                 s.hidden, s.concatenated ? 1 : 0, s.omega, offset, scale);
-  return text;
+  return text + (s.cells > 0 ? " cells " + std::to_string(s.cells) : std::string());
 }
 
 double number_of(const StringMap& metadata, const std::string& key, const std::string& path) {
@@ -52,7 +52,8 @@ std::string exact(double x) {
 MlpShape DecoderShape::network() const {
   MlpShape m;
   for (int l = 0; l < hidden; ++l) {
-    m.layer[m.layers++] = MlpLayer{l == 0 ? dims : width, width, Activation::sine, omega};
+    const Index inputs = dims + (cells > 0 ? channels() : 0);
+    m.layer[m.layers++] = MlpLayer{l == 0 ? inputs : width, width, Activation::sine, omega};
   }
   m.layer[m.layers++] = MlpLayer{width, 1, Activation::identity, 0};
   return m;
@@ -63,6 +64,11 @@ void check_decoder_shape(const DecoderShape& s) {
                   s.hidden >= 1 && s.hidden < mlp_max_layers && s.omega > 0 && std::isfinite(s.omega);
   require(ok, ErrorCode::config,
           "a decoder has 2 or 3 coordinates, codes and layers of at least one number, omega > 0");
+  const bool grid = s.cells == 0 || (s.cells > 0 && s.cells <= 64 && !s.concatenated && s.channels() >= 1 &&
+                                     s.channels() * s.local(1, 1).nodes() == s.code);
+  require(grid, ErrorCode::config,
+          "a code on a grid has cells^2 nodes (in three dimensions cells^3) with as many numbers each, together its "
+          "length");
 }
 
 DecoderWindow window_at(DecoderWindow w, const std::array<Index, 3>& extent) {
@@ -147,17 +153,27 @@ std::vector<float> decode_models(Stream& s, const AutoDecoder& d, const std::vec
   const PixelMean mean(s, n, window.samples_a_pixel(shape.dims));
   const Buffer<float> parameters = to_device(s, d.parameters), z = to_device(s, codes);
   const Buffer<float> x = to_device(s, window_coordinates(window, shape.dims));
-  Buffer<float> shifts(s, count * shape.shifts()), y(s, mean.samples()), pixels(s, n);
+  const bool on_grid = shape.cells > 0;
+  const LocalCodeShape local = shape.local(1, mean.samples());
+  Buffer<float> shifts(s, count * shape.shifts()), y(s, mean.samples()), pixels(s, n),
+      inputs(s, on_grid ? local.rows() * local.columns() : 0);
   const float* m = parameters.data() + shape.network_parameters();
-  gemm(s, Gemm<float>{count, shape.shifts(), k, z.data(), k, false, m, shape.shifts(), false, shifts.data(),
-                      shape.shifts()});
+  if (!on_grid) {
+    gemm(s, Gemm<float>{count, shape.shifts(), k, z.data(), k, false, m, shape.shifts(), false, shifts.data(),
+                        shape.shifts()});
+  }
   const ModulatedMlpOp<float> op(shape.network(), 1, mean.samples(), shape.shifted_layers());
   std::vector<float> values;
   SavedPtr saved;
   for (Index b = 0; b < count; ++b) {
-    const float* in[] = {parameters.data(), shifts.data() + b * shape.shifts(), x.data()};
-    float* out[] = {y.data()};
-    saved = op.forward(s, in, out, std::move(saved));
+    if (on_grid) {
+      local_code_forward(s, LocalCodeForward<float>{local, z.data() + b * k, x.data(), inputs.data()});
+      mlp_forward(s, MlpForward<float>{shape.network(), mean.samples(), parameters.data(), inputs.data(), y.data()});
+    } else {
+      const float* in[] = {parameters.data(), shifts.data() + b * shape.shifts(), x.data()};
+      float* out[] = {y.data()};
+      saved = op.forward(s, in, out, std::move(saved));
+    }
     mean.apply(s, y.data(), pixels.data());
     for (const float v : to_host(s, pixels)) {
       values.push_back(static_cast<float>(d.offset_mps + d.scale_mps * static_cast<double>(v)));
@@ -176,8 +192,7 @@ void write_decoder(const std::string& path, const AutoDecoder& d) {
   if (!d.training_codes.empty()) {
     t["codes"] = Tensor({static_cast<Index>(d.training_codes.size()) / d.shape.code, d.shape.code}, d.training_codes);
   }
-  write_safetensors(path, t,
-                    {{"kind", "terrane auto-decoder"},
+  StringMap metadata{{"kind", "terrane auto-decoder"},
                      {"dims", std::to_string(d.shape.dims)},
                      {"code", std::to_string(d.shape.code)},
                      {"width", std::to_string(d.shape.width)},
@@ -186,7 +201,9 @@ void write_decoder(const std::string& path, const AutoDecoder& d) {
                      {"omega", exact(d.shape.omega)},
                      {"offset_mps", exact(d.offset_mps)},
                      {"scale_mps", exact(d.scale_mps)},
-                     {"identity", identity_text(d.identity())}});
+                     {"identity", identity_text(d.identity())}};
+  if (d.shape.cells > 0) metadata["cells"] = std::to_string(d.shape.cells);
+  write_safetensors(path, t, metadata);
 }
 
 AutoDecoder read_decoder(const std::string& path) {
@@ -203,7 +220,8 @@ AutoDecoder read_decoder(const std::string& path) {
                          .width = whole("width"),
                          .hidden = static_cast<int>(whole("hidden")),
                          .concatenated = whole("concatenated") != 0,
-                         .omega = number("omega")};
+                         .omega = number("omega"),
+                         .cells = file.metadata.contains("cells") ? whole("cells") : 0};
   try {
     check_decoder_shape(d.shape);
   } catch (const Error& e) {

@@ -4,6 +4,9 @@
 //   h_0 = sin(w0 (W_0 x + b_0 + s_0)),  h_l = sin(w0 (W_l h_{l-1} + b_l + s_l)),  v = offset + scale (W_o h_L + b_o)
 //   s = M z: shifts of every layer, or of the first one only, which is a code concatenated to the coordinates
 //
+// or, with a code that lies on a grid of cells^d nodes with C channels, K = C cells^d: no shifts, and the first layer
+// sees (x, c(x)), c the code at x by linear interpolation (kernels/encode/local_code.hpp).
+//
 // Coordinates x are (z, x) or (z, y, x) in [-1, 1], pixel i of N at 2 (i + 1/2) / N - 1, at any resolution.
 // References: Park et al., CVPR 2019 (auto-decoders); Sitzmann et al., NeurIPS 2020 (sines); Dupont et al., ICML 2022
 // (shift modulation).
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/encode/local_code.hpp"
 #include "kernels/mlp/mlp.hpp"
 #include "kernels/runtime/stream.hpp"
 
@@ -26,9 +30,17 @@ struct DecoderShape {
   int hidden = 5;             // layers of sines
   bool concatenated = false;  // shifts of the first layer only
   double omega = 30;          // w0
+  Index cells = 0;            // along each axis, of a code on a grid; 0: the code is the same everywhere
 
   MlpShape network() const;
-  int shifted_layers() const { return concatenated ? 1 : hidden; }
+  Index channels() const { return local(1, 1).channels; }  // of a code on a grid
+  // The code's grid for models of n points.
+  LocalCodeShape local(Index models, Index n) const {
+    LocalCodeShape s{models, n, dims, cells, 1};
+    s.channels = cells > 0 ? code / s.nodes() : 0;
+    return s;
+  }
+  int shifted_layers() const { return cells > 0 ? 0 : concatenated ? 1 : hidden; }
   Index shifts() const { return static_cast<Index>(shifted_layers()) * width; }
   Index network_parameters() const { return network().parameters(); }
   // Of the file: network, then M^T as (K, shifts).

@@ -6,9 +6,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "autodiff/ops/matmul.hpp"
-#include "autodiff/ops/modulated_mlp_op.hpp"
-#include "autodiff/tape.hpp"
+#include "engine/compression/decoder_record.hpp"
 #include "engine/compression/pixel_mean.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
@@ -32,6 +30,11 @@ std::vector<float> starting_parameters(const DecoderShape& shape, const TrainOpt
           static_cast<float>(random.uniform(static_cast<std::uint64_t>(k), 0, -bound, bound));
     }
   };
+  // What a code is multiplied with first, where so many of its numbers are added.
+  const auto normal = [&](Index k, Index numbers) {
+    return static_cast<float>(0.3 / std::sqrt(static_cast<double>(numbers)) *
+                              random.normal(static_cast<std::uint64_t>(k)));
+  };
   const MlpShape net = shape.network();
   const auto inputs = static_cast<double>(shape.dims), code = static_cast<double>(shape.code);
   for (int l = 0; l < net.layers; ++l) {
@@ -40,6 +43,10 @@ std::vector<float> starting_parameters(const DecoderShape& shape, const TrainOpt
     const double hidden = std::sqrt(6 / static_cast<double>(layer.n_in)) / shape.omega;
     const double first = o.published_start ? 1 / (inputs + code) : 1 / inputs;
     uniform(at, weights, l == 0 ? first : hidden);
+    for (Index k = at; l == 0 && shape.cells > 0 && k < at + weights; ++k) {
+      const bool of_code = (k - at) % layer.n_in >= shape.dims;
+      if (of_code) p[static_cast<std::size_t>(k)] = normal(k, shape.channels());
+    }
     if (o.published_start) {
       uniform(at + weights, layer.n_out, 1 / std::sqrt(l == 0 ? inputs + code : static_cast<double>(layer.n_in)));
     } else if (l == 0) {
@@ -52,10 +59,7 @@ std::vector<float> starting_parameters(const DecoderShape& shape, const TrainOpt
   } else if (shape.concatenated) {
     uniform(from, n, 1 / std::sqrt(code));
   } else {
-    for (Index k = from; k < from + n; ++k) {
-      p[static_cast<std::size_t>(k)] =
-          static_cast<float>(0.3 / std::sqrt(code) * random.normal(static_cast<std::uint64_t>(k)));
-    }
+    for (Index k = from; k < from + n; ++k) p[static_cast<std::size_t>(k)] = normal(k, shape.code);
   }
   return p;
 }
@@ -84,14 +88,12 @@ struct AutoDecoderTrainer::Workspace {
         residual(s, batch * n),
         gradient(s, batch * shape.code) {
     theta = tape.input({shape.network_parameters()}, "theta");
-    m = tape.input({shape.code, shape.shifts()}, "m");
+    if (shape.cells == 0) m = tape.input({shape.code, shape.shifts()}, "m");
     z = tape.input({batch, shape.code}, "z");
     x = tape.input({mean.samples(), shape.dims}, "x", false);
-    const Var shifts = tape.apply(std::make_shared<MatmulOp<float>>(), {z, m});
     MlpShape net = shape.network();
     net.precision = precision;
-    y = tape.apply(std::make_shared<ModulatedMlpOp<float>>(net, batch, n * samples, shape.shifted_layers()),
-                   {theta, shifts, x});
+    y = record_decoder(tape, shape, net, DecoderInputs{theta, m, z, x}, batch);
   }
   Tape<float> tape;
   Sweep<float> sweep;
@@ -209,8 +211,10 @@ void AutoDecoderTrainer::load_batch(Workspace& w) {
   copy(s_, std::span<const float>(target), w.residual.data());
   const DecoderShape& shape = preset_.shape;
   copy_values(s_, CopyValues<float>{parameters_.data(), w.tape.data(w.theta), shape.network_parameters()});
-  copy_values(s_,
-              CopyValues<float>{parameters_.data() + shape.network_parameters(), w.tape.data(w.m), k * shape.shifts()});
+  if (w.m.valid()) {
+    copy_values(
+        s_, CopyValues<float>{parameters_.data() + shape.network_parameters(), w.tape.data(w.m), k * shape.shifts()});
+  }
   for (std::size_t b = 0; b < batch_.size(); ++b) {
     copy_values(s_, CopyValues<float>{codes_.data() + batch_[b] * k, w.tape.data(w.z) + static_cast<Index>(b) * k, k});
   }
@@ -244,7 +248,9 @@ double AutoDecoderTrainer::step() {
   update_codes(w, w.sweep.cotangent(w.z), factor);
   update_network(w.sweep.cotangent(w.theta), factor);
   const Index from = preset_.shape.network_parameters();
-  adam(from, preset_.shape.code * preset_.shape.shifts(), w.sweep.cotangent(w.m), o.lr_network * factor);
+  if (w.m.valid()) {
+    adam(from, preset_.shape.code * preset_.shape.shifts(), w.sweep.cotangent(w.m), o.lr_network * factor);
+  }
   average();
   if (o.plateau) note_loss(loss);
   return loss;

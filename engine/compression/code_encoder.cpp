@@ -5,9 +5,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "autodiff/ops/matmul.hpp"
-#include "autodiff/ops/modulated_mlp_op.hpp"
-#include "autodiff/tape.hpp"
+#include "engine/compression/decoder_record.hpp"
 #include "engine/compression/pixel_mean.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
@@ -87,15 +85,13 @@ class Search {
     const DecoderShape& shape = d.shape;
     const Index net = shape.network_parameters();
     theta_ = tape_.input({net}, "theta", false);
-    const Var mod = tape_.input({shape.code, shape.shifts()}, "m", false);
+    const bool shifted = shape.cells == 0;
+    const Var mod = shifted ? tape_.input({shape.code, shape.shifts()}, "m", false) : Var{};
     z_ = tape_.input({batch, shape.code}, "z");
     x_ = tape_.input({mean_.samples(), shape.dims}, "x", false);
-    const Var shifts = tape_.apply(std::make_shared<MatmulOp<float>>(), {z_, mod});
-    y_ = tape_.apply(
-        std::make_shared<ModulatedMlpOp<float>>(shape.network(), batch, n_ * samples_, shape.shifted_layers()),
-        {theta_, shifts, x_});
+    y_ = record_decoder(tape_, shape, shape.network(), DecoderInputs{theta_, mod, z_, x_}, batch);
     tape_.set(theta_, {d.parameters.begin(), d.parameters.begin() + net});
-    tape_.set(mod, {d.parameters.begin() + net, d.parameters.end()});
+    if (shifted) tape_.set(mod, {d.parameters.begin() + net, d.parameters.end()});
     coordinates_ = window_coordinates(models.window(), shape.dims);
   }
 

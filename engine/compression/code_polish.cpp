@@ -22,6 +22,7 @@ class CodeFit {
         n_(models.points()),
         k_(d.shape.code),
         mean_(s, n_, models.window().samples_a_pixel(d.shape.dims)),
+        local_(d.shape.local(1, mean_.samples())),
         op_(d.shape.network(), 1, mean_.samples(), d.shape.shifted_layers()),
         parameters_(to_device(s, d.parameters)),
         x_(to_device(s, window_coordinates(models.window(), d.shape.dims))),
@@ -30,6 +31,9 @@ class CodeFit {
         y_(s, mean_.samples()),
         column_(s, mean_.samples()),
         r_(s, n_),
+        inputs_(s, d.shape.cells > 0 ? local_.rows() * local_.columns() : 0),
+        changes_(s, inputs_.size()),
+        unit_(s, d.shape.cells > 0 ? k_ : 0),
         jacobian_(s, k_ * n_),
         normal_(s, k_ * k_),
         gradient_(s, k_) {
@@ -42,11 +46,7 @@ class CodeFit {
   // phi, and residuals in r_.
   double loss(Index model, const std::vector<float>& z) {
     copy(s_, std::span<const float>(z), z_.data());
-    const Index m = d_.shape.shifts();
-    gemm(s_, Gemm<float>{1, m, k_, z_.data(), k_, false, modulation(), m, false, shifts_.data(), m});
-    const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
-    float* out[] = {y_.data()};
-    saved_ = op_.forward(s_, in, out, std::move(saved_));
+    evaluate();
     mean_.apply(s_, y_.data(), r_.data());
     std::vector<float> r = to_host(s_, r_);
     double sum = 0;
@@ -64,12 +64,8 @@ class CodeFit {
 
   // Normal matrix and gradient at the code of the last loss().
   void linearise(const std::vector<float>& z, std::vector<double>& a, std::vector<double>& g) {
-    const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
     for (Index k = 0; k < k_; ++k) {
-      const float* tangent[] = {nullptr, modulation() + k * d_.shape.shifts(), nullptr};
-      const float* out[] = {y_.data()};
-      float* column[] = {column_.data()};
-      op_.jvp(s_, saved_.get(), in, out, tangent, column);
+      differentiate(k);
       mean_.apply(s_, column_.data(), jacobian_.data() + k * n_);
     }
     const float share = 1.0F / static_cast<float>(n_);
@@ -117,6 +113,37 @@ class CodeFit {
   }
 
  private:
+  bool on_grid() const { return d_.shape.cells > 0; }
+  // y_ of the code z_.
+  void evaluate() {
+    if (on_grid()) {
+      local_code_forward(s_, LocalCodeForward<float>{local_, z_.data(), x_.data(), inputs_.data()});
+      mlp_forward(s_,
+                  MlpForward<float>{d_.shape.network(), local_.rows(), parameters_.data(), inputs_.data(), y_.data()});
+      return;
+    }
+    const Index m = d_.shape.shifts();
+    gemm(s_, Gemm<float>{1, m, k_, z_.data(), k_, false, modulation(), m, false, shifts_.data(), m});
+    const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
+    float* out[] = {y_.data()};
+    saved_ = op_.forward(s_, in, out, std::move(saved_));
+  }
+  // column_ = dy / dz_k at the last evaluate().
+  void differentiate(Index k) {
+    if (on_grid()) {
+      fill(s_, Fill<float>{unit_.data(), 0.0F, k_});
+      fill(s_, Fill<float>{unit_.data() + k, 1.0F, 1});
+      local_code_jvp(s_, LocalCodeJvp<float>{local_, z_.data(), x_.data(), unit_.data(), nullptr, changes_.data()});
+      mlp_jvp(s_, MlpJvp<float>{d_.shape.network(), local_.rows(), parameters_.data(), inputs_.data(), nullptr,
+                                changes_.data(), column_.data()});
+      return;
+    }
+    const float* in[] = {parameters_.data(), shifts_.data(), x_.data()};
+    const float* tangent[] = {nullptr, modulation() + k * d_.shape.shifts(), nullptr};
+    const float* out[] = {y_.data()};
+    float* column[] = {column_.data()};
+    op_.jvp(s_, saved_.get(), in, out, tangent, column);
+  }
   const float* modulation() const { return parameters_.data() + d_.shape.network_parameters(); }
   double away(const std::vector<float>& z, std::size_t k) const {
     return static_cast<double>(z[k]) - static_cast<double>(d_.statistics.mean[k]);
@@ -127,8 +154,11 @@ class CodeFit {
   const ModelSet& models_;
   Index n_, k_;
   PixelMean mean_;
+  LocalCodeShape local_;  // of a code on a grid
   ModulatedMlpOp<float> op_;
-  Buffer<float> parameters_, x_, z_, shifts_, y_, column_, r_, jacobian_, normal_, gradient_;  // jacobian_: (K, n)
+  Buffer<float> parameters_, x_, z_, shifts_, y_, column_, r_;
+  Buffer<float> inputs_, changes_, unit_;       // of the network, their tangent, a number of the code
+  Buffer<float> jacobian_, normal_, gradient_;  // jacobian_: (K, n)
   SavedPtr saved_;
   std::vector<double> prior_;  // (K)
 };

@@ -40,6 +40,7 @@ AutoDecoderPreset preset_of(const Json& codec, const Json& precision, std::uint6
   o.precision = mlp_precision(precision.at("network"));
   if (codec.at("type") == "auto-decoder") {
     p.shape.concatenated = codec.at("modulation") == "concatenated";
+    if (codec.at("modulation") == "grid") p.shape.cells = codec.at("cells");
     o.muon = codec.at("muon");
     o.lr_hidden = codec.at("lr_hidden");
     o.average = codec.at("average");

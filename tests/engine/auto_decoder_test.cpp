@@ -10,6 +10,7 @@
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/compression/code_encoder.hpp"
 #include "engine/compression/code_file.hpp"
+#include "engine/compression/code_polish.hpp"
 #include "engine/io/file.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
@@ -217,6 +218,54 @@ TEST(AutoDecoder, CodesOfVolumes) {
   EXPECT_EQ(back.shape, set.extent);
   const std::vector<float> values = decode_models(s, d, unpack_codes(d, back, "v.lat"), {.extent = back.shape});
   EXPECT_GT(mean_psnr(values, set), 30);
+}
+
+// Codes on a grid: learnt, found for other models, polished, kept and drawn at any size, alike on every device.
+TEST(AutoDecoder, CodesOnAGrid) {
+  const ModelSet maps = waved_maps(12), unseen = waved_maps(3, 100);
+  AutoDecoderPreset preset = small_preset();
+  preset.shape.code = 3 * 3 * 2;
+  preset.shape.cells = 3;
+  EXPECT_EQ(preset.shape.network().layer[0].n_in, 4);
+  EXPECT_EQ(preset.shape.parameters(), preset.shape.network_parameters());
+  Stream s(Device::parse("cpu"), single_thread());
+  const AutoDecoder d = trained(s, preset, maps);
+  const DecoderWindow window{.extent = maps.extent};
+  EXPECT_GT(mean_psnr(decode_models(s, d, d.training_codes, window), maps), 24);
+  const std::vector<float> nearest = search_codes(s, d, unseen, {.steps = 0}),
+                           codes = search_codes(s, d, unseen, {.steps = 60, .points = 100, .lr = 2e-2}),
+                           polished = polish_codes(s, d, unseen, codes, {.iterations = 4});
+  const auto psnr = [&](const std::vector<float>& z) { return mean_psnr(decode_models(s, d, z, window), unseen); };
+  EXPECT_GT(psnr(codes), psnr(nearest) + 2);
+  EXPECT_GT(psnr(polished), psnr(codes));
+  // The number of a node moves the model around it only.
+  std::vector<float> other(d.training_codes.begin(), d.training_codes.begin() + 18), before = other;
+  other[0] += 1;
+  const auto a = decode_models(s, d, before, window), b = decode_models(s, d, other, window);
+  EXPECT_NE(a[0], b[0]);
+  EXPECT_EQ(a[side - 1], b[side - 1]);
+  EXPECT_EQ(a.back(), b.back());
+  const std::string path = testing::TempDir() + "terrane-grid-decoder.safetensors";
+  write_decoder(path, d);
+  const AutoDecoder read = read_decoder(path);
+  EXPECT_EQ(read.shape, d.shape);
+  EXPECT_EQ(read.identity(), d.identity());
+  AutoDecoderTrainer first(s, preset, maps);
+  for (Index k = 0; k < 50; ++k) first.step();
+  AutoDecoderTrainer second(s, preset, maps);
+  second.restore(first.state());
+  while (second.steps_done() < preset.train.steps) second.step();
+  EXPECT_EQ(second.decoder().identity(), d.identity());
+  preset.train.steps = 3;
+  const AutoDecoder expected = trained(s, preset, maps);
+  for_each_device([&](Stream& device) {
+    const AutoDecoder same = trained(device, preset, maps);
+    for (std::size_t k = 0; k < same.parameters.size(); ++k) {
+      ASSERT_NEAR(same.parameters[k], expected.parameters[k], 2e-4F) << k;
+    }
+  });
+  preset.shape.cells = 4;
+  EXPECT_EQ(code_of([&] { AutoDecoderTrainer(s, preset, maps); }), ErrorCode::config);
 }
 
 TEST(CodeFile, RoundTripWrongDecoderAndOutliers) {

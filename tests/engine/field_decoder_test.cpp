@@ -83,6 +83,34 @@ TEST_F(DecoderFieldTest, ValuesAreThoseOfDecodedCodes) {
   });
 }
 
+TEST_F(DecoderFieldTest, CodesOnAGrid) {
+  AutoDecoder d;
+  d.shape = {2, 8, 12, 2, false, 4, 2};
+  d.offset_mps = 2800;
+  d.scale_mps = 700;
+  for (const double v : random_normal<double>(d.shape.parameters(), 3)) {
+    d.parameters.push_back(0.3F * static_cast<float>(v));
+  }
+  for (const double v : random_normal<double>(40 * 8, 20)) d.training_codes.push_back(static_cast<float>(v));
+  d.statistics = code_statistics(d.training_codes, 8);
+  write_decoder(file(), d);
+  for_each_device([&](Stream& s) {
+    const auto field = Field<double>::make({{"type", "decoder"}, {"path", folder_.string()}}, grid, 0);
+    ASSERT_EQ(field.parameters(), 8);
+    const auto map = make_decoder_field(file(), 0);
+    const std::vector<double> theta = random_normal<double>(8, 4);
+    std::vector<float> code = d.statistics.mean;
+    for (std::size_t j = 0; j < 8; ++j) {
+      for (std::size_t k = 0; k < 8; ++k) code[k] += static_cast<float>(theta[j] * map->directions[j * 8 + k]);
+    }
+    DecoderWindow window;
+    window.extent = {grid.nz, 1, grid.nx};
+    const std::vector<float> expected = decode_models(s, d, code, window);
+    const std::vector<double> got = values(s, field, theta);
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], static_cast<double>(expected[i]), 5e-3) << i;
+  });
+}
+
 // The code of a training model, written in principal axes, gives that model; over all of them the unknowns have mean 0
 // and deviation 1.
 TEST_F(DecoderFieldTest, AxesAreThoseOfTheTrainingCodes) {

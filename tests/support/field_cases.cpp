@@ -3,6 +3,7 @@
 // branches.
 #include "autodiff/ops/fusion_op.hpp"
 #include "autodiff/ops/gabor_op.hpp"
+#include "autodiff/ops/local_code_op.hpp"
 #include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/ops/multigrid_op.hpp"
 #include "autodiff/ops/tucker_op.hpp"
@@ -146,6 +147,20 @@ struct ModulatedMlpCase {
   }
 };
 
+struct LocalCodeCase {
+  template <class T>
+  static CaseInstance<T> make(Stream& s, int variant) {
+    const LocalCodeShape shapes[] = {{1, 1, 2, 1, 1}, {3, 37, 2, 4, 5}, {2, 29, 3, 3, 2}};
+    const LocalCodeShape& shape = shapes[variant];
+    auto c = start<T>(s);
+    // Some points lie outside the nodes, none near a face of their cells.
+    const std::vector<Var> in{random_input(c, {shape.models, shape.channels * shape.nodes()}, 281),
+                              random_input(c, {shape.rows(), shape.dims}, 282, 0.5)};
+    c.output = c.tape->apply(std::make_shared<LocalCodeOp<T>>(shape), in);
+    return c;
+  }
+};
+
 struct FlowMapCase {
   template <class T>
   static CaseInstance<T> make(Stream& s, int variant) {
@@ -178,6 +193,10 @@ void add_field_cases(std::vector<OpCase>& cases) {
   cases.push_back(small_steps(row<ModulatedMlpCase>("modulated-mlp", {"field/decoder"},
                                                     {"one point", "three models, all layers", "3-D, first layer only"}),
                               1e-3, "short waves"));
+  cases.push_back(
+      small_steps(row<LocalCodeCase>("local-code", {},
+                                     {"one point, one node", "three models, 4 x 4 nodes", "3-D, 3 x 3 x 3 nodes"}),
+                  1e-6, "steps that cross no cell face"));
   cases.push_back(row<TuckerCase>("tucker", {}, {"1x1", "13x29, ranks 5 and 7", "3x7x5, ranks 2, 4, 3"}));
   cases.push_back(row<FlowMapCase>("flow-map", {}, {"one number, one step", "5 steps of a family"}));
 }
