@@ -9,24 +9,16 @@
 #include "autodiff/check.hpp"
 #include "autodiff/ops/gradient_metric.hpp"
 #include "engine/simulation.hpp"
+#include "tests/engine/small_problem.hpp"
 #include "tests/support/devices.hpp"
 
 namespace terrane {
 namespace inversion_test {
 
-const char* const small_problem = R"({
-  "task": "invert", "seed": 3, "grid": {"nz": 20, "nx": 26, "dz_m": 10, "dx_m": 10},
-  "physics": {"type": "acoustic", "order": 4, "vmax_mps": 3500, "boundary": {"type": "cpml", "width_cells": 6}},
-  "survey": {"dt_s": 0.0015, "nt": 140, "wavelet": {"type": "ricker", "frequency_hz": 15},
-             "sources": {"type": "line", "x_m": [20, 230], "z_m": 20, "count": 4}, "receivers": {"type": "grid-row", "z_m": 20}},
-  "true_model": {"type": "blocks", "background_mps": 2200, "blocks": [{"x_m": [80, 160], "z_m": [70, 120], "value_mps": 2700}]},
-  "start_model": {"type": "constant", "value_mps": 2200}, "data": {"type": "synthetic"},
-  "field": {"type": "grid"}, "misfit": {"type": "l2"}, "optimizer": {"type": "adam", "lr_mps": 20, "iterations": 12}})";
-
 // A problem with its simulated data.
 struct Case {
   explicit Case(const std::vector<std::string>& sets = {}, int threads = 2)
-      : config(Config::parse(small_problem, "test", sets)),
+      : config(Config::parse(small_waves, "test", sets)),
         s(Device{}, options(threads)),
         problem(build_problem(config, true)) {
     problem.observed = simulate<float>(s, problem, problem.true_model, problem.wavelet, 4);
