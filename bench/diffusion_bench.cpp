@@ -7,7 +7,6 @@
 //   diffusion_bench step [--preset NAME | --network FILE] [--batch N] [--steps N] [--threads N] [--trace]
 //                                         seconds of a training step (forward, reverse, AdamW, average), best and mean
 //                                         of wall clock, best of processor time of all threads; peak memory
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -141,12 +140,6 @@ int network(const std::string& folder) {
   return 0;
 }
 
-Index peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<Index>(usage.ru_maxrss) * 1024;
-}
-
 int step(int argc, char** argv) {
   std::string preset = "reduced-32", file;
   Index batch = 16, steps = 10;
@@ -205,7 +198,7 @@ int step(int argc, char** argv) {
                     {"step_best_s", best},
                     {"step_cpu_s", cpu},
                     {"step_mean_s", sum / static_cast<double>(steps)},
-                    {"peak_memory_bytes", peak_memory_bytes()},
+                    {"peak_memory_bytes", bench_peak_bytes()},
                     {"version", version_string()}};
   std::printf("%s\n", row.dump().c_str());
   for (const auto& [name, e] : trace.entries()) {

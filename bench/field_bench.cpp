@@ -26,6 +26,7 @@
 #include <immintrin.h>
 #endif
 
+#include "bench/bench_main.hpp"
 #include "engine/field.hpp"
 #include "engine/version.hpp"
 #include "kernels/encode/multigrid_shape.hpp"
@@ -69,15 +70,6 @@ double median(std::vector<double> v) {
   return n % 2 == 1 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 double best(const std::vector<double>& v) { return *std::min_element(v.begin(), v.end()); }
-
-// High-water mark of this program (getrusage would count the program that started it, too).
-double peak_memory_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atof(line.c_str() + 6) / 1024;
-  }
-  return 0;
-}
 
 #if defined(__x86_64__)
 constexpr double loop_flops = 12.0 * 16 * 2;  // of one pass
@@ -234,7 +226,7 @@ Json time_row(const Times& t, double points, double flops_per_point, double roof
 
 Json bench_net(Stream& s, const std::string& name, const Settings& settings) {
   const Problem p = make_problem(name, settings);
-  const double before_mib = peak_memory_mib();
+  const double before_mib = bench_peak_mib();
   Times forward, vjp, both;
   std::vector<float> y, d_theta;
   double roof = 0, peak_mib = 0;
@@ -253,7 +245,7 @@ Json bench_net(Stream& s, const std::string& name, const Settings& settings) {
     }
     y = to_host(s, net.y);
     d_theta = to_host(s, net.d_theta);
-    peak_mib = peak_memory_mib();
+    peak_mib = bench_peak_mib();
   }
   const double points = static_cast<double>(p.n), weights = static_cast<double>(p.shape.parameters());
   Json row = {{"bench", (p.table.levels > 0 ? "" : "siren ") + name},

@@ -32,7 +32,7 @@ BenchNetwork network(const std::string& text) {
 
 template <class T>
 Json run(Stream& s, const BenchNetwork& net, int repeats, const std::string& file) {
-  const double before = peak_resident_mib();
+  const double before = bench_peak_mib();
   const DeviceNetwork<T> on(s, net);
   std::vector<double> seconds;
   Json out{{"points", net.n}, {"parameters", net.shape.parameters()}};
@@ -49,7 +49,7 @@ Json run(Stream& s, const BenchNetwork& net, int repeats, const std::string& fil
   out["k_mib"] = static_cast<double>(net.n * net.n) * sizeof(T) / (1 << 20);
   out["seconds"] = seconds;
   out["before_mib"] = before;
-  out["peak_mib"] = peak_resident_mib();
+  out["peak_mib"] = bench_peak_mib();
   if (file != "-") {
     const std::vector<T> host = to_host(s, k);
     std::ofstream to(file, std::ios::binary);

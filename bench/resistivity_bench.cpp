@@ -7,7 +7,6 @@
 // y, z), v (data), in 2.5-D k and w (wavenumbers and weights), all float64 with the ending .f64; data.i64 (n, 4: A, B,
 // M, N, -1: none). Writes data_out.f64 and gradient_out.f64 there and prints one JSON object; seconds are of each
 // repeat after one that is not counted, memory is the peak of the process.
-#include <sys/resource.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -77,11 +76,9 @@ void measure(Stream& s, const Dc& dc, const Folder& folder, int repeats) {
   }
   folder.write("data_out", to_host(s, d));
   folder.write("gradient_out", to_host(s, g));
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   std::cout << "{\"variant\": \"" << s.table().backend << "\", \"plan\": \"" << dc.describe()
             << "\", \"forward_s\": " << json_list(forward) << ", \"jtv_s\": " << json_list(gradient)
-            << ", \"forecast_bytes\": " << dc.memory_bytes() << ", \"peak_kib\": " << usage.ru_maxrss;
+            << ", \"forecast_bytes\": " << dc.memory_bytes() << ", \"peak_kib\": " << bench_peak_bytes() / 1024;
   if constexpr (requires { state.steps; }) std::cout << ", \"steps\": " << state.steps;
 }
 

@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cmath>
-#include <fstream>
 #include <string>
 #include <vector>
 
+#include "bench/bench_main.hpp"
 #include "engine/field.hpp"
 #include "engine/weights.hpp"
 #include "kernels/kernels.hpp"
@@ -83,14 +83,5 @@ struct DeviceNetwork {
     slope = to_device(s, d);
   }
 };
-
-// High-water mark of resident memory (MiB); 0 where the system does not say.
-inline double peak_resident_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atof(line.c_str() + 6) / 1024;
-  }
-  return 0;
-}
 
 }  // namespace terrane

@@ -58,15 +58,6 @@ std::string json_list(const std::vector<double>& v) {
   return text + "]";
 }
 
-// Largest resident memory of this process so far; 0 where the system does not tell.
-Index peak_resident_bytes() {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6) * 1024;
-  }
-  return 0;
-}
-
 int run(int count, char** a) {
   const Index nz = std::atoll(a[2]), nx = std::atoll(a[3]), nt = std::atoll(a[5]), shots = std::atoll(a[12]);
   const double dt = std::atof(a[6]), h = std::atof(a[7]);
@@ -120,10 +111,9 @@ int run(int count, char** a) {
             << "\", \"points\": " << plan.points() << ", \"steps\": " << plan.inner_nt - 1 << ", \"shots\": " << shots
             << ", \"substeps\": " << plan.substeps << ", \"memory_bytes\": " << wave.memory_bytes(WaveUse::gradient)
             << ", \"arena_bytes\": " << s.arena()->stats().current_bytes
-            << ", \"resident_bytes\": " << peak_resident_bytes() << ", \"storage\": \""
-            << to_string(plan.storage.policy) << "\", \"storage_bytes\": " << plan.storage.bytes
-            << ", \"forward_s\": " << json_list(forward_s) << ", \"gradient_s\": " << json_list(gradient_s)
-            << ", \"forward_cpu_s\": " << json_list(forward_cpu_s)
+            << ", \"resident_bytes\": " << bench_peak_bytes() << ", \"storage\": \"" << to_string(plan.storage.policy)
+            << "\", \"storage_bytes\": " << plan.storage.bytes << ", \"forward_s\": " << json_list(forward_s)
+            << ", \"gradient_s\": " << json_list(gradient_s) << ", \"forward_cpu_s\": " << json_list(forward_cpu_s)
             << ", \"gradient_cpu_s\": " << json_list(gradient_cpu_s) << "}\n";
   return 0;
 }
