@@ -106,7 +106,8 @@ struct TangentValue {
       }
     }
     to[v.i] = value;
-    if (magnitude(value - from[v.i]) > magnitude(value) * 4 * std::numeric_limits<T>::epsilon() + absolute) {
+    constexpr T rounding = 4 * std::numeric_limits<T>::epsilon();
+    if (magnitude(value - from[v.i]) > magnitude(value) * rounding + absolute) {
       *flag = T(1);
     }
   }
