@@ -335,7 +335,8 @@ TEST(DcConfig, BadReadingsAreListedAndLeftOut) {
                                              "\", \"std\": {\"relative\": 0.02}}",
                                          "survey=null", "true_model=null", "optimizer.iterations=60"});
     Stream s{Device{}};
-    Inversion<double> inversion(s, config, build_problem(config, true), Log());
+    const Problem problem = build_problem(config, true);
+    Inversion<double> inversion(s, config, problem, Log());
     while (!inversion.finished()) inversion.step();
     return inversion.model();
   };
