@@ -3,26 +3,15 @@
 #pragma once
 
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <string>
 
+#include "engine/output.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
-// High-water mark of resident memory of this program; 0 where the system does not say. getrusage would count the
-// program that started it, too.
-inline long long bench_peak_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.rfind("VmHWM:", 0) == 0) return std::atoll(line.c_str() + 6) * 1024;
-  }
-  return 0;
-}
-
-inline double bench_peak_mib() { return static_cast<double>(bench_peak_bytes()) / (1 << 20); }
+// Peak of this program alone; getrusage would count the one that started it, too.
+inline double bench_peak_mib() { return static_cast<double>(peak_resident_bytes()) / (1 << 20); }
 
 // The exit status that `work` returns; of an Error its code, of another exception 1, with the message on stderr.
 template <class Work>

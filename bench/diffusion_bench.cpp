@@ -198,7 +198,7 @@ int step(int argc, char** argv) {
                     {"step_best_s", best},
                     {"step_cpu_s", cpu},
                     {"step_mean_s", sum / static_cast<double>(steps)},
-                    {"peak_memory_bytes", bench_peak_bytes()},
+                    {"peak_memory_bytes", peak_resident_bytes()},
                     {"version", version_string()}};
   std::printf("%s\n", row.dump().c_str());
   for (const auto& [name, e] : trace.entries()) {

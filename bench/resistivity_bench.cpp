@@ -78,7 +78,7 @@ void measure(Stream& s, const Dc& dc, const Folder& folder, int repeats) {
   folder.write("gradient_out", to_host(s, g));
   std::cout << "{\"variant\": \"" << s.table().backend << "\", \"plan\": \"" << dc.describe()
             << "\", \"forward_s\": " << json_list(forward) << ", \"jtv_s\": " << json_list(gradient)
-            << ", \"forecast_bytes\": " << dc.memory_bytes() << ", \"peak_kib\": " << bench_peak_bytes() / 1024;
+            << ", \"forecast_bytes\": " << dc.memory_bytes() << ", \"peak_kib\": " << peak_resident_bytes() / 1024;
   if constexpr (requires { state.steps; }) std::cout << ", \"steps\": " << state.steps;
 }
 

@@ -111,9 +111,10 @@ int run(int count, char** a) {
             << "\", \"points\": " << plan.points() << ", \"steps\": " << plan.inner_nt - 1 << ", \"shots\": " << shots
             << ", \"substeps\": " << plan.substeps << ", \"memory_bytes\": " << wave.memory_bytes(WaveUse::gradient)
             << ", \"arena_bytes\": " << s.arena()->stats().current_bytes
-            << ", \"resident_bytes\": " << bench_peak_bytes() << ", \"storage\": \"" << to_string(plan.storage.policy)
-            << "\", \"storage_bytes\": " << plan.storage.bytes << ", \"forward_s\": " << json_list(forward_s)
-            << ", \"gradient_s\": " << json_list(gradient_s) << ", \"forward_cpu_s\": " << json_list(forward_cpu_s)
+            << ", \"resident_bytes\": " << peak_resident_bytes() << ", \"storage\": \""
+            << to_string(plan.storage.policy) << "\", \"storage_bytes\": " << plan.storage.bytes
+            << ", \"forward_s\": " << json_list(forward_s) << ", \"gradient_s\": " << json_list(gradient_s)
+            << ", \"forward_cpu_s\": " << json_list(forward_cpu_s)
             << ", \"gradient_cpu_s\": " << json_list(gradient_cpu_s) << "}\n";
   return 0;
 }

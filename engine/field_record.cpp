@@ -7,12 +7,11 @@
 #include "autodiff/ops/encode_op.hpp"
 #include "autodiff/ops/fusion_op.hpp"
 #include "autodiff/ops/gabor_op.hpp"
-#include "autodiff/ops/local_code_op.hpp"
 #include "autodiff/ops/matmul.hpp"
 #include "autodiff/ops/mlp_op.hpp"
-#include "autodiff/ops/modulated_mlp_op.hpp"
 #include "autodiff/ops/multigrid_op.hpp"
 #include "autodiff/ops/tucker_op.hpp"
+#include "engine/compression/decoder_record.hpp"
 #include "engine/field.hpp"
 
 namespace terrane {
@@ -210,8 +209,7 @@ Var Field<T>::record_branch(Tape<T>& tape, Var theta, const Points& p) const {
 template <class T>
 Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
   const DecoderField& d = *decoder_;
-  const bool on_grid = d.shape.cells > 0;
-  const Index shifts = on_grid ? d.shape.code : d.shape.shifts();
+  const Index shifts = d.shape.cells > 0 ? d.shape.code : d.shape.shifts();
   const auto constant = [&](const std::vector<double>& v, Shape shape, const char* name) {
     const Var c = tape.input(std::move(shape), name, false);
     tape.set(c, std::vector<T>(v.begin(), v.end()));
@@ -223,13 +221,7 @@ Var Field<T>::record_decoder(Tape<T>& tape, Var theta, const Points& p) const {
                            {row, constant(d.directions, {d.unknowns, shifts}, "directions of the code")});
   const Var shift = tape.apply(std::make_shared<BinaryOp<T>>(BinaryKind::add),
                                {s, constant(d.mean, {1, shifts}, "shifts of the mean code")});
-  const Var network = constant(d.network, {shape_.parameters()}, "decoder");
-  if (on_grid) {
-    const Var local = tape.apply(std::make_shared<LocalCodeOp<T>>(d.shape.local(1, p.n)), {shift, p.xi});
-    return tape.apply(std::make_shared<MlpOp<T>>(shape_, p.n), {network, local});
-  }
-  return tape.apply(std::make_shared<ModulatedMlpOp<T>>(shape_, 1, p.n, d.shape.shifted_layers()),
-                    {network, shift, p.xi});
+  return record_shifted(tape, d.shape, shape_, constant(d.network, {shape_.parameters()}, "decoder"), shift, p.xi, 1);
 }
 
 template <class T>

@@ -34,6 +34,7 @@ LinearMap<double> section_map(Stream& s, const Problem& p, const std::vector<dou
   map.adjoint = [=](Stream&, const double* w, double* x) {
     std::fill_n(x, cells, 0.0);
     for (Index i = 0; i < n; ++i) {
+      if (w[i] == 0) continue;  // diagonals ask for one datum at a time
       for (Index k = 0; k < cells; ++k) x[k] += row(i)[k] * w[i];
     }
   };
@@ -132,13 +133,10 @@ IpResult invert_chargeability(const Problem& p, const std::vector<double>& model
     m = theta;
   };
   const Grid3& g = p.grid;
-  ModelNormOptions norm;
-  norm.nz = g.nz, norm.ny = g.ny, norm.nx = g.nx;
-  const double section_cell = std::min(g.dz_m, g.dx_m), cell = g.flat() ? section_cell : std::min(section_cell, g.dy_m);
-  norm.dz = g.dz_m / cell, norm.dx = g.dx_m / cell;
+  ModelNormOptions norm = norms_on(g);
   norm.small.alpha = options.smallness;
   norm.z.alpha = norm.x.alpha = 1;
-  if (!g.flat()) norm.dy = g.dy_m / cell, norm.y.alpha = 1;
+  if (!g.flat()) norm.y.alpha = 1;
   norm.cell_weights = sensitivity_weights(sensitivity_of(s, problem.data_map, ip.std, g.flat()), {}, 1e-4);
   GaussNewtonOptions o;
   o.beta_ratio = 10;

@@ -22,13 +22,8 @@ ModelNormOptions norm_options(const Json& regularizers, const Problem& problem, 
   const Grid3& grid = problem.grid;
   const bool flat = grid.flat();
   const double unit = problem.property->penalty_unit;
-  const double section_cell = std::min(grid.dz_m, grid.dx_m),
-               cell = flat ? section_cell : std::min(section_cell, grid.dy_m);
   const double share = 0.5 * data / static_cast<double>(grid.cells());
-  ModelNormOptions o;
-  o.nz = grid.nz, o.nx = grid.nx;
-  o.dz = grid.dz_m / cell, o.dx = grid.dx_m / cell;  // differences per smallest side of a cell
-  if (!flat) o.ny = grid.ny, o.dy = grid.dy_m / cell;
+  ModelNormOptions o = norms_on(grid);
   o.reference = problem.start;
   const auto add = [&](NormTerm& term, double weight, double p, double eps) {
     if (weight == 0) return;

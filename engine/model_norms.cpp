@@ -41,6 +41,15 @@ double scale(const std::vector<double>& f, double p, double eps) {
 
 }  // namespace
 
+ModelNormOptions norms_on(const Grid3& g) {
+  const double section = std::min(g.dz_m, g.dx_m), cell = g.flat() ? section : std::min(section, g.dy_m);
+  ModelNormOptions o;
+  o.nz = g.nz, o.ny = g.ny, o.nx = g.nx;
+  o.dz = g.dz_m / cell, o.dx = g.dx_m / cell;
+  if (!g.flat()) o.dy = g.dy_m / cell;
+  return o;
+}
+
 ModelNorms::ModelNorms(ModelNormOptions options) : o_(std::move(options)) {
   check();
   for (int t = 0; t < 4; ++t) eps_[at(t)] = term(t).eps;

@@ -23,6 +23,7 @@
 
 #include "kernels/runtime/random.hpp"
 #include "kernels/runtime/view.hpp"
+#include "physics/grid3.hpp"
 
 namespace terrane {
 
@@ -47,6 +48,9 @@ struct ModelNormOptions {
   bool reference_in_smoothness = false;
   std::vector<double> cell_weights;  // W^2 (cells), empty: 1; volume x sensitivity or depth weight
 };
+
+// On a grid, with differences per smallest side of a cell; no norms yet.
+ModelNormOptions norms_on(const Grid3& grid);
 
 class ModelNorms {
  public:

@@ -18,18 +18,25 @@ struct DecoderInputs {
   Var theta, m, z, x;
 };
 
-// net: shape.network(), with the precision of its products.
+// net: shape.network(), with the precision of its products. s: shifts M z (batch, shifts), or the codes themselves
+// where they lie on a grid.
+template <class T>
+Var record_shifted(Tape<T>& tape, const DecoderShape& shape, const MlpShape& net, Var theta, Var s, Var x,
+                   Index batch) {
+  const Index rows = tape.shape(x)[0];
+  if (shape.cells > 0) {
+    const Var local = tape.apply(std::make_shared<LocalCodeOp<T>>(shape.local(batch, rows / batch)), {s, x});
+    return tape.apply(std::make_shared<MlpOp<T>>(net, rows), {theta, local});
+  }
+  return tape.apply(std::make_shared<ModulatedMlpOp<T>>(net, batch, rows / batch, shape.shifted_layers()),
+                    {theta, s, x});
+}
+
 template <class T>
 Var record_decoder(Tape<T>& tape, const DecoderShape& shape, const MlpShape& net, const DecoderInputs& in,
                    Index batch) {
-  const Index rows = tape.shape(in.x)[0];
-  if (shape.cells > 0) {
-    const Var local = tape.apply(std::make_shared<LocalCodeOp<T>>(shape.local(batch, rows / batch)), {in.z, in.x});
-    return tape.apply(std::make_shared<MlpOp<T>>(net, rows), {in.theta, local});
-  }
-  const Var shifts = tape.apply(std::make_shared<MatmulOp<T>>(), {in.z, in.m});
-  return tape.apply(std::make_shared<ModulatedMlpOp<T>>(net, batch, rows / batch, shape.shifted_layers()),
-                    {in.theta, shifts, in.x});
+  const Var s = shape.cells > 0 ? in.z : tape.apply(std::make_shared<MatmulOp<T>>(), {in.z, in.m});
+  return record_shifted(tape, shape, net, in.theta, s, in.x, batch);
 }
 
 }  // namespace terrane

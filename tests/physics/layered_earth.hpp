@@ -8,6 +8,9 @@
 // T_1 - rho_1 falls as exp(-2 l h_1).
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -31,6 +34,26 @@ inline double layered_voltage(double r, const std::vector<double>& rho, const st
     sum += weight * kernel(l) * std::cyl_bessel_j(0, l * r);
   }
   return (rho[0] / r + sum * step / 3) / (2 * 3.14159265358979323846);
+}
+
+// 1 / rho at depth z.
+inline double layered_conductivity(double z, const std::vector<double>& rho, const std::vector<double>& h) {
+  std::size_t i = 0;
+  for (double bottom = 0; i < h.size() && z >= (bottom += h[i]); ++i) {
+  }
+  return 1 / rho[i];
+}
+
+// Poles of `distances` from the source must measure the layers to `limit`; returns the largest error.
+inline double expect_layered(const std::vector<double>& data, const std::vector<double>& distances,
+                             const std::vector<double>& rho, const std::vector<double>& h, double limit) {
+  double worst = 0;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const double error = std::fabs(data[i] / layered_voltage(distances[i], rho, h) - 1);
+    EXPECT_LT(error, limit) << "r " << distances[i] << ", " << rho[1] << " over " << rho[2] << " ohm m";
+    worst = std::max(worst, error);
+  }
+  return worst;
 }
 
 }  // namespace terrane
