@@ -165,6 +165,10 @@ int run(int argc, char** argv) {
     snap_layers(s, snapped_back.values, 4900);
     row[family_names[f]]["generated_snapped"] = score_samples(s, components, own, real, snapped);
     row[family_names[f]]["decoded_training_snapped"] = score_samples(s, components, own, real, snapped_back);
+    snapped = drawn;
+    sort_downwards(s, snapped.values, 4900, 70);
+    snap_layers(s, snapped.values, 4900);
+    row[family_names[f]]["generated_sorted_snapped"] = score_samples(s, components, own, real, snapped);
     if (!save.empty()) {
       write_npy(save + "/" + family_names[f] + ".npy", {samples, 70, 70}, drawn.values.data());
     }

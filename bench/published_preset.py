@@ -17,7 +17,6 @@ A run that was stopped goes on; one that is complete is scored again.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -28,6 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "bas
 from machine import save  # noqa: E402
 from map_measures import psnr_each, squeezed, ssim_openfwi  # noqa: E402
 from rate_distortion import Program  # noqa: E402
+from train_codecs import trained  # noqa: E402
 
 FAMILIES = ["flat-vel-a", "curve-vel-a", "flat-fault-a", "curve-fault-a", "style-a"]
 PUBLISHED = {"flat-vel-a": (35.82, 0.978), "curve-vel-a": (33.45, 0.962), "flat-fault-a": (31.28, 0.948),
@@ -69,17 +69,7 @@ def main():
     p.add_argument("--points", type=int, default=64, help="of a map in a step")
     p.add_argument("--output", required=True)
     a = p.parse_args()
-    run, name = os.path.join(a.runs, "preset"), os.path.join(a.runs, "preset.json")
-    os.makedirs(a.runs, exist_ok=True)
-    if not os.path.exists(os.path.join(run, "result.json")):
-        if os.path.exists(os.path.join(run, "checkpoint")):
-            subprocess.run([a.terrane, "resume", run], check=True, stdout=subprocess.DEVNULL)
-        else:
-            with open(name, "w", encoding="utf-8") as f:
-                json.dump(config(a), f)
-            subprocess.run([a.terrane, "run", name, "--out", run], check=True, stdout=subprocess.DEVNULL)
-    with open(os.path.join(run, "result.json"), encoding="utf-8") as f:
-        result = json.load(f)
+    run, result = trained(a.terrane, a.runs, "preset", config(a))
     points, seconds = curve(run)
     out = {"maps": result["train"]["models"], "parameters": result["decoder"]["parameters"], "steps": int(result["steps"]),
            "points_of_a_map_in_a_step": a.points, "published_steps": STEPS, "published_points": 4900,

@@ -27,6 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "bas
 from machine import save  # noqa: E402
 from map_measures import psnr_each  # noqa: E402
 from rate_distortion import Program  # noqa: E402
+from train_codecs import trained  # noqa: E402
 
 FAMILIES = ["flat-vel-a", "curve-vel-a", "flat-fault-a", "curve-fault-a", "style-a"]
 
@@ -37,29 +38,6 @@ def config(maps, a):
             "codec": {"type": "auto-decoder", "code": a.code, "width": a.width, "layers": 4, "steps": a.steps,
                       "batch_models": 20, "points": 512, "full_from": 1, "baselines": False},
             "checkpoint": {"every_iterations": 500}, "report": {"enabled": False}}
-
-
-def trained(a, maps):
-    """The run's result; trains, or goes on, where there is none."""
-    out = os.path.join(a.runs, "s%d" % maps)
-    done = os.path.join(out, "result.json")
-    if not os.path.exists(done):
-        if os.path.exists(os.path.join(out, "checkpoint")):
-            subprocess.run([a.terrane, "resume", out], check=True, stdout=subprocess.DEVNULL)
-        else:
-            os.makedirs(a.runs, exist_ok=True)
-            name = out + ".json"
-            with open(name, "w", encoding="utf-8") as f:
-                json.dump(config(maps, a), f)
-            subprocess.run([a.terrane, "run", name, "--out", out], check=True, stdout=subprocess.DEVNULL)
-    with open(done, encoding="utf-8") as f:
-        result = json.load(f)
-    with open(os.path.join(out, "resolved.json"), encoding="utf-8") as f:
-        held = json.load(f)
-    for part, wanted in config(maps, a).items():
-        if isinstance(wanted, dict) and any(held[part][k] != v for k, v in wanted.items()):
-            sys.exit("%s was made with other settings in \"%s\"" % (out, part))
-    return out, result
 
 
 def components(fit, maps, numbers):
@@ -114,7 +92,7 @@ def main():
         for count in a.maps:
             if any(r["maps"] == count for r in out["rows"]):
                 continue
-            run, result = trained(a, count)
+            run, result = trained(a.terrane, a.runs, "s%d" % count, config(count, a))
             raw, packed, back = program.paths(maps)
             found = json.loads(program("compress", raw, "-o", packed, "--overwrite", "--codec", run, "--method", "code",
                                        "--steps", str(a.search), "--json"))

@@ -215,7 +215,12 @@ std::vector<Component> model_set_rows() {
         {.name = "snap",
          .kind = K::boolean,
          .fallback = "false",
-         .help = "a few values a map, as layered families have: a change of the samples"}}},
+         .help = "a few values a map, as layered families have: a change of the samples"},
+        {.name = "ascending",
+         .kind = K::boolean,
+         .fallback = "false",
+         .help =
+             "velocities sorted downwards in every column, for families that have them so: a change of the samples"}}},
       {"pairs",
        "",
        "seismic data beside the models",

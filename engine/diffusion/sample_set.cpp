@@ -73,6 +73,7 @@ class SampleWriter {
       std::vector<float> maps =
           source_.trained.models(s_, source_.sampler, o_.seed, base | static_cast<std::uint64_t>(begin + k), some, row,
                                  source_.size, source_.condition);
+      if (source_.ascending) sort_downwards(s_, maps, points(), source_.size);
       if (source_.snap) snap_layers(s_, maps, points());
       all.insert(all.end(), maps.begin(), maps.end());
       if (!o_.seismic) report_maps(o_, name, begin + k + some);
@@ -91,7 +92,8 @@ class SampleWriter {
 SampleSource read_sample_source(const Json& source) {
   const std::string path = source.at("path");
   TrainedGenerator trained = read_trained_generator(path);
-  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false};
+  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false,
+                 false};
   r.condition = condition_of_source(source, r.trained.conditions);
   r.sampler = r.trained.sampler;
   r.sampler_name = source.at("sampler").is_null() ? "as trained" : source.at("sampler").get<std::string>();
@@ -105,6 +107,7 @@ SampleSource read_sample_source(const Json& source) {
   for (const std::string& f : r.families) r.trained.family(f);
   if (r.families.empty()) r.families = {""};
   r.snap = source.at("snap");
+  r.ascending = source.at("ascending");
   return r;
 }
 
@@ -122,6 +125,7 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"sampler_steps", source.sampler.steps},
                 {"guidance", source.sampler.guidance},
                 {"snapped", source.snap},
+                {"ascending", source.ascending},
                 {"wells", source.wells},
                 {"reflectivity", source.reflectivity},
                 {"property", "vp"},

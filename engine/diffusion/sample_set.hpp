@@ -21,7 +21,7 @@ struct SampleSource {
   Index size;                         // pixels a side
   Json wells, reflectivity;           // keys as given
   std::vector<float> condition;       // of every sample; empty: none
-  bool snap;                          // to a few constant layers
+  bool snap, ascending;               // to a few constant layers; velocities sorted downwards before that
 };
 
 // Error{data} naming the file, Error{config} for a family, sampler or size that the generator does not have.

@@ -72,17 +72,36 @@ void snap(float* map, Index points, const SnapOptions& o) {
   for (Index p = 0; p < points; ++p) map[p] = value[bin(map[p])];
 }
 
+void require_velocities(const std::vector<float>& maps) {
+  for (const float v : maps) {
+    require(std::isfinite(v) && std::abs(v) < 1e5F, ErrorCode::data, "a map holds values that are no velocities");
+  }
+}
+
 }  // namespace
 
 void snap_layers(Stream& s, std::vector<float>& maps, Index points, const SnapOptions& o) {
   require(o.most >= 1 && o.most <= 64 && o.penalty_mps2 >= 0 && points >= 1, ErrorCode::config,
           "snapping takes 1 to 64 values and a penalty of at least 0");
-  for (const float v : maps) {
-    require(std::isfinite(v) && std::abs(v) < 1e5F, ErrorCode::data, "a map holds values that are no velocities");
-  }
+  require_velocities(maps);
   const Index count = static_cast<Index>(maps.size()) / points;
 #pragma omp parallel for schedule(static) num_threads(s.threads()) if (s.threads() > 1)
   for (Index k = 0; k < count; ++k) snap(maps.data() + k * points, points, o);
+}
+
+void sort_downwards(Stream& s, std::vector<float>& maps, Index points, Index depth) {
+  require(depth >= 1 && points >= depth && points % depth == 0, ErrorCode::config,
+          "sorting columns takes maps of whole rows");
+  require_velocities(maps);
+  const Index count = static_cast<Index>(maps.size()) / points, columns = points / depth;
+#pragma omp parallel for schedule(static) num_threads(s.threads()) if (s.threads() > 1)
+  for (Index k = 0; k < count * columns; ++k) {
+    float* top = maps.data() + k / columns * points + k % columns;
+    std::vector<float> column(static_cast<std::size_t>(depth));
+    for (Index z = 0; z < depth; ++z) column[static_cast<std::size_t>(z)] = top[z * columns];
+    std::sort(column.begin(), column.end());
+    for (Index z = 0; z < depth; ++z) top[z * columns] = column[static_cast<std::size_t>(z)];
+  }
 }
 
 }  // namespace terrane

@@ -387,6 +387,29 @@ TEST(Snap, FindsTheLayersOfANoisyMap) {
   EXPECT_THROW(snap_layers(s, maps, 200, {0, 1}), Error);
   maps[3] = std::nanf("");
   EXPECT_THROW(snap_layers(s, maps, 200), Error);
+  EXPECT_THROW(sort_downwards(s, maps, 200, 20), Error);
+}
+
+TEST(Snap, SortsEveryColumnAndKeepsItsValues) {
+  for (const int threads : {1, 2}) {
+    StreamOptions with;
+    with.threads = threads;
+    Stream s(Device{}, with);
+    std::vector<float> maps{3, 1, 2, 6,  //
+                            1, 5, 2, 4,  //
+                            2, 9, 2, 5,  //
+                            7, 7, 1, 0,  //
+                            8, 6, 1, 1,  //
+                            9, 5, 0, 2};
+    sort_downwards(s, maps, 12, 3);
+    EXPECT_EQ(maps, (std::vector<float>{1, 1, 2, 4,  //
+                                        2, 5, 2, 5,  //
+                                        3, 9, 2, 6,  //
+                                        7, 5, 0, 0,  //
+                                        8, 6, 1, 1,  //
+                                        9, 7, 1, 2}));
+    EXPECT_THROW(sort_downwards(s, maps, 12, 5), Error);
+  }
 }
 
 // Codes that are two points with a little noise: the flow learns them, the decoder makes maps of them.

@@ -377,6 +377,17 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
   const auto few = read_npy<float>(path("few/CurveVel_A/model/model1.npy"));
   ASSERT_EQ(few.values.size(), 800U);
   EXPECT_TRUE(std::equal(few.values.begin(), few.values.end(), many.values.begin()));
+  ASSERT_EQ(terrane("run g.json --out layers --set source.ascending=true --set source.snap=true").code, 0);
+  const auto layers = read_npy<float>(path("layers/CurveVel_A/model/model1.npy")).values;
+  Index falling = 0, falling_before = 0;
+  for (std::size_t p = 0; p + 20 < layers.size(); ++p) {
+    if (p % 400 >= 380) continue;
+    falling += layers[p + 20] < layers[p];
+    falling_before += many.values[p + 20] < many.values[p];
+  }
+  EXPECT_EQ(falling, 0);
+  EXPECT_GT(falling_before, 0);
+  EXPECT_EQ(Json::parse(read_file(path("layers/manifest.json"))).at("ascending"), true);
   EXPECT_EQ(terrane("run g.json --out x --set source.families=style-a").code, 2);
   EXPECT_EQ(terrane("run g.json --out y --set 'pairs={}'").code, 2);
   EXPECT_EQ(terrane("run t.json --out z --set models.count=11").code, 3);  // not the models of the decoder
