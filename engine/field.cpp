@@ -253,8 +253,10 @@ void Field<T>::read_low_rank(const Json& field) {
     if (rank_[a] < 1) fail("/field/ranks", "a rank is at least 1");
     factor_[a] = siren_shape(1, hidden_widths(field, 128, 2), {omega, omega}, rank_[a]);
   }
-  // RMS(F) = 1e-2 at the start: the variance of a factor is that of its bias, 1 / (3 width), plus 1 / omega^2.
-  const double variance = 1 / (3 * static_cast<double>(width)) + 1 / (omega * omega);
+  // RMS(F) = 1e-2 at the start: the variance of a factor is that of its bias, 1 / (3 width), plus that of its weights,
+  // width of them over sines of mean square 1/2.
+  framework_head_ = word_or(field, "final_init", "framework") == "framework";
+  const double variance = 1 / (3 * static_cast<double>(width)) + (framework_head_ ? 1.0 / 6 : 1 / (omega * omega));
   core_std_ = 1e-2 / (std::sqrt(static_cast<double>(rank_[0] * rank_[1])) * variance);
   if (axes() == 3) core_std_ /= std::sqrt(static_cast<double>(rank_[2]) * variance);
   core_std_ = quantity_or(field, "core_std", core_std_);

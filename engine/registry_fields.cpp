@@ -226,6 +226,13 @@ std::vector<Component> field_rows() {
        network_keys(
            "128", "2",
            {omega_30,
+            {.name = "final_init",
+             .kind = K::choice,
+             .fallback = "\"framework\"",
+             .help = "weights of the last layers of the factors: U(+-1/sqrt(n)), or as the other layers of a network "
+                     "of sines; "
+                     "with the smaller ones the core moves the field so little in a step that it hardly learns",
+             .words = "framework siren"},
             {.name = "ranks",
              .kind = K::integers,
              .fallback = "null",

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "autodiff/ops/modulated_mlp_op.hpp"
+#include "engine/compression/decoder_at.hpp"
 #include "engine/compression/pixel_mean.hpp"
 #include "engine/io/safetensors.hpp"
 #include "engine/io/sha256.hpp"
@@ -143,37 +143,19 @@ std::uint64_t AutoDecoder::identity() const {
 
 std::vector<float> decode_models(Stream& s, const AutoDecoder& d, const std::vector<float>& codes,
                                  const DecoderWindow& window) {
-  check_decoder_shape(d.shape);
   const DecoderShape& shape = d.shape;
-  require(static_cast<Index>(d.parameters.size()) == shape.parameters(), ErrorCode::failed, "decoder of another size");
+  check_decoder_shape(shape);
   require(!codes.empty() && static_cast<Index>(codes.size()) % shape.code == 0, ErrorCode::data,
           "the codes do not have the decoder's length");
   require(shape.dims == 3 || window.extent[1] == 1, ErrorCode::config, "the decoder makes planes");
   const Index count = static_cast<Index>(codes.size()) / shape.code, n = window.points(), k = shape.code;
   const PixelMean mean(s, n, window.samples_a_pixel(shape.dims));
-  const Buffer<float> parameters = to_device(s, d.parameters), z = to_device(s, codes);
-  const Buffer<float> x = to_device(s, window_coordinates(window, shape.dims));
-  const bool on_grid = shape.cells > 0;
-  const LocalCodeShape local = shape.local(1, mean.samples());
-  Buffer<float> shifts(s, count * shape.shifts()), y(s, mean.samples()), pixels(s, n),
-      inputs(s, on_grid ? local.rows() * local.columns() : 0);
-  const float* m = parameters.data() + shape.network_parameters();
-  if (!on_grid) {
-    gemm(s, Gemm<float>{count, shape.shifts(), k, z.data(), k, false, m, shape.shifts(), false, shifts.data(),
-                        shape.shifts()});
-  }
-  const ModulatedMlpOp<float> op(shape.network(), 1, mean.samples(), shape.shifted_layers());
+  const Buffer<float> z = to_device(s, codes);
+  DecoderAt decoder(s, d, window_coordinates(window, shape.dims));
+  Buffer<float> y(s, mean.samples()), pixels(s, n);
   std::vector<float> values;
-  SavedPtr saved;
   for (Index b = 0; b < count; ++b) {
-    if (on_grid) {
-      local_code_forward(s, LocalCodeForward<float>{local, z.data() + b * k, x.data(), inputs.data()});
-      mlp_forward(s, MlpForward<float>{shape.network(), mean.samples(), parameters.data(), inputs.data(), y.data()});
-    } else {
-      const float* in[] = {parameters.data(), shifts.data() + b * shape.shifts(), x.data()};
-      float* out[] = {y.data()};
-      saved = op.forward(s, in, out, std::move(saved));
-    }
+    decoder.values(z.data() + b * k, y.data());
     mean.apply(s, y.data(), pixels.data());
     for (const float v : to_host(s, pixels)) {
       values.push_back(static_cast<float>(d.offset_mps + d.scale_mps * static_cast<double>(v)));

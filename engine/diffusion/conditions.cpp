@@ -179,14 +179,27 @@ std::vector<float> read_reflectivity(const std::string& path, Index size) {
   return a.values;
 }
 
-std::vector<float> condition_of_source(const nlohmann::ordered_json& source, const ConditionLayout& layout) {
+PointValues well_points(const std::vector<WellColumn>& wells, Index size) {
+  const auto centre = [size](Index k) {
+    return static_cast<float>(2 * (static_cast<double>(k) + 0.5) / static_cast<double>(size) - 1);
+  };
+  PointValues known;
+  for (const WellColumn& well : wells) {
+    for (Index i = 0; i < std::ssize(well.vp_mps); ++i) {
+      known.coordinates.insert(known.coordinates.end(), {centre(i), centre(well.column)});
+    }
+    known.vp_mps.insert(known.vp_mps.end(), well.vp_mps.begin(), well.vp_mps.end());
+  }
+  return known;
+}
+
+ModelConditions conditions_of_source(const nlohmann::ordered_json& source, const ConditionLayout& layout) {
   ModelConditions given;
   if (!source.at("wells").is_null()) given.wells = read_wells(source.at("wells"), layout.size, source.at("extent_m"));
   if (!source.at("reflectivity").is_null()) {
     given.reflectivity = read_reflectivity(source.at("reflectivity"), layout.size);
   }
-  if (given.wells.empty() && given.reflectivity.empty()) return {};
-  return condition_values(layout, given);
+  return given;
 }
 
 }  // namespace terrane

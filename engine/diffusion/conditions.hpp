@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/compression/code_polish.hpp"
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/maps.hpp"
 
@@ -54,7 +55,10 @@ std::vector<WellColumn> read_wells(const std::string& path, Index size, double e
 // .npy of (size, size), any scale: divided by its largest magnitude. Error{data} naming the file.
 std::vector<float> read_reflectivity(const std::string& path, Index size);
 
-// Keys wells, reflectivity and extent_m of a section "source"; empty where neither file is given. Errors as above.
-std::vector<float> condition_of_source(const nlohmann::ordered_json& source, const ConditionLayout& layout);
+// The wells' values at the centres of the pixels of a model of size x size, for fit_codes_at().
+PointValues well_points(const std::vector<WellColumn>& wells, Index size);
+
+// Keys wells, reflectivity and extent_m of a section "source"; nothing where neither file is given. Errors as above.
+ModelConditions conditions_of_source(const nlohmann::ordered_json& source, const ConditionLayout& layout);
 
 }  // namespace terrane

@@ -72,7 +72,7 @@ class SampleWriter {
       const Index some = std::min(maps_a_slice, count - k);
       std::vector<float> maps =
           source_.trained.models(s_, source_.sampler, o_.seed, base | static_cast<std::uint64_t>(begin + k), some, row,
-                                 source_.size, source_.condition);
+                                 source_.size, source_.told);
       if (source_.ascending) sort_downwards(s_, maps, points(), source_.size);
       if (source_.snap) snap_layers(s_, maps, points());
       all.insert(all.end(), maps.begin(), maps.end());
@@ -94,7 +94,12 @@ SampleSource read_sample_source(const Json& source) {
   TrainedGenerator trained = read_trained_generator(path);
   SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false,
                  false};
-  r.condition = condition_of_source(source, r.trained.conditions);
+  const ModelConditions given = conditions_of_source(source, r.trained.conditions);
+  if (!given.wells.empty() || !given.reflectivity.empty())
+    r.told.values = condition_values(r.trained.conditions, given);
+  r.told.wells = well_points(given.wells, r.trained.conditions.size);
+  r.told.well_fit.iterations = source.at("well_steps");
+  r.told.well_fit.penalty = source.at("well_penalty");
   r.sampler = r.trained.sampler;
   r.sampler_name = source.at("sampler").is_null() ? "as trained" : source.at("sampler").get<std::string>();
   if (!source.at("sampler").is_null()) r.sampler.kind = sampler_of(r.sampler_name);
@@ -127,6 +132,8 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"snapped", source.snap},
                 {"ascending", source.ascending},
                 {"wells", source.wells},
+                {"well_steps", source.told.well_fit.iterations},
+                {"well_penalty", source.told.well_fit.penalty},
                 {"reflectivity", source.reflectivity},
                 {"property", "vp"},
                 {"unit", "m/s"},

@@ -20,7 +20,7 @@ struct SampleSource {
   std::vector<std::string> families;  // {""} for a generator without families
   Index size;                         // pixels a side
   Json wells, reflectivity;           // keys as given
-  std::vector<float> condition;       // of every sample; empty: none
+  ToldConditions told;                // of every sample
   bool snap, ascending;               // to a few constant layers; velocities sorted downwards before that
 };
 

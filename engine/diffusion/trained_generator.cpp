@@ -36,17 +36,21 @@ int TrainedGenerator::family(const std::string& name) const {
 
 std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& options, std::uint64_t seed,
                                             std::uint64_t first, Index count, int row, Index pixels,
-                                            const std::vector<float>& condition) const {
+                                            const ToldConditions& told) const {
   SampleConditions conditions;
-  for (Index k = 0; k < count && !condition.empty(); ++k) {
-    conditions.condition.insert(conditions.condition.end(), condition.begin(), condition.end());
+  for (Index k = 0; k < count && !told.values.empty(); ++k) {
+    conditions.condition.insert(conditions.condition.end(), told.values.begin(), told.values.end());
   }
   if (row >= 0) conditions.family.assign(static_cast<std::size_t>(count), row);
   std::vector<float> values;
   if (decoder) {
     DecoderWindow window;
     window.extent = {pixels, 1, pixels};
-    values = sample_maps(s, {generator, *decoder}, options, seed, first, count, window, conditions);
+    std::vector<float> codes = sample(s, generator, options, seed, first, count, conditions);
+    if (told.well_fit.iterations > 0 && !told.wells.vp_mps.empty()) {
+      codes = fit_codes_at(s, *decoder, told.wells, std::move(codes), told.well_fit);
+    }
+    values = decode_models(s, *decoder, codes, window);
   } else {
     if (pixels != size) {
       throw Error(ErrorCode::config, "this generator makes maps of " + std::to_string(size) + " x " +

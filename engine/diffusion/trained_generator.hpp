@@ -14,6 +14,13 @@ namespace terrane {
 // Keys sampler, sampler_steps and guidance of a section "generator" or of generator.json.
 SamplerOptions sampler_of_section(const nlohmann::ordered_json& section);
 
+// What samples are told beside their family.
+struct ToldConditions {
+  std::vector<float> values;  // from condition_values(), for the network; empty: nothing
+  PointValues wells;          // codes of samples are brought to these; empty: as the network drew them
+  CodePolish well_fit{.iterations = 0, .penalty = 1e-3};
+};
+
 // A finished run of the task.
 struct TrainedGenerator {
   Generator generator;
@@ -26,9 +33,9 @@ struct TrainedGenerator {
   int family(const std::string& name) const;
   // Models first, first + 1, ...: (count, size, size) in m/s, limited to `range`. A latent generator makes any size,
   // one of pixels that of its training: Error{config}.
-  // `condition`: of all of them, from condition_values(); empty: none.
+  // `told`: of all of them.
   std::vector<float> models(Stream& s, const SamplerOptions& sampler, std::uint64_t seed, std::uint64_t first,
-                            Index count, int family, Index size, const std::vector<float>& condition = {}) const;
+                            Index count, int family, Index size, const ToldConditions& told = {}) const;
 };
 // From the directory that task "train-generator" wrote, or a file in it. Error{data} naming the file.
 TrainedGenerator read_trained_generator(const std::string& path);

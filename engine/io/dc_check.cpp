@@ -14,10 +14,10 @@
 namespace terrane {
 namespace {
 
-using Key = std::array<Index, 4>;
+using PoleKey = std::array<Index, 4>;
 
 // Electrodes with each pair in order, and the sign that this takes.
-Key ordered(const DcDatum& d, double& sign) {
+PoleKey ordered(const DcDatum& d, double& sign) {
   sign = (d.a > d.b ? -1 : 1) * (d.m > d.n ? -1 : 1);
   return {std::min(d.a, d.b), std::max(d.a, d.b), std::min(d.m, d.n), std::max(d.m, d.n)};
 }
@@ -144,12 +144,12 @@ class DataCheck {
 
   // Repetitions and reciprocals, each compared with the first of its kind.
   void partners() {
-    std::map<Key, std::pair<std::size_t, double>> first;  // datum, sign
+    std::map<PoleKey, std::pair<std::size_t, double>> first;  // datum, sign
     for (std::size_t i = 0; i < usable_.size(); ++i) {
       if (usable_[i] == 0) continue;
       double sign = 1;
-      const Key key = ordered(obs_.survey.data[i], sign);
-      const Key swapped{key[2], key[3], key[0], key[1]};
+      const PoleKey key = ordered(obs_.survey.data[i], sign);
+      const PoleKey swapped{key[2], key[3], key[0], key[1]};
       const auto [same, fresh] = first.try_emplace(key, i, sign);
       if (!fresh) {
         repetition(i, same->second.first, sign * same->second.second);

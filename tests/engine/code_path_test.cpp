@@ -129,6 +129,51 @@ TEST(CodePolish, FindsAKnownCodeAgain) {
   EXPECT_THROW(polish_codes(s, d, set, truth, {}), Error);
 }
 
+// A column of another model, reached from the codes of two: the column as it is there, each code by itself, and no
+// farther from where it began than it has to be.
+TEST(CodePolish, BringsCodesToAWell) {
+  StreamOptions options;
+  options.threads = 1;
+  Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
+  const ModelSet set = waves(5);
+  const AutoDecoder d = trained(s, set, 60);
+  const Index k = d.shape.code, nz = set.extent[0], nx = set.extent[2], column = 3;
+  const std::vector<float> maps = decode_models(s, d, d.training_codes, {.extent = set.extent});
+  PointValues well;
+  for (Index i = 0; i < nz; ++i) {
+    well.coordinates.push_back(static_cast<float>(2 * (static_cast<double>(i) + 0.5) / static_cast<double>(nz) - 1));
+    well.coordinates.push_back(
+        static_cast<float>(2 * (static_cast<double>(column) + 0.5) / static_cast<double>(nx) - 1));
+    well.vp_mps.push_back(maps[static_cast<std::size_t>(4 * set.points() + i * nx + column)]);
+  }
+  const std::vector<float> start(d.training_codes.begin(), d.training_codes.begin() + 2 * k);
+  const auto away = [&](const std::vector<float>& codes, Index m) {
+    const std::vector<float> own = decode_models(s, d, codes, {.extent = set.extent});
+    double sum = 0;
+    for (Index i = 0; i < nz; ++i) {
+      sum += std::pow(static_cast<double>(own[static_cast<std::size_t>(m * set.points() + i * nx + column)]) -
+                          static_cast<double>(well.vp_mps[static_cast<std::size_t>(i)]),
+                      2);
+    }
+    return std::sqrt(sum / static_cast<double>(nz));
+  };
+  const std::vector<float> free = fit_codes_at(s, d, well, start, {.iterations = 20, .damping = 1e-3}),
+                           held = fit_codes_at(s, d, well, start, {.iterations = 20, .damping = 1e-3, .penalty = 1e6});
+  for (Index m = 0; m < 2; ++m) {
+    EXPECT_LT(away(free, m), 0.2 * away(start, m)) << m;
+    const std::vector<float> alone(start.begin() + m * k, start.begin() + (m + 1) * k);
+    const std::vector<float> one = fit_codes_at(s, d, well, alone, {.iterations = 20, .damping = 1e-3});
+    EXPECT_EQ(one, (std::vector<float>{free.begin() + m * k, free.begin() + (m + 1) * k}));
+  }
+  for (std::size_t i = 0; i < start.size(); ++i) EXPECT_NEAR(held[i], start[i], 1e-4);
+  EXPECT_EQ(fit_codes_at(shadow, d, well, start, {.iterations = 2}),
+            fit_codes_at(s, d, well, start, {.iterations = 2}));
+  EXPECT_EQ(fit_codes_at(s, d, well, start, {.iterations = 0}), start);
+  EXPECT_THROW(fit_codes_at(s, d, {{0, 0, 0}, {2000}}, start, {}), Error);
+  EXPECT_THROW(fit_codes_at(s, d, {{0, 0}, {std::nanf("")}}, start, {}), Error);
+  EXPECT_THROW(fit_codes_at(s, d, well, {}, {}), Error);
+}
+
 TEST(SingleNetwork, RoundsToHalfAsTheFormatDoes) {
   for (const float v : {0.0F, 1.0F, -0.25F, 65504.0F, 5.9604645e-8F, 6.1035156e-5F, 1.0009765625F}) {
     EXPECT_EQ(rounded_to_half(v), v);

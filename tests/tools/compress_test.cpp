@@ -421,6 +421,25 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
     const std::string file = "/FlatVel_A/model/model1.npy";
     EXPECT_NE(read_file(path("free_" + std::string(from) + file)), read_file(path("told_" + std::string(from) + file)));
   }
+  // Codes are brought to the wells: x = 100 m is column 2 of 14.
+  ASSERT_EQ(terrane("run c.json --out codec2 --set codec.steps=400").code, 0);
+  ASSERT_EQ(terrane("run t.json --out tw --set generator.decoder=codec2 --set generator.condition_size=5" + both +
+                    " --set generator.steps=300")
+                .code,
+            0);
+  const std::string well = " --set source.size=14 --set source.path=tw --set source.wells=wells.txt";
+  ASSERT_EQ(terrane("run g.json --out drawn --set source.well_steps=0" + well).code, 0);
+  ASSERT_EQ(terrane("run g.json --out fitted" + well).code, 0);
+  const auto misfit = [&](const std::string& name) {
+    const auto maps = read_npy<float>(path(name + "/FlatVel_A/model/model1.npy")).values;
+    double sum = 0;
+    for (std::size_t p = 0; p < 5 * 14; ++p) {
+      const double depth = std::min(50 * (static_cast<double>(p % 14) + 0.5), 650.0);
+      sum += std::pow(static_cast<double>(maps[p / 14 * 196 + p % 14 * 14 + 2]) - 1700 - 2 * depth, 2);
+    }
+    return sum;
+  };
+  EXPECT_LT(misfit("fitted"), 0.3 * misfit("drawn"));
   const Result untaught =
       terrane("run g.json --out u --set source.path=p --set source.size=14 --set source.wells=wells.txt");
   EXPECT_EQ(untaught.code, 2);
