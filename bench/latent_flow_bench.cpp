@@ -20,7 +20,6 @@
 #include "bench/map_scores.hpp"
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/diffusion/latent.hpp"
-#include "engine/diffusion/snap.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/version.hpp"
@@ -155,20 +154,9 @@ int run(int argc, char** argv) {
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
     const PrincipalScores components(s, own, std::min<Index>(64, maps - 1));
     row[family_names[f]] = {{"samples_per_minute", 60 * static_cast<double>(samples) / seconds},
-                            {"generated", score_samples(s, components, own, real, drawn)},
-                            {"floor_fresh", score_samples(s, components, own, real, fresh)},
-                            {"decoded_training", score_samples(s, components, own, real, back)}};
-    ModelSet snapped = drawn, snapped_back = back;
-    const auto snapping = Clock::now();
-    snap_layers(s, snapped.values, 4900);
-    row[family_names[f]]["snap_ms_per_map"] = 1000 * seconds_since(snapping) / static_cast<double>(samples);
-    snap_layers(s, snapped_back.values, 4900);
-    row[family_names[f]]["generated_snapped"] = score_samples(s, components, own, real, snapped);
-    row[family_names[f]]["decoded_training_snapped"] = score_samples(s, components, own, real, snapped_back);
-    snapped = drawn;
-    sort_downwards(s, snapped.values, 4900, 70);
-    snap_layers(s, snapped.values, 4900);
-    row[family_names[f]]["generated_sorted_snapped"] = score_samples(s, components, own, real, snapped);
+                            {"floor_fresh", score_samples(s, components, own, real, fresh)}};
+    bench::score_as_processed(s, components, own, real, drawn, "generated", row[family_names[f]]);
+    bench::score_as_processed(s, components, own, real, back, "decoded_training", row[family_names[f]]);
     if (!save.empty()) {
       write_npy(save + "/" + family_names[f] + ".npy", {samples, 70, 70}, drawn.values.data());
     }

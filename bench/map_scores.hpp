@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <string>
 
+#include "engine/diffusion/snap.hpp"
 #include "engine/evaluation/sample_scores.hpp"
 #include "physics/geology/openfwi.hpp"
 
@@ -16,6 +18,22 @@ inline ModelSet family_maps(Stream& s, std::size_t family, std::uint64_t seed, I
   GeologyOptions options;
   options.size = size;
   return {{size, 1, size}, geology_maps(s, batch, options)};
+}
+
+// Maps as they are ("NAME"), with few values each and layers of at least three rows ("NAME_snapped"), and sorted
+// downwards before that ("NAME_sorted_snapped"): what post-processing changes.
+inline void score_as_processed(Stream& s, const PrincipalScores& components, const ModelSet& training,
+                               const ModelSet& real, const ModelSet& maps, const std::string& name,
+                               nlohmann::ordered_json& out) {
+  out[name] = score_samples(s, components, training, real, maps);
+  const SnapOptions snap{.least_rows = 3};
+  ModelSet changed = maps;
+  snap_layers(s, changed.values, maps.points(), maps.extent[0], snap);
+  out[name + "_snapped"] = score_samples(s, components, training, real, changed);
+  changed = maps;
+  sort_downwards(s, changed.values, maps.points(), maps.extent[0]);
+  snap_layers(s, changed.values, maps.points(), maps.extent[0], snap);
+  out[name + "_sorted_snapped"] = score_samples(s, components, training, real, changed);
 }
 
 }  // namespace terrane::bench

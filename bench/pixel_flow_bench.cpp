@@ -18,7 +18,6 @@
 #include "bench/bench_main.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/diffusion/maps.hpp"
-#include "engine/diffusion/snap.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/version.hpp"
@@ -116,12 +115,9 @@ int run(int argc, char** argv) {
                                        {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
     row[bench::family_names[f]]["samples_per_minute"] = 60 * static_cast<double>(samples) / seconds_since(from);
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
-    ModelSet snapped = drawn;
-    snap_layers(s, snapped.values, size * size);
     const PrincipalScores components(s, training, std::min<Index>(64, samples - 1));
     Json& out = row[bench::family_names[f]];
-    out["generated"] = score_samples(s, components, training, real, drawn);
-    out["generated_snapped"] = score_samples(s, components, training, real, snapped);
+    bench::score_as_processed(s, components, training, real, drawn, "generated", out);
     out["floor_fresh"] = score_samples(s, components, training, real, fresh);
     if (!save.empty()) {
       write_npy(save + "/" + bench::family_names[f] + ".npy", {samples, size, size}, drawn.values.data());

@@ -74,7 +74,11 @@ class SampleWriter {
           source_.trained.models(s_, source_.sampler, o_.seed, base | static_cast<std::uint64_t>(begin + k), some, row,
                                  source_.size, source_.told);
       if (source_.ascending) sort_downwards(s_, maps, points(), source_.size);
-      if (source_.snap) snap_layers(s_, maps, points());
+      if (source_.snap) {
+        SnapOptions snap;
+        snap.least_rows = source_.snap_rows;
+        snap_layers(s_, maps, points(), source_.size, snap);
+      }
       all.insert(all.end(), maps.begin(), maps.end());
       if (!o_.seismic) report_maps(o_, name, begin + k + some);
     }
@@ -92,7 +96,7 @@ class SampleWriter {
 SampleSource read_sample_source(const Json& source) {
   const std::string path = source.at("path");
   TrainedGenerator trained = read_trained_generator(path);
-  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false,
+  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false, 1,
                  false};
   const ModelConditions given = conditions_of_source(source, r.trained.conditions);
   if (!given.wells.empty() || !given.reflectivity.empty())
@@ -112,6 +116,7 @@ SampleSource read_sample_source(const Json& source) {
   for (const std::string& f : r.families) r.trained.family(f);
   if (r.families.empty()) r.families = {""};
   r.snap = source.at("snap");
+  r.snap_rows = source.at("snap_rows");
   r.ascending = source.at("ascending");
   return r;
 }
@@ -130,6 +135,7 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"sampler_steps", source.sampler.steps},
                 {"guidance", source.sampler.guidance},
                 {"snapped", source.snap},
+                {"snap_rows", source.snap_rows},
                 {"ascending", source.ascending},
                 {"wells", source.wells},
                 {"well_steps", source.told.well_fit.iterations},

@@ -21,7 +21,9 @@ struct SampleSource {
   Index size;                         // pixels a side
   Json wells, reflectivity;           // keys as given
   ToldConditions told;                // of every sample
-  bool snap, ascending;               // to a few constant layers; velocities sorted downwards before that
+  bool snap;                          // to a few constant layers
+  Index snap_rows;                    // of a layer in a column at least
+  bool ascending;                     // velocities sorted downwards before that
 };
 
 // Error{data} naming the file, Error{config} for a family, sampler or size that the generator does not have.

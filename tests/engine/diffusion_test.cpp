@@ -377,17 +377,58 @@ TEST(Snap, FindsTheLayersOfANoisyMap) {
     maps.push_back(layer + static_cast<float>(8 * random.normal(k)));
   }
   maps.insert(maps.end(), 200, 2750.0F);
-  snap_layers(s, maps, 200);
+  snap_layers(s, maps, 200, 20);
   for (std::size_t k = 0; k < 200; ++k) {
     EXPECT_NEAR(maps[k], k < 70 ? 1600 : k < 130 ? 2200 : 3900, 4);
     EXPECT_EQ(maps[k], std::round(maps[k]));
     EXPECT_EQ(maps[k], maps[k < 70 ? 0 : k < 130 ? 70 : 130]);
     EXPECT_EQ(maps[200 + k], 2750);
   }
-  EXPECT_THROW(snap_layers(s, maps, 200, {0, 1}), Error);
+  EXPECT_THROW(snap_layers(s, maps, 200, 20, {.most = 0}), Error);
   maps[3] = std::nanf("");
-  EXPECT_THROW(snap_layers(s, maps, 200), Error);
+  EXPECT_THROW(snap_layers(s, maps, 200, 20), Error);
   EXPECT_THROW(sort_downwards(s, maps, 200, 20), Error);
+}
+
+// Two layers in four columns, the edge blurred over two rows of which one has the value of a third layer elsewhere:
+// with runs of five rows the edge is one step, at the row that errs least; the layer that the map cuts may be thin.
+TEST(Snap, MakesOneStepOfABlurredEdge) {
+  Stream s{Device{}};
+  const Index depth = 12, columns = 4;
+  std::vector<float> map(48);
+  for (Index z = 0; z < depth; ++z) {
+    for (Index x = 0; x < columns; ++x) {
+      const float steps[] = {z < 5   ? 1500.0F
+                             : z < 7 ? 2200.0F
+                                     : 3000.0F,
+                             z < 1 ? 1500.0F : 2210.0F,
+                             z < 6   ? 1500.0F
+                             : z < 7 ? 2600.0F
+                                     : 3000.0F,
+                             z < 3   ? 1500.0F
+                             : z < 9 ? 2190.0F
+                                     : 3000.0F};
+      map[static_cast<std::size_t>(z * columns + x)] = steps[x];
+    }
+  }
+  std::vector<float> plain = map, runs = map;
+  snap_layers(s, plain, 48, depth, {.most = 3, .penalty_mps2 = 0});
+  snap_layers(s, runs, 48, depth, {.most = 3, .penalty_mps2 = 0, .least_rows = 5});
+  const auto column = [&](const std::vector<float>& m, Index x) {
+    std::vector<int> rows{0, 0, 0};  // of the three values
+    for (Index z = 0; z < depth; ++z) {
+      const float v = m[static_cast<std::size_t>(z * columns + x)];
+      ++rows[v < 1800 ? 0 : v < 2500 ? 1 : 2];
+    }
+    return rows;
+  };
+  EXPECT_EQ(column(plain, 0), (std::vector<int>{5, 2, 5}));
+  EXPECT_EQ(column(runs, 0), (std::vector<int>{7, 0, 5}));  // 2200 is nearer to 1500 than to 3000
+  EXPECT_EQ(column(runs, 1), (std::vector<int>{1, 11, 0}));
+  EXPECT_EQ(column(runs, 2), (std::vector<int>{6, 0, 6}));
+  EXPECT_EQ(column(runs, 3), (std::vector<int>{3, 6, 3}));
+  EXPECT_THROW(snap_layers(s, map, 48, 5), Error);
+  EXPECT_THROW(snap_layers(s, map, 48, 12, {.least_rows = 0}), Error);
 }
 
 TEST(Snap, SortsEveryColumnAndKeepsItsValues) {
