@@ -255,7 +255,7 @@ void Field<T>::read_low_rank(const Json& field) {
   }
   // RMS(F) = 1e-2 at the start: the variance of a factor is that of its bias, 1 / (3 width), plus that of its weights,
   // width of them over sines of mean square 1/2.
-  framework_head_ = word_or(field, "final_init", "framework") == "framework";
+  framework_head_ = word_or(field, "final_init", "siren") == "framework";
   const double variance = 1 / (3 * static_cast<double>(width)) + (framework_head_ ? 1.0 / 6 : 1 / (omega * omega));
   core_std_ = 1e-2 / (std::sqrt(static_cast<double>(rank_[0] * rank_[1])) * variance);
   if (axes() == 3) core_std_ /= std::sqrt(static_cast<double>(rank_[2]) * variance);

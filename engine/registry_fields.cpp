@@ -228,11 +228,11 @@ std::vector<Component> field_rows() {
            {omega_30,
             {.name = "final_init",
              .kind = K::choice,
-             .fallback = "\"framework\"",
-             .help = "weights of the last layers of the factors: U(+-1/sqrt(n)), or as the other layers of a network "
-                     "of sines; "
-                     "with the smaller ones the core moves the field so little in a step that it hardly learns",
-             .words = "framework siren"},
+             .fallback = "\"siren\"",
+             .help = "initial size of the last layers of the factors: siren (small) or framework (larger; a step of "
+                     "the core "
+                     "then moves the field some twenty times as far)",
+             .words = "siren framework"},
             {.name = "ranks",
              .kind = K::integers,
              .fallback = "null",
