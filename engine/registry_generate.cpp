@@ -105,7 +105,20 @@ std::vector<Key> unet_keys(std::string_view channels, std::string_view attention
        .min = 0},
       {.name = "groups", .kind = K::integer, .fallback = "32", .help = "of the norms; divide all channels", .min = 1},
       {.name = "head_channels", .kind = K::integer, .fallback = "8", .help = "of a head of attention", .min = 1},
-      {.name = "flip", .kind = K::boolean, .fallback = "true", .help = "every other sample is mirrored"}};
+      {.name = "flip", .kind = K::boolean, .fallback = "true", .help = "every other sample is mirrored"},
+      {.name = "scale", .fallback = "0", .help = "every sample is zoomed by 1 +- at most this", .min = 0, .max = 0.9},
+      {.name = "crop",
+       .fallback = "0",
+       .help = "a part of a map, at most this share less of each side, is stretched to the whole",
+       .min = 0,
+       .max = 0.9},
+      {.name = "elastic_px", .fallback = "0", .help = "rms of a smooth random warp, pixels", .min = 0, .max = 1000},
+      {.name = "rotation_deg",
+       .fallback = "0",
+       .help = "every sample is turned by at most this, either way; like the three before it breaks flat and ordered "
+               "layers",
+       .min = 0,
+       .max = 180}};
 }
 
 }  // namespace

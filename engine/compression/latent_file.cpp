@@ -13,7 +13,7 @@
 namespace terrane {
 namespace {
 
-constexpr char magic[] = {'T', 'L', 'A', 'T'};
+constexpr char lat_magic[] = {'T', 'L', 'A', 'T'};
 constexpr unsigned newest_version = 1;
 
 void put(std::string& out, std::uint64_t value, int bytes) {
@@ -75,7 +75,7 @@ std::vector<std::string> parse_streams(std::string_view bytes, Index count, cons
 Index LatentFile::bytes() const { return static_cast<Index>(latent_bytes(*this, "").size()); }
 
 bool looks_like_latent(std::string_view start) {
-  return start.size() >= sizeof magic && std::memcmp(start.data(), magic, sizeof magic) == 0;
+  return start.size() >= sizeof lat_magic && std::memcmp(start.data(), lat_magic, sizeof lat_magic) == 0;
 }
 
 std::string latent_bytes(const LatentFile& f, const std::string& where) {
@@ -83,7 +83,7 @@ std::string latent_bytes(const LatentFile& f, const std::string& where) {
   require_data(fits(f.count, 0xffffffffLL) && fits(f.length, 0xffff), "too many models or numbers", where);
   for (const Index n : f.shape) require_data(fits(n, 0xffff), "extents of 1 to 65535 can be stored", where);
   require_data(static_cast<Index>(f.streams.size()) == expected_streams(f), "streams are missing", where);
-  std::string out(magic, sizeof magic);
+  std::string out(lat_magic, sizeof lat_magic);
   put(out, newest_version, 1);
   put(out, static_cast<std::uint64_t>(f.codec), 1);
   put(out, static_cast<std::uint64_t>(f.bits), 1);

@@ -12,7 +12,7 @@ namespace terrane {
 namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of the trainer.
-constexpr std::uint32_t purpose_order = 61, purpose_flip = 62, purpose_wells = 63;
+constexpr std::uint32_t purpose_epoch = 61, purpose_flip = 62, purpose_wells = 63;
 constexpr float offset_mps = 3000, scale_mps = 1500;
 
 struct Epoch {
@@ -25,7 +25,7 @@ Index map_of(Epoch& epoch, Index number, Index count, std::uint64_t seed) {
     epoch.number = number / count;
     epoch.order.resize(static_cast<std::size_t>(count));
     std::iota(epoch.order.begin(), epoch.order.end(), Index{0});
-    const Random random(seed, purpose_order);
+    const Random random(seed, purpose_epoch);
     for (std::size_t k = epoch.order.size() - 1; k > 0; --k) {
       const auto at = random.integer(static_cast<std::uint64_t>(epoch.number), static_cast<std::uint32_t>(k), k + 1);
       std::swap(epoch.order[k], epoch.order[at]);
@@ -38,6 +38,11 @@ Index map_of(Epoch& epoch, Index number, Index count, std::uint64_t seed) {
 void append(TrainingBatch& batch, const float* map, Index height, Index width, Index number, const MapOptions& o) {
   const auto key = static_cast<std::uint64_t>(number);
   const bool flipped = o.flip && Random(o.seed, purpose_flip).integer(key, 0, 2) == 1;
+  std::vector<float> changed;
+  if (o.augmentation.any()) {
+    changed = augmented_map(map, height, width, o.augmentation, o.seed, number);
+    map = changed.data();
+  }
   const std::vector<float> y = padded_map(map, height, width, o, flipped);
   batch.x.insert(batch.x.end(), y.begin(), y.end());
   if (o.conditions.channels() == 0) return;
@@ -51,6 +56,7 @@ void check(Index height, Index width, const MapOptions& o) {
   require(height >= 1 && width >= 1 && height <= o.height && width <= o.width, ErrorCode::config,
           "the maps are larger than the images of the network");
   require(o.conditions.wells >= 0, ErrorCode::config, "the number of wells is not negative");
+  check_augmentation(o.augmentation);
 }
 
 }  // namespace

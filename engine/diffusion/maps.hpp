@@ -5,10 +5,11 @@
 // Conditions, channels last: wells (2): 1 and y in the columns of wells, else 0 and 0; reflectivity (1): contrast
 // (v(z + dz) - v(z)) / (v(z + dz) + v(z)) of neighbouring pixels, divided by the largest of the map, 0 in the last row.
 //
-// Flipping left and right is the one augmentation: turning, cropping or warping a section breaks the order of its
-// layers.
+// Flipping left and right is the one augmentation by default: turning, cropping or warping a section breaks the order
+// of its layers (augmentation.hpp).
 #pragma once
 
+#include "engine/diffusion/augmentation.hpp"
 #include "engine/diffusion/train.hpp"
 #include "physics/geology/openfwi.hpp"
 
@@ -25,6 +26,7 @@ struct MapConditions {
 struct MapOptions {
   Index height = 72, width = 72;  // of the network
   bool flip = true;
+  Augmentation augmentation;
   MapConditions conditions;
   std::uint64_t seed = 0;
 };

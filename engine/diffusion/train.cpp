@@ -15,7 +15,7 @@ namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of generator.cpp.
 constexpr std::uint32_t purpose_noise = 58, purpose_time = 59, purpose_drop = 60;
-constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+constexpr double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
 
 Buffer<float> zeros(Stream& s, Index n) {
   Buffer<float> b(s, n);
@@ -152,8 +152,9 @@ DiffusionTrainer::StepResult DiffusionTrainer::step() {
       {"type", "cosine"}, {"warmup_iterations", o.warmup}, {"min_ratio", o.last_rate}};
   const double lr = o.lr * schedule_factor(schedule, step_, o.steps);
   const auto t = static_cast<double>(++step_);
-  adam_step(s_, AdamStep<float>{parameters_.data(), gradient, m_.data(), v_.data(), lr, beta1, beta2, epsilon,
-                                1 - std::pow(beta1, t), 1 - std::pow(beta2, t), scale, o.weight_decay, n});
+  adam_step(
+      s_, AdamStep<float>{parameters_.data(), gradient, m_.data(), v_.data(), lr, adam_beta1, adam_beta2, adam_epsilon,
+                          1 - std::pow(adam_beta1, t), 1 - std::pow(adam_beta2, t), scale, o.weight_decay, n});
   if (o.average > 0) {
     const auto keep = static_cast<float>(std::min(o.average, (1 + t) / (10 + t)));
     axpby(s_, Axpby<float>{1 - keep, parameters_.data(), keep, averaged_.data(), n});

@@ -142,6 +142,8 @@ class TrainRun : public TrainingTask {
     o.height = f.height;
     o.width = f.width;
     o.flip = section_.at("flip");
+    o.augmentation = {section_.at("scale"), section_.at("crop"), section_.at("elastic_px"),
+                      section_.at("rotation_deg")};
     o.conditions = layout_.kinds;
     o.seed = seed();
     return o;

@@ -11,7 +11,7 @@
 namespace terrane {
 namespace {
 
-constexpr double lowest_mps = 1500, highest_mps = 4500;
+constexpr double least_mps = 1500, most_mps = 4500;
 
 }  // namespace
 
@@ -62,7 +62,7 @@ std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& opt
     map.width = f.width;
     values = cropped_maps(sample(s, generator, options, seed, first, count, conditions), size, size, map);
   }
-  for (float& v : values) v = std::clamp(v, static_cast<float>(lowest_mps), static_cast<float>(highest_mps));
+  for (float& v : values) v = std::clamp(v, static_cast<float>(least_mps), static_cast<float>(most_mps));
   return values;
 }
 

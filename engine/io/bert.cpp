@@ -16,68 +16,69 @@ namespace terrane {
 namespace {
 
 // --- tokens with units -----------------------------------------------------------------------------------------------
-enum class Quantity { any, length, time, voltage, current, resistance, resistivity, deviation };
-struct Unit {
+enum class BertQuantity { any, length, time, voltage, current, resistance, resistivity, deviation };
+struct BertUnit {
   const char* name;  // lower case
   double factor;
-  Quantity quantity;
+  BertQuantity quantity;
 };
-constexpr Unit unit_table[] = {
-    {"m", 1, Quantity::length},
-    {"mm", 1e-3, Quantity::length},
-    {"cm", 1e-2, Quantity::length},
-    {"km", 1e3, Quantity::length},
-    {"s", 1, Quantity::time},
-    {"ms", 1e-3, Quantity::time},
-    {"us", 1e-6, Quantity::time},
-    {"\xc2\xb5s", 1e-6, Quantity::time},
-    {"\xce\xbcs", 1e-6, Quantity::time},
-    {"ns", 1e-9, Quantity::time},
-    {"v", 1, Quantity::voltage},
-    {"mv", 1e-3, Quantity::voltage},
-    {"a", 1, Quantity::current},
-    {"ma", 1e-3, Quantity::current},
-    {"ohm", 1, Quantity::resistance},
-    {"ohmm", 1, Quantity::resistivity},
-    {"ohm*m", 1, Quantity::resistivity},
-    {"ohm.m", 1, Quantity::resistivity},
-    {"%", 1e-2, Quantity::deviation},
+constexpr BertUnit unit_table[] = {
+    {"m", 1, BertQuantity::length},
+    {"mm", 1e-3, BertQuantity::length},
+    {"cm", 1e-2, BertQuantity::length},
+    {"km", 1e3, BertQuantity::length},
+    {"s", 1, BertQuantity::time},
+    {"ms", 1e-3, BertQuantity::time},
+    {"us", 1e-6, BertQuantity::time},
+    {"\xc2\xb5s", 1e-6, BertQuantity::time},
+    {"\xce\xbcs", 1e-6, BertQuantity::time},
+    {"ns", 1e-9, BertQuantity::time},
+    {"v", 1, BertQuantity::voltage},
+    {"mv", 1e-3, BertQuantity::voltage},
+    {"a", 1, BertQuantity::current},
+    {"ma", 1e-3, BertQuantity::current},
+    {"ohm", 1, BertQuantity::resistance},
+    {"ohmm", 1, BertQuantity::resistivity},
+    {"ohm*m", 1, BertQuantity::resistivity},
+    {"ohm.m", 1, BertQuantity::resistivity},
+    {"%", 1e-2, BertQuantity::deviation},
 };
 
-struct Token {
+struct BertToken {
   std::string name, unit;
   double factor = 1;
 };
 
-Quantity quantity_of(const std::string& column) {
-  if (column == "x" || column == "y" || column == "z") return Quantity::length;
-  if (column == "t") return Quantity::time;
-  if (column == "u") return Quantity::voltage;
-  if (column == "i") return Quantity::current;
-  if (column == "r") return Quantity::resistance;
-  if (column == "rhoa") return Quantity::resistivity;
-  return column == "err" ? Quantity::deviation : Quantity::any;
+BertQuantity quantity_of(const std::string& column) {
+  if (column == "x" || column == "y" || column == "z") return BertQuantity::length;
+  if (column == "t") return BertQuantity::time;
+  if (column == "u") return BertQuantity::voltage;
+  if (column == "i") return BertQuantity::current;
+  if (column == "r") return BertQuantity::resistance;
+  if (column == "rhoa") return BertQuantity::resistivity;
+  return column == "err" ? BertQuantity::deviation : BertQuantity::any;
 }
 
 // An error may be a share of the value or in the unit of one.
-bool fits(Quantity unit, Quantity column) {
-  return unit == column || (column == Quantity::deviation && (unit == Quantity::time || unit == Quantity::voltage));
+bool fits(BertQuantity unit, BertQuantity column) {
+  return unit == column ||
+         (column == BertQuantity::deviation && (unit == BertQuantity::time || unit == BertQuantity::voltage));
 }
 
-std::string units_for(Quantity column) {
+std::string units_for(BertQuantity column) {
   std::vector<std::string> names;
-  for (const Unit& u : unit_table) {
+  for (const BertUnit& u : unit_table) {
     if (fits(u.quantity, column) && static_cast<unsigned char>(u.name[0]) < 128) names.push_back(u.name);
   }
   return join_words(names, " ");
 }
 
 // Name and unit of a header token without its factor; `position`: of a list of positions, where z is an axis.
-Token split_token(std::string_view text, bool position) {
+BertToken split_token(std::string_view text, bool position) {
   static constexpr std::pair<const char*, const char*> aliases[] = {
       {"c1", "a"}, {"c2", "b"},  {"p1", "m"},    {"p2", "n"},    {"rho", "r"},
       {"z", "r"},  {"imp", "r"}, {"ra", "rhoa"}, {"rs", "rhoa"}, {"rho_a", "rhoa"}};
-  Token token;
+  BertToken token;
   token.name = lower(text);
   if (!position && token.name == "u/i") return {"r", "", 1};
   if (const std::size_t slash = token.name.find('/'); slash != std::string::npos) {
@@ -238,7 +239,7 @@ class Parser {
   PointList points(const Count& of, const std::string& what) {
     PointList list;
     list.header_line = of.line;
-    std::vector<Token> tokens;
+    std::vector<BertToken> tokens;
     if (of.n > 0) row(0, "", what, 0, of);
     for (const Line* comment : comments_) {
       const Tokens words = split(comment->comment);
@@ -256,7 +257,7 @@ class Parser {
         fail(row_->number, "a position has " + std::to_string(tokens_.size()) + " values; name x, y, z above");
       tokens.push_back({default_axes[c], "", 1});
     }
-    for (const Token& t : tokens) {
+    for (const BertToken& t : tokens) {
       if (list.has(t.name.c_str())) fail(list.header_line, "the axis " + t.name + " stands twice");
       list.axes.push_back(t.name);
     }
@@ -277,15 +278,15 @@ class Parser {
     return list;
   }
 
-  Token token(std::string_view text, Index line, bool position) const {
-    Token t = split_token(text, position);
+  BertToken token(std::string_view text, Index line, bool position) const {
+    BertToken t = split_token(text, position);
     if (position && t.name != "x" && t.name != "y" && t.name != "z") {
       fail(line, "the axis " + in_quotes(t.name) + " is not one of x, y, z");
     }
     if (t.unit.empty()) return t;
-    const Quantity quantity = quantity_of(t.name);
-    if (quantity == Quantity::any) return t;
-    for (const Unit& u : unit_table) {
+    const BertQuantity quantity = quantity_of(t.name);
+    if (quantity == BertQuantity::any) return t;
+    for (const BertUnit& u : unit_table) {
       if (t.unit != u.name || !fits(u.quantity, quantity)) continue;
       t.factor = u.factor;
       return t;
@@ -296,8 +297,8 @@ class Parser {
   void read_data(const Count& of) {
     if (of.n == 0) return;
     row(0, "", "datum", 0, of);
-    const std::vector<Token> tokens = data_header(of);
-    for (const Token& t : tokens) {
+    const std::vector<BertToken> tokens = data_header(of);
+    for (const BertToken& t : tokens) {
       if (table_.find(t.name) >= 0) {
         fail(table_.columns_line, "two columns are " + t.name + " (or stand for it); rename or remove one");
       }
@@ -324,7 +325,7 @@ class Parser {
 
   // The column names: the last comment above the first datum that has a known name and as many words as the datum has
   // values; another comment that holds nothing but known names is an error, for it is likely a wrong header.
-  std::vector<Token> data_header(const Count& of) {
+  std::vector<BertToken> data_header(const Count& of) {
     const Line* header = nullptr;
     const Line* wrong = nullptr;
     for (const Line* comment : comments_) {
@@ -347,7 +348,7 @@ class Parser {
     }
     table_.columns_line = header->number;
     comments_.clear();
-    std::vector<Token> tokens;
+    std::vector<BertToken> tokens;
     for (const std::string_view w : split(header->comment)) tokens.push_back(token(w, header->number, false));
     return tokens;
   }
@@ -443,13 +444,13 @@ std::vector<std::string> written_tokens(const SensorTable& table) {
   for (std::size_t c = 0; c < tokens.size(); ++c) {
     std::string unit = table.units.empty() ? "" : table.units[c];
     if (unit.empty()) continue;
-    if (quantity_of(tokens[c]) != Quantity::any && unit != "%") {
-      const auto same = [&](const Unit& u) { return unit == u.name; };
-      const Unit* known = std::find_if(std::begin(unit_table), std::end(unit_table), same);
+    if (quantity_of(tokens[c]) != BertQuantity::any && unit != "%") {
+      const auto same = [&](const BertUnit& u) { return unit == u.name; };
+      const BertUnit* known = std::find_if(std::begin(unit_table), std::end(unit_table), same);
       if (known == std::end(unit_table)) {
         throw Error(ErrorCode::data, "column " + tokens[c] + " has an unknown unit '" + unit + "'", "table");
       }
-      const auto si = [&](const Unit& u) { return u.quantity == known->quantity && u.factor == 1; };
+      const auto si = [&](const BertUnit& u) { return u.quantity == known->quantity && u.factor == 1; };
       unit = std::find_if(std::begin(unit_table), std::end(unit_table), si)->name;
     }
     tokens[c] += "/" + unit;

@@ -31,14 +31,14 @@ namespace fs = std::filesystem;
 constexpr Index scan_limit_bytes = Index{2} << 30;
 constexpr Index text_limit_bytes = Index{1} << 30;
 
-struct Statistics {
+struct ArrayStatistics {
   double min = 0, max = 0, mean = 0, rms = 0;
   Index count = 0, finite = 0, nan = 0, inf = 0, zeros = 0;
 };
 
 template <class T>
-Statistics statistics(std::span<const T> values) {
-  Statistics s;
+ArrayStatistics statistics(std::span<const T> values) {
+  ArrayStatistics s;
   double sum = 0, squares = 0;
   for (const T raw : values) {
     const auto v = static_cast<double>(raw);
@@ -62,14 +62,14 @@ Statistics statistics(std::span<const T> values) {
 
 Json finite_or_null(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
 
-Json to_json(const Statistics& s) {
+Json to_json(const ArrayStatistics& s) {
   const bool any = s.finite > 0;
   const auto value = [&](double x) { return any ? finite_or_null(x) : Json(nullptr); };
   return {{"min", value(s.min)}, {"max", value(s.max)}, {"mean", value(s.mean)}, {"rms", value(s.rms)},
           {"nan", s.nan},        {"inf", s.inf},        {"zeros", s.zeros}};
 }
 
-void common_suspicions(const Statistics& s, const std::string& what, Json& list) {
+void common_suspicions(const ArrayStatistics& s, const std::string& what, Json& list) {
   if (s.count == 0) list.push_back(what + " is empty");
   if (s.nan > 0) list.push_back(what + " holds " + std::to_string(s.nan) + " NaN");
   if (s.inf > 0) list.push_back(what + " holds " + std::to_string(s.inf) + " infinite values");
@@ -111,7 +111,7 @@ Index dead_traces(const std::vector<double>& values, Index samples) {
 }
 
 // What a 2-D map may be, judged by its range.
-void unit_suspicions(const Statistics& s, bool unit_known, Json& list) {
+void unit_suspicions(const ArrayStatistics& s, bool unit_known, Json& list) {
   if (s.finite == 0 || unit_known) return;
   if (s.min > 0.2 && s.max < 12 && s.max > 1.2 * s.min) {
     list.push_back("values from 0.2 to 12: if these are velocities they are in km/s, m/s are expected");
@@ -149,7 +149,7 @@ Json npy(const std::string& path, bool verbose) {
     suspicious.push_back("the values were not read (above 2 GiB); -v reads them");
   } else {
     const NdArray<double> a = read_npy<double>(path);
-    const Statistics s = statistics(std::span<const double>(a.values));
+    const ArrayStatistics s = statistics(std::span<const double>(a.values));
     out["values"] = to_json(s);
     common_suspicions(s, "the array", suspicious);
     if (info.shape.size() == 3 && info.shape[2] > 1 && s.zeros < s.finite) {
@@ -188,7 +188,7 @@ Json safetensors(const std::string& path, bool verbose) {
     const std::string& name = info.entries[i].name;
     std::visit(
         [&]<class T>(const std::vector<T>& v) {
-          const Statistics s = statistics(std::span<const T>(v));
+          const ArrayStatistics s = statistics(std::span<const T>(v));
           if (s.nan > 0 || s.inf > 0) common_suspicions(s, "tensor " + name, suspicious);
           if (verbose) out["tensors"][i]["values"] = to_json(s);
         },
@@ -208,7 +208,7 @@ Json npz(const std::string& path, bool verbose) {
     Json row = {{"name", e.name}, {"dtype", e.info.dtype()}, {"shape", e.info.shape}};
     std::visit(
         [&]<class T>(const std::vector<T>& v) {
-          const Statistics s = statistics(std::span<const T>(v));
+          const ArrayStatistics s = statistics(std::span<const T>(v));
           if (s.nan > 0 || s.inf > 0) common_suspicions(s, "array " + e.name, suspicious);
           if (verbose) row["values"] = to_json(s);
         },
@@ -294,7 +294,7 @@ Json sensor_table(const std::string& path, const std::string& bytes, bool verbos
   if (table.data == 0) suspicious.push_back("the file holds sensors, but no data");
   if (!table.topography.position_m.empty()) out["topography_points"] = table.topography.position_m.size();
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
-    const Statistics s = statistics(std::span<const double>(table.values[c]));
+    const ArrayStatistics s = statistics(std::span<const double>(table.values[c]));
     if (s.nan > 0 || s.inf > 0) common_suspicions(s, "column " + table.columns[c], suspicious);
     if (verbose) out["values"][table.columns[c]] = to_json(s);
   }

@@ -28,7 +28,7 @@ std::uint64_t little_endian(std::string_view bytes, std::size_t at, std::size_t 
   return value;
 }
 
-struct Member {
+struct ZipMember {
   std::string file_name;
   std::uint32_t crc = 0;
   int method = 0;                                // 0 stored, 8 deflated
@@ -43,10 +43,10 @@ class Archive {
     read_directory();
     check_places();
   }
-  const std::vector<Member>& members() const { return members_; }
+  const std::vector<ZipMember>& members() const { return members_; }
 
   // The unpacked bytes, checked against size and CRC-32.
-  std::string read(const Member& m) {
+  std::string read(const ZipMember& m) {
     const std::string where = path_ + ": " + m.file_name;
     const std::string local = piece(m.place, local_bytes);
     if (!local.starts_with(local_magic)) fail("no member begins at byte " + std::to_string(m.place));
@@ -142,8 +142,8 @@ class Archive {
     if (at != text.size()) fail("the directory holds more than its " + std::to_string(count_) + " members");
   }
 
-  Member entry(std::string_view fixed, std::string_view name, std::string_view extra) const {
-    Member m;
+  ZipMember entry(std::string_view fixed, std::string_view name, std::string_view extra) const {
+    ZipMember m;
     m.file_name = printable(name);
     if ((little_endian(fixed, 8, 2) & 1) != 0) refuse("member " + m.file_name + " is encrypted");
     m.method = static_cast<int>(little_endian(fixed, 10, 2));
@@ -183,9 +183,9 @@ class Archive {
   }
 
   void check_places() const {
-    std::vector<const Member*> order;
-    for (const Member& m : members_) order.push_back(&m);
-    std::sort(order.begin(), order.end(), [](const Member* a, const Member* b) { return a->place < b->place; });
+    std::vector<const ZipMember*> order;
+    for (const ZipMember& m : members_) order.push_back(&m);
+    std::sort(order.begin(), order.end(), [](const ZipMember* a, const ZipMember* b) { return a->place < b->place; });
     for (std::size_t i = 0; i < order.size(); ++i) {
       const Index end = i + 1 < order.size() ? order[i + 1]->place : directory_;
       if (order[i]->place <= end - local_bytes && order[i]->packed_bytes <= end - local_bytes - order[i]->place)
@@ -199,7 +199,7 @@ class Archive {
   Index size_;
   std::ifstream file_;
   Index directory_ = 0, directory_bytes_ = 0, count_ = 0;
-  std::vector<Member> members_;
+  std::vector<ZipMember> members_;
 };
 
 // Calls use(name, where, bytes, member) for every array.
@@ -207,7 +207,7 @@ template <class F>
 void for_each_array(const std::string& path, F use) {
   Archive archive(path);
   std::set<std::string> seen;
-  for (const Member& m : archive.members()) {
+  for (const ZipMember& m : archive.members()) {
     const std::string where = path + ": " + m.file_name;
     if (!m.file_name.ends_with(".npy") || m.file_name.size() == 4) {
       throw Error(
@@ -230,7 +230,7 @@ void for_each_array(const std::string& path, F use) {
 std::vector<NpzEntry> npz_info(const std::string& path) {
   std::vector<NpzEntry> entries;
   for_each_array(path,
-                 [&](const std::string& name, const std::string& where, const std::string& bytes, const Member& m) {
+                 [&](const std::string& name, const std::string& where, const std::string& bytes, const ZipMember& m) {
                    entries.push_back({name, npy_info_of(bytes, where), m.method == 8, m.bytes, m.packed_bytes});
                  });
   return entries;
@@ -239,24 +239,24 @@ std::vector<NpzEntry> npz_info(const std::string& path) {
 template <class T>
 std::map<std::string, NdArray<T>> read_npz(const std::string& path) {
   std::map<std::string, NdArray<T>> arrays;
-  for_each_array(path, [&](const std::string& name, const std::string& where, const std::string& bytes, const Member&) {
-    arrays[name] = parse_npy<T>(bytes, where);
-  });
+  for_each_array(path, [&](const std::string& name, const std::string& where, const std::string& bytes,
+                           const ZipMember&) { arrays[name] = parse_npy<T>(bytes, where); });
   return arrays;
 }
 
 TensorMap read_npz_tensors(const std::string& path) {
   TensorMap tensors;
-  for_each_array(path, [&](const std::string& name, const std::string& where, const std::string& bytes, const Member&) {
-    const NpyInfo info = npy_info_of(bytes, where);
-    if (info.kind == 'f') {
-      tensors[name] =
-          info.item_bytes == 4 ? Tensor(parse_npy<float>(bytes, where)) : Tensor(parse_npy<double>(bytes, where));
-    } else {
-      tensors[name] = info.kind == 'i' ? Tensor(parse_npy<std::int64_t>(bytes, where))
-                                       : Tensor(parse_npy<std::uint64_t>(bytes, where));
-    }
-  });
+  for_each_array(
+      path, [&](const std::string& name, const std::string& where, const std::string& bytes, const ZipMember&) {
+        const NpyInfo info = npy_info_of(bytes, where);
+        if (info.kind == 'f') {
+          tensors[name] =
+              info.item_bytes == 4 ? Tensor(parse_npy<float>(bytes, where)) : Tensor(parse_npy<double>(bytes, where));
+        } else {
+          tensors[name] = info.kind == 'i' ? Tensor(parse_npy<std::int64_t>(bytes, where))
+                                           : Tensor(parse_npy<std::uint64_t>(bytes, where));
+        }
+      });
   return tensors;
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numbers>
+#include <utility>
 
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/maps.hpp"
@@ -342,6 +344,52 @@ TEST(MapSource, PadsFlipsAndCyclesThroughAllMaps) {
   EXPECT_LT(flipped, 10);
   EXPECT_EQ(source(7, 2).x, std::vector<float>(batch.x.begin() + 7 * 16, batch.x.begin() + 9 * 16));
   EXPECT_EQ(cropped_maps(padded_map(maps->values.data(), 2, 2, o, false), 2, 2, o).size(), 4u);
+}
+
+// A plane v = 2000 + 10 z + 4 x changes as its coordinates do, so the four changes can be read off the maps.
+TEST(Augmentation, ZoomsTurnsCropsAndWarps) {
+  const Index n = 33;
+  std::vector<float> plane;
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j < n; ++j) plane.push_back(2000 + 10 * static_cast<float>(i) + 4 * static_cast<float>(j));
+  }
+  const auto slopes = [&](const std::vector<float>& m) {  // at the middle, where nothing is continued
+    const auto at = [&](Index i, Index j) { return static_cast<double>(m[static_cast<std::size_t>(i * n + j)]); };
+    return std::pair{(at(18, 16) - at(14, 16)) / 4, (at(16, 18) - at(16, 14)) / 4};
+  };
+  const auto middle = [&](const std::vector<float>& m) {
+    return static_cast<double>(m[static_cast<std::size_t>(16 * n + 16)]);
+  };
+  EXPECT_EQ(augmented_map(plane.data(), n, n, {}, 3, 0), plane);
+  double least = 9, most = 0, turned = 0, moved = 0, warped = 0;
+  for (Index k = 0; k < 60; ++k) {
+    const auto [z, x] = slopes(augmented_map(plane.data(), n, n, {.scale = 0.2}, 3, k));
+    EXPECT_NEAR(z / x, 2.5, 1e-4);  // one zoom for both axes, about the middle
+    EXPECT_NEAR(middle(augmented_map(plane.data(), n, n, {.scale = 0.2}, 3, k)), middle(plane), 1e-3);
+    least = std::min(least, z);
+    most = std::max(most, z);
+    const std::vector<float> rotated = augmented_map(plane.data(), n, n, {.rotation_deg = 30}, 3, k);
+    const auto [rz, rx] = slopes(rotated);
+    EXPECT_NEAR(std::hypot(rz, rx), std::hypot(10.0, 4.0), 1e-2);
+    turned = std::max(turned, std::abs(std::atan2(rx, rz) - std::atan2(4.0, 10.0)) * 180 / std::numbers::pi);
+    const std::vector<float> part = augmented_map(plane.data(), n, n, {.crop = 0.3}, 3, k);
+    const auto [cz, cx] = slopes(part);
+    EXPECT_TRUE(cz <= 10 + 1e-3 && cz >= 7 - 1e-3) << cz;
+    moved = std::max(moved, std::abs(middle(part) - middle(plane)));
+    for (const float v : part) EXPECT_TRUE(v >= plane.front() && v <= plane.back());
+    const std::vector<float> bent = augmented_map(plane.data(), n, n, {.elastic_px = 2}, 3, k);
+    warped += std::pow(middle(bent) - middle(plane), 2) / 60;
+    EXPECT_EQ(bent, augmented_map(plane.data(), n, n, {.elastic_px = 2}, 3, k));
+    EXPECT_NE(bent, augmented_map(plane.data(), n, n, {.elastic_px = 2}, 3, k + 1));
+  }
+  EXPECT_TRUE(least > 10 / 1.2 - 0.01 && least < 8.8) << least;
+  EXPECT_TRUE(most < 10 / 0.8 + 0.01 && most > 11.5) << most;
+  EXPECT_TRUE(turned > 25 && turned < 30.1) << turned;
+  EXPECT_GT(moved, 10);
+  // Only p = q = 1 is not zero at the middle: rms of both directions 2 px (2 / warps) = 2 sqrt(100 + 16) m/s.
+  EXPECT_NEAR(std::sqrt(warped), 2 * std::hypot(10.0, 4.0), 6);
+  EXPECT_THROW(check_augmentation({.crop = 1}), Error);
+  EXPECT_THROW(check_augmentation({.elastic_px = -1}), Error);
 }
 
 TEST(MapSource, ProceduralSamplesAreFunctionsOfTheirNumber) {
