@@ -64,17 +64,26 @@ std::vector<float> nearest_codes(Stream& s, const AutoDecoder& d, const ModelSet
   return codes;
 }
 
-// A batch of models under search.
+// What codes are to decode to.
+struct Targets {
+  std::vector<float> coordinates;    // (pixels, samples, dims)
+  Index samples;                     // of a pixel
+  const std::vector<float>& vp_mps;  // (models, pixels), or (pixels) that are the same for all
+  bool shared;
+  Index pixels(Index dims) const { return std::ssize(coordinates) / (samples * dims); }
+};
+
+// A batch of models under search, on n of their pixels a step.
 class Search {
  public:
-  Search(Stream& s, const AutoDecoder& d, const ModelSet& models, const CodeSearch& search, Index batch)
+  Search(Stream& s, const AutoDecoder& d, const Targets& targets, const CodeSearch& search, Index batch, Index n)
       : s_(s),
         d_(d),
-        models_(models),
+        targets_(targets),
         search_(search),
         batch_(batch),
-        samples_(models.window().samples_a_pixel(d.shape.dims)),
-        n_(std::min(samples_ == 1 ? search.points : std::max(search.points / samples_, least_pixels), models.points())),
+        samples_(targets.samples),
+        n_(n),
         tape_(s),
         sweep_(tape_),
         mean_(s, batch * n_, samples_),
@@ -92,11 +101,12 @@ class Search {
     y_ = record_decoder(tape_, shape, shape.network(), DecoderInputs{theta_, mod, z_, x_}, batch);
     tape_.set(theta_, {d.parameters.begin(), d.parameters.begin() + net});
     if (shifted) tape_.set(mod, {d.parameters.begin() + net, d.parameters.end()});
-    coordinates_ = window_coordinates(models.window(), shape.dims);
   }
 
-  std::vector<float> run(Index first, const std::vector<float>& start) {
+  // centre: of the penalty, (batch, K).
+  std::vector<float> run(Index first, const std::vector<float>& start, const std::vector<float>& centre) {
     tape_.set(z_, start);
+    centre_ = &centre;
     fill(s_, Fill<float>{m_.data(), 0.0F, m_.size()});
     fill(s_, Fill<float>{v_.data(), 0.0F, v_.size()});
     for (Index t = 0; t < search_.steps; ++t) step(first, t);
@@ -106,7 +116,7 @@ class Search {
  private:
   void load(Index first, Index t) {
     const Random random(search_.seed, purpose_search);
-    const Index all = models_.points(), row = samples_ * d_.shape.dims;
+    const Index all = targets_.pixels(d_.shape.dims), row = samples_ * d_.shape.dims;
     std::vector<float> x, target;
     for (Index b = 0; b < batch_; ++b) {
       for (Index p = 0; p < n_; ++p) {
@@ -115,9 +125,9 @@ class Search {
             n_ == all ? p
                       : static_cast<Index>(random.integer(static_cast<std::uint64_t>(t), static_cast<std::uint32_t>(p),
                                                           static_cast<std::uint64_t>(all)));
-        const auto from = coordinates_.begin() + at * row;
+        const auto from = targets_.coordinates.begin() + at * row;
         x.insert(x.end(), from, from + row);
-        const double v = models_.values[static_cast<std::size_t>((first + b) * all + at)];
+        const double v = targets_.vp_mps[static_cast<std::size_t>((targets_.shared ? 0 : (first + b) * all) + at)];
         target.push_back(static_cast<float>((v - d_.offset_mps) / d_.scale_mps));
       }
     }
@@ -146,7 +156,7 @@ class Search {
     std::vector<float> g = to_host(s_, gradient_);
     for (std::size_t i = 0; i < z.size(); ++i) {
       const double sigma = std::max(static_cast<double>(d_.statistics.deviation[i % k]), 1e-6);
-      const double away = static_cast<double>(z[i]) - static_cast<double>(d_.statistics.mean[i % k]);
+      const double away = static_cast<double>(z[i]) - static_cast<double>((*centre_)[i]);
       g[i] += static_cast<float>(2 * search_.penalty * away / (sigma * sigma * static_cast<double>(k)));
     }
     copy(s_, std::span<const float>(g), gradient_.data());
@@ -154,7 +164,7 @@ class Search {
 
   Stream& s_;
   const AutoDecoder& d_;
-  const ModelSet& models_;
+  const Targets& targets_;
   const CodeSearch& search_;
   Index batch_, samples_, n_;  // models, samples a pixel, pixels of a model in a step
   Tape<float> tape_;
@@ -162,31 +172,59 @@ class Search {
   PixelMean mean_;
   Var theta_, z_, x_, y_;
   Buffer<float> residual_, gradient_, m_, v_;
-  std::vector<float> coordinates_;  // (points, samples, dims)
+  const std::vector<float>* centre_ = nullptr;
 };
+
+void check_search(const CodeSearch& search, const std::vector<float>& vp_mps) {
+  require(search.steps >= 0 && search.points >= 1 && search.batch >= 1 && search.lr > 0, ErrorCode::config,
+          "steps are at least 0, points and batch at least 1, the rate above 0");
+  for (const float v : vp_mps) require(std::isfinite(v), ErrorCode::data, "a model holds NaN or infinity");
+}
+
+// From `start`, batch by batch; centre: of the penalty, both (count, K).
+std::vector<float> searched(Stream& s, const AutoDecoder& d, const Targets& targets, const CodeSearch& search, Index n,
+                            const std::vector<float>& start, const std::vector<float>& centre) {
+  const Index k = d.shape.code, count = std::ssize(start) / k;
+  std::vector<float> codes;
+  std::unique_ptr<Search> work;
+  Index held = 0;
+  for (Index first = 0; first < count; first += search.batch) {
+    const Index batch = std::min(search.batch, count - first);
+    if (batch != held) work = std::make_unique<Search>(s, d, targets, search, batch, n);
+    held = batch;
+    const auto part = [&](const std::vector<float>& all) {
+      return std::vector<float>(all.begin() + first * k, all.begin() + (first + batch) * k);
+    };
+    const std::vector<float> found = work->run(first, part(start), part(centre));
+    codes.insert(codes.end(), found.begin(), found.end());
+  }
+  return codes;
+}
 
 }  // namespace
 
 std::vector<float> search_codes(Stream& s, const AutoDecoder& d, const ModelSet& models, const CodeSearch& search) {
   require(models.count() >= 1 && models.count() * models.points() == static_cast<Index>(models.values.size()),
           ErrorCode::data, "there are no models of this extent to encode");
-  require(search.steps >= 0 && search.points >= 1 && search.batch >= 1 && search.lr > 0, ErrorCode::config,
-          "steps are at least 0, points and batch at least 1, the rate above 0");
-  for (const float v : models.values) require(std::isfinite(v), ErrorCode::data, "a model holds NaN or infinity");
-  const Index count = models.count(), k = d.shape.code;
+  check_search(search, models.values);
+  const Index samples = models.window().samples_a_pixel(d.shape.dims);
+  const Targets targets{window_coordinates(models.window(), d.shape.dims), samples, models.values, false};
+  const Index n =
+      std::min(samples == 1 ? search.points : std::max(search.points / samples, least_pixels), models.points());
   const bool nearest = search.nearest && !d.training_codes.empty();
-  const std::vector<float> start = nearest ? nearest_codes(s, d, models) : mean_codes(d, count);
-  std::vector<float> codes;
-  std::unique_ptr<Search> work;
-  Index held = 0;
-  for (Index first = 0; first < count; first += search.batch) {
-    const Index batch = std::min(search.batch, count - first);
-    if (batch != held) work = std::make_unique<Search>(s, d, models, search, batch);
-    held = batch;
-    const std::vector<float> part = work->run(first, {start.begin() + first * k, start.begin() + (first + batch) * k});
-    codes.insert(codes.end(), part.begin(), part.end());
-  }
-  return codes;
+  const std::vector<float> centre = mean_codes(d, models.count());
+  return searched(s, d, targets, search, n, nearest ? nearest_codes(s, d, models) : centre, centre);
+}
+
+std::vector<float> fit_codes_at(Stream& s, const AutoDecoder& d, const PointValues& known,
+                                const std::vector<float>& codes, const CodeSearch& search) {
+  const Index n = std::ssize(known.vp_mps);
+  require(n >= 1 && std::ssize(known.coordinates) == n * d.shape.dims, ErrorCode::data,
+          "known values and their positions are of different numbers");
+  require(!codes.empty() && std::ssize(codes) % d.shape.code == 0, ErrorCode::data,
+          "the codes do not have the decoder's length");
+  check_search(search, known.vp_mps);
+  return searched(s, d, Targets{known.coordinates, 1, known.vp_mps, true}, search, n, codes, codes);
 }
 
 }  // namespace terrane

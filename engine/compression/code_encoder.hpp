@@ -29,4 +29,16 @@ struct CodeSearch {
 std::vector<float> search_codes(Stream& s, const AutoDecoder& decoder, const ModelSet& models,
                                 const CodeSearch& search);
 
+// What is known of a model at some points, a well for instance.
+struct PointValues {
+  std::vector<float> coordinates;  // (n, dims) in [-1, 1]
+  std::vector<float> vp_mps;       // (n)
+};
+// Brings every code (count, K) to the known values by the same steps on all of them, each from itself and with itself
+// in place of the mean in the penalty: with one that the decoder's error bears, samples of a generator stay as
+// different as they were away from what is known. `points`, `nearest` and `seed` of the search have no meaning here.
+// Error{data} for values that are not finite or of another number than the coordinates.
+std::vector<float> fit_codes_at(Stream& s, const AutoDecoder& decoder, const PointValues& known,
+                                const std::vector<float>& codes, const CodeSearch& search);
+
 }  // namespace terrane

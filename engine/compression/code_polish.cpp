@@ -12,7 +12,7 @@
 namespace terrane {
 namespace {
 
-// One code at a time: pixels that are means over samples of the decoder, their targets, and a centre of the prior.
+// One code at a time: pixels that are means over samples of the decoder, and their targets.
 class CodeFit {
  public:
   CodeFit(Stream& s, const AutoDecoder& d, const std::vector<float>& coordinates, Index samples_a_pixel, double penalty)
@@ -35,11 +35,9 @@ class CodeFit {
     }
   }
 
-  // From z; target: (pixels) in m/s, centre: (K).
-  std::vector<float> run(const float* target, const std::vector<float>& centre, std::vector<float> z,
-                         const CodePolish& o) {
+  // From z; target: (pixels) in m/s.
+  std::vector<float> run(const float* target, std::vector<float> z, const CodePolish& o) {
     target_ = target;
-    centre_ = &centre;
     double now = loss(z), mu = o.damping;
     std::vector<double> a, g;
     bool moved = true;
@@ -109,7 +107,7 @@ class CodeFit {
   }
 
   double away(const std::vector<float>& z, std::size_t k) const {
-    return static_cast<double>(z[k]) - static_cast<double>((*centre_)[k]);
+    return static_cast<double>(z[k]) - static_cast<double>(d_.statistics.mean[k]);
   }
 
   Stream& s_;
@@ -121,16 +119,7 @@ class CodeFit {
   Buffer<float> jacobian_, normal_, gradient_;  // jacobian_: (K, n)
   std::vector<double> prior_;                   // (K)
   const float* target_ = nullptr;
-  const std::vector<float>* centre_ = nullptr;
 };
-
-void check_polish(const CodePolish& o, const float* values, Index count) {
-  require(o.iterations >= 0 && o.damping > 0 && o.penalty >= 0, ErrorCode::config,
-          "iterations and penalty are at least 0, the damping above 0");
-  for (Index p = 0; p < count; ++p) {
-    require(std::isfinite(values[p]), ErrorCode::data, "a model holds NaN or infinity");
-  }
-}
 
 }  // namespace
 
@@ -140,29 +129,15 @@ std::vector<float> polish_codes(Stream& s, const AutoDecoder& d, const ModelSet&
   const bool sizes =
       count >= 1 && count * models.points() == std::ssize(models.values) && count * k == std::ssize(codes);
   require(sizes, ErrorCode::data, "codes and models are of different numbers");
-  check_polish(o, models.values.data(), std::ssize(models.values));
+  require(o.iterations >= 0 && o.damping > 0 && o.penalty >= 0, ErrorCode::config,
+          "iterations and penalty are at least 0, the damping above 0");
+  for (const float v : models.values) require(std::isfinite(v), ErrorCode::data, "a model holds NaN or infinity");
   const DecoderWindow window = models.window();
   CodeFit fit(s, d, window_coordinates(window, d.shape.dims), window.samples_a_pixel(d.shape.dims), o.penalty);
   for (Index m = 0; m < count; ++m) {
     const auto at = codes.begin() + m * k;
     const float* target = models.values.data() + m * models.points();
-    const std::vector<float> found = fit.run(target, d.statistics.mean, {at, at + k}, o);
-    std::copy(found.begin(), found.end(), at);
-  }
-  return codes;
-}
-
-std::vector<float> fit_codes_at(Stream& s, const AutoDecoder& d, const PointValues& known, std::vector<float> codes,
-                                const CodePolish& o) {
-  const Index n = std::ssize(known.vp_mps), k = d.shape.code;
-  require(n >= 1 && std::ssize(known.coordinates) == n * d.shape.dims, ErrorCode::data,
-          "known values and their positions are of different numbers");
-  require(!codes.empty() && std::ssize(codes) % k == 0, ErrorCode::data, "the codes do not have the decoder's length");
-  check_polish(o, known.vp_mps.data(), n);
-  CodeFit fit(s, d, known.coordinates, 1, o.penalty);
-  for (auto at = codes.begin(); at != codes.end(); at += k) {
-    const std::vector<float> start(at, at + k);
-    const std::vector<float> found = fit.run(known.vp_mps.data(), start, start, o);
+    const std::vector<float> found = fit.run(target, {at, at + k}, o);
     std::copy(found.begin(), found.end(), at);
   }
   return codes;

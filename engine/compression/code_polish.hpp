@@ -24,15 +24,4 @@ struct CodePolish {
 std::vector<float> polish_codes(Stream& s, const AutoDecoder& decoder, const ModelSet& models, std::vector<float> codes,
                                 const CodePolish& polish);
 
-// What is known of a model at some points, a well for instance.
-struct PointValues {
-  std::vector<float> coordinates;  // (n, dims) in [-1, 1]
-  std::vector<float> vp_mps;       // (n)
-};
-// Brings every code (count, K) to the known values by the same steps, each from itself and with itself as the centre
-// of the prior: with `penalty` as small as the error of the decoder allows, samples of a generator stay as different
-// as they were away from what is known. Errors as above.
-std::vector<float> fit_codes_at(Stream& s, const AutoDecoder& decoder, const PointValues& known,
-                                std::vector<float> codes, const CodePolish& polish);
-
 }  // namespace terrane

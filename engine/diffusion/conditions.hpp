@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/compression/code_polish.hpp"
+#include "engine/compression/code_encoder.hpp"
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/maps.hpp"
 

@@ -102,7 +102,7 @@ SampleSource read_sample_source(const Json& source) {
   if (!given.wells.empty() || !given.reflectivity.empty())
     r.told.values = condition_values(r.trained.conditions, given);
   r.told.wells = well_points(given.wells, r.trained.conditions.size);
-  r.told.well_fit.iterations = source.at("well_steps");
+  r.told.well_fit.steps = source.at("well_steps");
   r.told.well_fit.penalty = source.at("well_penalty");
   r.sampler = r.trained.sampler;
   r.sampler_name = source.at("sampler").is_null() ? "as trained" : source.at("sampler").get<std::string>();
@@ -138,7 +138,7 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"snap_rows", source.snap_rows},
                 {"ascending", source.ascending},
                 {"wells", source.wells},
-                {"well_steps", source.told.well_fit.iterations},
+                {"well_steps", source.told.well_fit.steps},
                 {"well_penalty", source.told.well_fit.penalty},
                 {"reflectivity", source.reflectivity},
                 {"property", "vp"},

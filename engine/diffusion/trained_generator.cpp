@@ -47,8 +47,8 @@ std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& opt
     DecoderWindow window;
     window.extent = {pixels, 1, pixels};
     std::vector<float> codes = sample(s, generator, options, seed, first, count, conditions);
-    if (told.well_fit.iterations > 0 && !told.wells.vp_mps.empty()) {
-      codes = fit_codes_at(s, *decoder, told.wells, std::move(codes), told.well_fit);
+    if (told.well_fit.steps > 0 && !told.wells.vp_mps.empty()) {
+      codes = fit_codes_at(s, *decoder, told.wells, codes, told.well_fit);
     }
     values = decode_models(s, *decoder, codes, window);
   } else {

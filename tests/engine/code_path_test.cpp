@@ -131,7 +131,7 @@ TEST(CodePolish, FindsAKnownCodeAgain) {
 
 // A column of another model, reached from the codes of two: the column as it is there, each code by itself, and no
 // farther from where it began than it has to be.
-TEST(CodePolish, BringsCodesToAWell) {
+TEST(CodeSearch, BringsCodesToAWell) {
   StreamOptions options;
   options.threads = 1;
   Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
@@ -157,18 +157,17 @@ TEST(CodePolish, BringsCodesToAWell) {
     }
     return std::sqrt(sum / static_cast<double>(nz));
   };
-  const std::vector<float> free = fit_codes_at(s, d, well, start, {.iterations = 20, .damping = 1e-3}),
-                           held = fit_codes_at(s, d, well, start, {.iterations = 20, .damping = 1e-3, .penalty = 1e6});
+  const std::vector<float> free = fit_codes_at(s, d, well, start, {.steps = 300}),
+                           held = fit_codes_at(s, d, well, start, {.steps = 300, .penalty = 1e6});
   for (Index m = 0; m < 2; ++m) {
-    EXPECT_LT(away(free, m), 0.2 * away(start, m)) << m;
+    EXPECT_LT(away(free, m), 0.3 * away(start, m)) << m;
     const std::vector<float> alone(start.begin() + m * k, start.begin() + (m + 1) * k);
-    const std::vector<float> one = fit_codes_at(s, d, well, alone, {.iterations = 20, .damping = 1e-3});
+    const std::vector<float> one = fit_codes_at(s, d, well, alone, {.steps = 300});
     EXPECT_EQ(one, (std::vector<float>{free.begin() + m * k, free.begin() + (m + 1) * k}));
   }
   for (std::size_t i = 0; i < start.size(); ++i) EXPECT_NEAR(held[i], start[i], 1e-4);
-  EXPECT_EQ(fit_codes_at(shadow, d, well, start, {.iterations = 2}),
-            fit_codes_at(s, d, well, start, {.iterations = 2}));
-  EXPECT_EQ(fit_codes_at(s, d, well, start, {.iterations = 0}), start);
+  EXPECT_EQ(fit_codes_at(shadow, d, well, start, {.steps = 2}), fit_codes_at(s, d, well, start, {.steps = 2}));
+  EXPECT_EQ(fit_codes_at(s, d, well, start, {.steps = 0}), start);
   EXPECT_THROW(fit_codes_at(s, d, {{0, 0, 0}, {2000}}, start, {}), Error);
   EXPECT_THROW(fit_codes_at(s, d, {{0, 0}, {std::nanf("")}}, start, {}), Error);
   EXPECT_THROW(fit_codes_at(s, d, well, {}, {}), Error);
