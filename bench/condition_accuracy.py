@@ -11,7 +11,8 @@ Needs numpy. One thread; training that is finished is not repeated, rows that ar
                 the same share of fresh procedural maps. It learns procedural maps of another seed, half of them blurred
                 and noisy, so that it goes by the geometry and not by how sharp the edges are
   well          RMSE (m/s) of samples in the column of the well of a held-out map; beside it the same column of samples
-                that were not told, and the RMSE of the decoder on held-out maps
+                that were not told, and the RMSE of the decoder on held-out maps. Codes are brought to the well after
+                they are drawn ("as drawn": without that)
   spread        mean deviation (m/s) over the samples of one well, in the well's column, 1 to 3 columns beside it and
                 farther away; beside it that of samples that were not told
   reflectivity  correlation of a sample's contrasts with those it was told; beside it samples that were not
@@ -166,7 +167,7 @@ class Study:
         maps = self.sample(kind, FAMILIES, 100, 5, guidance)
         return {f: float((self.classifier(maps[f]) == k).mean()) for k, f in enumerate(FAMILIES)}
 
-    def wells(self, kind, guidance):
+    def wells(self, kind, guidance, **more):
         told, untold, spread = [], [], {"at the well": [], "1 to 3 columns": [], "farther": [], "not told": []}
         well, columns = os.path.join(self.folder, "well.txt"), np.arange(self.size)
         for f in FAMILIES:
@@ -174,7 +175,7 @@ class Study:
             for k, truth in enumerate(self.held[f]):
                 j = (7 * k + 5) % self.size
                 write_well(well, j, truth[:, j], self.size, 700)
-                maps = self.sample(kind, [f], 10, 100 + k, guidance, wells=well)[f]
+                maps = self.sample(kind, [f], 10, 100 + k, guidance, wells=well, **more)[f]
                 told.append(np.mean((maps[:, :, j] - truth[:, j]) ** 2))
                 untold.append(np.mean((free[:, :, j] - truth[:, j]) ** 2))
                 deviation, away = maps.std(0).mean(0), np.abs(columns - j)
@@ -230,9 +231,13 @@ def main():
             row["decoder_rmse_mps"] = {"training": 3000 * 10 ** (-study.codec["train"]["psnr_full_db"] / 20),
                                        "held_out": 3000 * 10 ** (-psnr / 20)}
         for name, measure in [("family", lambda: study.family(kind, 1)), ("family, guidance 2",
-                              lambda: study.family(kind, 2)), ("well", lambda: study.wells(kind, 1)),
+                              lambda: study.family(kind, 2)), ("family, guidance 3", lambda: study.family(kind, 3)),
+                              ("well", lambda: study.wells(kind, 1)),
                               ("well, guidance 2", lambda: study.wells(kind, 2)),
+                              ("well, as drawn", lambda: study.wells(kind, 1, well_steps=0)),
                               ("reflectivity", lambda: study.reflections(kind))]:
+            if name == "well, as drawn" and kind == "pixels":
+                continue
             if name in row:
                 continue
             row[name] = measure()
