@@ -111,8 +111,8 @@ struct MethodRow {
 
 // Rates of the network methods are the published 1e-4, of the grids 5 m/s. The methods "...-ms" are ours: the same
 // fields on bands of rising frequency, the last without a limit; their rates were chosen by the data misfit of short
-// runs. omega_0 of low-rank features is not published: products of two factors with 30 change twice as roughly in a step
-// as the sine features of "ig" with 30, with 10 just as smoothly, and fit the data where they did not.
+// runs. omega_0 of low-rank features is not published: products of two factors with 30 change twice as roughly in a
+// step as the sine features of "ig" with 30, with 10 just as smoothly, and fit the data where they did not.
 const MethodRow method_rows[] = {
     {"grid", "grid (ADFWI)", R"({"field": {"type": "grid"}, "optimizer": {"type": "adam", "lr": 5}})"},
     {"tv", "grid + TV", R"({"field": {"type": "grid"}, "optimizer": {"type": "adam", "lr": 5},
