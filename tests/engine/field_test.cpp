@@ -380,6 +380,22 @@ TEST(Field, SirenInitialisation) {
   EXPECT_LE(largest, bias);
 }
 
+// A low-rank field starts at an RMS of 1e-2 with last layers of either size, up to the scatter of one draw.
+TEST(Field, LowRankStartsSmall) {
+  Stream s(Device{DeviceKind::cpu, 0});
+  for (const char* last : {"siren", "framework"}) {
+    double square = 0;
+    for (const int seed : {1, 2, 3, 4, 5}) {
+      const Json config{{"type", "low-rank"}, {"final_init", last}, {"transform", {{"type", "identity"}}}};
+      const auto field = Field<double>::make(config, small_grid, static_cast<std::uint64_t>(seed));
+      const auto m = model_of(s, field, field.initial_parameters(),
+                              std::vector<double>(static_cast<std::size_t>(small_grid.cells()), 0.0));
+      square += rms(m) * rms(m) / 5;
+    }
+    EXPECT_TRUE(std::sqrt(square) > 0.006 && std::sqrt(square) < 0.016) << last << " " << std::sqrt(square);
+  }
+}
+
 // The variance of the pre-activations omega z keeps its size through the hidden layers.
 TEST(Field, SirenVarianceDoesNotDependOnDepth) {
   const auto field = Field<double>::make({{"type", "siren"}, {"width", 128}, {"layers", 8}}, small_grid, 1);
