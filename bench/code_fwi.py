@@ -156,8 +156,9 @@ def main():
                             first = run(args.terrane, code, folder, kept)
                         c["start_model"] = {"type": "file", "path": kept}
                         c["stages"] = [{"iterations": args.iterations // 2}]
-                        done[key] = run(args.terrane, c, folder)
-                        done[key]["wall_s"] += first["wall_s"]
+                        done[key] = first if first["misfit"] is None else run(args.terrane, c, folder)
+                        if done[key]["misfit"] is not None:
+                            done[key]["wall_s"] += first["wall_s"]
                     else:
                         done[key] = run(args.terrane, c, folder)
                     print(family, name, key, json.dumps(done[key]), flush=True)

@@ -230,14 +230,13 @@ def main():
             row["decoder_training_s"] = study.codec["time"]["wall_s"]
             row["decoder_rmse_mps"] = {"training": 3000 * 10 ** (-study.codec["train"]["psnr_full_db"] / 20),
                                        "held_out": 3000 * 10 ** (-psnr / 20)}
-        for name, measure in [("family", lambda: study.family(kind, 1)), ("family, guidance 2",
-                              lambda: study.family(kind, 2)), ("family, guidance 3", lambda: study.family(kind, 3)),
-                              ("well", lambda: study.wells(kind, 1)),
-                              ("well, guidance 2", lambda: study.wells(kind, 2)),
-                              ("well, as drawn", lambda: study.wells(kind, 1, well_steps=0)),
-                              ("reflectivity", lambda: study.reflections(kind))]:
-            if name == "well, as drawn" and kind == "pixels":
-                continue
+        measures = {"family": lambda: study.family(kind, 1), "family, guidance 2": lambda: study.family(kind, 2),
+                    "family, guidance 3": lambda: study.family(kind, 3), "well": lambda: study.wells(kind, 1),
+                    "well, guidance 2": lambda: study.wells(kind, 2),
+                    "reflectivity": lambda: study.reflections(kind)}
+        if kind == "codes":  # pixels are always as drawn
+            measures["well, as drawn"] = lambda: study.wells(kind, 1, well_steps=0)
+        for name, measure in measures.items():
             if name in row:
                 continue
             row[name] = measure()

@@ -137,8 +137,8 @@ int run(int argc, char** argv) {
   }
   row["flow_seconds"] = seconds_since(start);
   row["flow_weights"] = prototype.network.parameters();
-  const LatentGenerator g{trainer.generator(), decoder};
-  if (!save.empty()) write_generator(save + "/codes.safetensors", g.codes);
+  const Generator g = trainer.generator();
+  if (!save.empty()) write_generator(save + "/codes.safetensors", g);
 
   for (std::size_t f = 0; f < 2; ++f) {
     const ModelSet real = family_maps(s, f, 2000 + seed, samples, 70),
@@ -147,9 +147,12 @@ int run(int argc, char** argv) {
     const ModelSet back{training.extent, part({training.extent, decoded}, static_cast<Index>(f) * maps, maps).values};
     SamplerOptions sampler{SamplerKind::heun, o.whole("heun")};
     const auto from = Clock::now();
-    ModelSet drawn{training.extent,
-                   sample_maps(s, g, sampler, 7, 0, samples, window,
-                               {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
+    ModelSet drawn{
+        training.extent,
+        decode_models(s, decoder,
+                      sample_codes(s, g, decoder, sampler, 7, 0, samples,
+                                   {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}}),
+                      window)};
     const double seconds = seconds_since(from);
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
     const PrincipalScores components(s, own, std::min<Index>(64, maps - 1));

@@ -36,6 +36,7 @@ class ConfigErrors : public Error {
 struct ConfigInput {
   std::string path;     // absolute
   std::string pointer;  // "/data/path"
+  bool folder = false;  // a directory is welcome, too
 };
 
 // Immutable; copies share the content.

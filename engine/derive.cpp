@@ -482,7 +482,7 @@ void derive(Json& config, Resolver& resolver) {
     derive_analyze(config, resolver);
     return;
   }
-  if (config.at("task") == "compress" || config.at("task") == "train-generator") {
+  if (config.at("task") == "compress" || config.at("task") == "train-generator" || config.at("task") == "score") {
     derive_models(config, resolver);
     return;
   }

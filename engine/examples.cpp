@@ -221,6 +221,12 @@ const char* const kTrainGenerator = R"({
   "checkpoint": {"every_iterations": 1000}
 })";
 
+const char* const kScore = R"({
+  "task": "score", "name": "scores", "seed": 1,
+  "samples": {"path": "runs/generate"},
+  "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 1000, "hold_out": 2000}
+})";
+
 const char* const kDemoCompress = R"({
   "task": "compress", "name": "demo-compress", "description": "sixty maps of layers as codes of sixteen numbers",
   "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 60, "hold_out": 6},
@@ -236,7 +242,8 @@ const char* const kDemoGenerate = R"({
 }  // namespace
 
 std::vector<std::string> template_names() {
-  return {"fwi", "tomography", "dc", "forward", "reproduce", "analyze", "compress", "generate", "train-generator"};
+  return {"fwi",     "tomography", "dc",       "forward",         "reproduce",
+          "analyze", "compress",   "generate", "train-generator", "score"};
 }
 std::vector<std::string> demo_names() { return {"fwi", "tomography", "dc", "compress", "generate", "spectrum"}; }
 
@@ -269,6 +276,12 @@ Json template_config(const std::string& name, const TemplateInputs& inputs) {
       config["models"] = {
           {"type", "file"}, {"path", absolute(inputs.model_path)}, {"hold_out", 20}, {"range_mps", {1500, 4500}}};
     }
+    return config;
+  }
+  if (name == "score") {
+    if (!inputs.data_path.empty()) throw Error(ErrorCode::config, "init: score takes --model, the maps to be scored");
+    Json config = Json::parse(kScore);
+    if (!inputs.model_path.empty()) config["samples"]["path"] = absolute(inputs.model_path);
     return config;
   }
   if (name == "generate") {

@@ -10,6 +10,7 @@
 #include "engine/compression/compress_task.hpp"
 #include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
+#include "engine/evaluation/score_task.hpp"
 #include "engine/generate_task.hpp"
 #include "engine/inversion.hpp"
 #include "engine/json.hpp"
@@ -193,6 +194,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "compress") return forecast_compress(config);
   if (c.at("task") == "generate") return forecast_generate(config);
   if (c.at("task") == "train-generator") return forecast_train_generator(config);
+  if (c.at("task") == "score") return forecast_score(config);
   Problem problem = build_problem(config, false);
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

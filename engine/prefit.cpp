@@ -52,13 +52,10 @@ PrefitReport prefit(Stream& s, const Field<T>& field, const std::vector<T>& star
   tape.forward();
   PrefitReport report;
   report.rms_before = rms_difference(tape.get(m), start_model);
-  double b1 = 1, b2 = 1;
   for (int i = 0; i < iterations; ++i) {
     tape.backward(sweep, phi);
-    b1 *= 0.9;
-    b2 *= 0.999;
-    adam_step(s, AdamStep<T>{tape.data(parameters), sweep.cotangent(parameters), first.data(), second.data(), lr, 0.9,
-                             0.999, 1e-8, 1 - b1, 1 - b2, 1.0, 0.0, p});
+    adam_step(s, published_adam(tape.data(parameters), sweep.cotangent(parameters), first.data(), second.data(), p, lr,
+                                Index{i} + 1));
     tape.forward();
   }
   report.rms_after = rms_difference(tape.get(m), start_model);

@@ -45,10 +45,11 @@ enum class KeyKind {
   seed,  // exact 64-bit unsigned integer
   boolean,
   string,
-  names,      // a name or a list of them; resolved to the list
-  path,       // resolved to an absolute path; a directory stands for its file `words`, where there are any
-  choice,     // one of `words`
-  numbers,    // a list
+  names,    // a name or a list of them; resolved to the list
+  path,     // resolved to an absolute path; a directory stands for its file `words`, where there are any; for itself if
+            // "."
+  choice,   // one of `words`
+  numbers,  // a list
   integers,   // a list
   span,       // a number or [from, to]; resolved to [from, to]
   axis,       // a number or a list; resolved to a list

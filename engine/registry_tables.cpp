@@ -18,7 +18,7 @@ Component root_row() {
            .kind = K::choice,
            .help = "what to do",
            .example = "\"invert\"",
-           .words = "invert forward reproduce analyze compress generate train-generator"},
+           .words = "invert forward reproduce analyze compress generate train-generator score"},
           {.name = "name",
            .kind = K::string,
            .fallback = "\"run\"",
@@ -207,8 +207,13 @@ Component root_row() {
            .slot = "analysis"},
           {.name = "models",
            .kind = K::component,
-           .help = "a set of models, to be compressed or learnt",
+           .help = "a set of models, to be compressed, learnt or compared with",
            .slot = "models"},
+          {.name = "samples",
+           .kind = K::component,
+           .help = "maps that are compared with the held-out models",
+           .example = "{\"path\": \"runs/faults\"}",
+           .slot = "samples"},
           {.name = "source", .kind = K::component, .help = "where generated models come from", .slot = "source"},
           {.name = "count", .kind = K::integer, .help = "generated models, of each family", .example = "500", .min = 1},
           {.name = "pairs",
@@ -452,6 +457,7 @@ const std::vector<Task>& tasks() {
       {"compress", "trains a compressor on a set of models and writes decoder and codes", "models codec", ""},
       {"train-generator", "trains a diffusion model of velocity models", "models generator", ""},
       {"generate", "velocity models, with seismic data on request", "source count", "pairs"},
+      {"score", "compares a folder of velocity models with held-out ones", "models samples", ""},
   };
   return rows;
 }

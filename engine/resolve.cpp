@@ -226,8 +226,9 @@ Json Resolver::path(const JsonNode& node, const Key& key, const std::string& poi
       }
     }
   }
-  if (!key.words.empty() && fs::is_directory(found, error)) found /= key.words;
-  inputs_.push_back({found.string(), pointer});
+  const bool folder = key.words == ".";
+  if (!folder && !key.words.empty() && fs::is_directory(found, error)) found /= key.words;
+  inputs_.push_back({found.string(), pointer, folder});
   return found.string();
 }
 

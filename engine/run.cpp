@@ -13,6 +13,7 @@
 #include "engine/compression/compress_task.hpp"
 #include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
+#include "engine/evaluation/score_task.hpp"
 #include "engine/generate_task.hpp"
 #include "engine/induced_polarization.hpp"
 #include "engine/inversion.hpp"
@@ -580,6 +581,7 @@ Json execute(const Config& config, const RunOptions& options, bool continuing) {
   if (c.at("task") == "compress") return compress_task(config, options, continuing);
   if (c.at("task") == "generate") return generate_task(config, options);
   if (c.at("task") == "train-generator") return train_generator_task(config, options, continuing);
+  if (c.at("task") == "score") return score_task(config, options);
   const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
                                                      : Runner<float>(config, options, continuing).execute();
   if (c.at("task") == "invert" && result.at("status") == "ok") analyze_run(config, options);

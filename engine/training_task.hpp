@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the tasks that train a network have in common: resume, steps with progress, checkpoints and stop signals, the
-// loss by step, result.json. Inside the engine only.
+// What the tasks without a physics have in common: output directory, result.json and page; of those that train a
+// network also resume, steps with progress, checkpoints and stop signals, the loss by step. Inside the engine only.
 //
 // A trainer has steps_done(), state() and restore(), bit-exact, and one step that returns its loss.
 #pragma once

@@ -17,7 +17,6 @@ namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose.
 constexpr std::uint32_t purpose_start = 48, purpose_codes = 49, purpose_order = 50, purpose_points = 51;
-constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
 constexpr double momentum = 0.95;
 constexpr Index plateau_patience = 50;
 
@@ -257,9 +256,8 @@ double AutoDecoderTrainer::step() {
 }
 
 void AutoDecoderTrainer::adam(Index offset, Index n, const float* gradient, double lr) {
-  const auto t = static_cast<double>(step_);
-  adam_step(s_, AdamStep<float>{parameters_.data() + offset, gradient, m_.data() + offset, v_.data() + offset, lr,
-                                beta1, beta2, epsilon, 1 - std::pow(beta1, t), 1 - std::pow(beta2, t), 1, 0, n});
+  adam_step(
+      s_, published_adam(parameters_.data() + offset, gradient, m_.data() + offset, v_.data() + offset, n, lr, step_));
 }
 
 void AutoDecoderTrainer::update_network(const float* gradient, double factor) {
@@ -304,10 +302,9 @@ void AutoDecoderTrainer::update_codes(Workspace& w, const float* gradient, doubl
   axpby(s_, Axpby<float>{static_cast<float>(penalty), w.tape.data(w.z), 1.0F, w.gradient.data(), n});
   for (std::size_t b = 0; b < batch_.size(); ++b) {
     const Index at = batch_[b] * k;
-    const auto t = static_cast<double>(++visits_[static_cast<std::size_t>(batch_[b])]);
-    adam_step(s_, AdamStep<float>{codes_.data() + at, w.gradient.data() + static_cast<Index>(b) * k,
-                                  codes_m_.data() + at, codes_v_.data() + at, o.lr_codes * factor, beta1, beta2,
-                                  epsilon, 1 - std::pow(beta1, t), 1 - std::pow(beta2, t), 1, 0, k});
+    const Index visit = ++visits_[static_cast<std::size_t>(batch_[b])];
+    adam_step(s_, published_adam(codes_.data() + at, w.gradient.data() + static_cast<Index>(b) * k,
+                                 codes_m_.data() + at, codes_v_.data() + at, k, o.lr_codes * factor, visit));
   }
 }
 

@@ -82,11 +82,10 @@ class Search {
         targets_(targets),
         search_(search),
         batch_(batch),
-        samples_(targets.samples),
         n_(n),
         tape_(s),
         sweep_(tape_),
-        mean_(s, batch * n_, samples_),
+        mean_(s, batch * n_, targets.samples),
         residual_(s, batch * n_),
         gradient_(s, batch * d.shape.code),
         m_(s, batch * d.shape.code),
@@ -116,7 +115,7 @@ class Search {
  private:
   void load(Index first, Index t) {
     const Random random(search_.seed, purpose_search);
-    const Index all = targets_.pixels(d_.shape.dims), row = samples_ * d_.shape.dims;
+    const Index all = targets_.pixels(d_.shape.dims), row = targets_.samples * d_.shape.dims;
     std::vector<float> x, target;
     for (Index b = 0; b < batch_; ++b) {
       for (Index p = 0; p < n_; ++p) {
@@ -145,9 +144,8 @@ class Search {
     const double rate =
         0.02 +
         0.98 * 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(t) / static_cast<double>(search_.steps)));
-    const auto count = static_cast<double>(t + 1);
-    adam_step(s_, AdamStep<float>{tape_.data(z_), gradient_.data(), m_.data(), v_.data(), search_.lr * rate, 0.9, 0.999,
-                                  1e-8, 1 - std::pow(0.9, count), 1 - std::pow(0.999, count), 1, 0, gradient_.size()});
+    adam_step(s_, published_adam(tape_.data(z_), gradient_.data(), m_.data(), v_.data(), gradient_.size(),
+                                 search_.lr * rate, t + 1));
   }
 
   void add_penalty() {
@@ -166,7 +164,7 @@ class Search {
   const AutoDecoder& d_;
   const Targets& targets_;
   const CodeSearch& search_;
-  Index batch_, samples_, n_;  // models, samples a pixel, pixels of a model in a step
+  Index batch_, n_;  // models, pixels of a model in a step
   Tape<float> tape_;
   Sweep<float> sweep_;
   PixelMean mean_;

@@ -77,6 +77,17 @@ ModelSets read_models(Stream& s, const Json& section) {
   return section.at("type") == "generated" ? generated(s, section) : from_file(section);
 }
 
+ModelSet models_of_family(const ModelSet& set, const std::vector<int>& family, int row) {
+  if (row < 0 || family.empty()) return set;
+  ModelSet out{set.extent, {}};
+  for (std::size_t k = 0; k < family.size(); ++k) {
+    if (family[k] != row) continue;
+    const auto from = set.values.begin() + static_cast<Index>(k) * set.points();
+    out.values.insert(out.values.end(), from, from + set.points());
+  }
+  return out;
+}
+
 Json score_models(const std::vector<float>& recovered, const ModelSet& truth) {
   const Index n = truth.points(), rows = truth.extent[0], columns = truth.extent[2];
   const auto count = static_cast<double>(truth.count());

@@ -21,6 +21,9 @@ ModelSets read_models(Stream& s, const nlohmann::ordered_json& section);
 // least 11 x 11 by the conventions of OpenFWI (zeros outside) and of scikit-image (data_range of 1).
 nlohmann::ordered_json score_models(const std::vector<float>& recovered, const ModelSet& truth);
 
+// The models of one family (a row of the table), all of them for family < 0 or without labels.
+ModelSet models_of_family(const ModelSet& set, const std::vector<int>& family, int row);
+
 struct ModelSetSize {
   Index models = 0, values = 0;  // with the held-out ones
   int dims = 2;

@@ -13,7 +13,7 @@ namespace terrane {
 namespace {
 
 constexpr std::uint32_t purpose_augmentation = 67;  // beyond those of the other files of the generators
-constexpr int warps = 2;                            // half waves of the displacement along each axis
+constexpr std::size_t warps = 2;                    // half waves of the displacement along each axis
 
 float interpolated(const float* v, Index height, Index width, double z, double x) {
   z = std::clamp(z, 0.0, static_cast<double>(height - 1));
@@ -47,10 +47,22 @@ std::vector<float> augmented_map(const float* values, Index height, Index width,
                shift_x = random.uniform(key, 4, -0.5, 0.5) * (1 - f) * w;
   std::array<double, 2 * warps * warps> coefficient{};
   // The mean square of each product of sines is a quarter.
-  const double size = a.elastic_px * 2 / warps;
+  const double size = a.elastic_px * 2 / static_cast<double>(warps);
   for (std::size_t k = 0; k < coefficient.size(); ++k) {
     coefficient[k] = size * random.normal(key, static_cast<std::uint32_t>(5 + k));
   }
+  // sin(pi (p + 1) (i + 1/2) / n) of every line i.
+  const auto half_waves = [](Index n) {
+    std::vector<std::array<double, warps>> v(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < v.size(); ++i) {
+      for (std::size_t p = 0; p < warps; ++p) {
+        v[i][p] = std::sin(std::numbers::pi * static_cast<double>(p + 1) * (static_cast<double>(i) + 0.5) /
+                           static_cast<double>(n));
+      }
+    }
+    return v;
+  };
+  const auto wave_z = half_waves(height), wave_x = half_waves(width);
   const double cosine = std::cos(angle) * f / zoom, sine = std::sin(angle) * f / zoom;
   std::vector<float> out;
   out.reserve(static_cast<std::size_t>(height * width));
@@ -58,11 +70,10 @@ std::vector<float> augmented_map(const float* values, Index height, Index width,
     for (Index j = 0; j < width; ++j) {
       const double z = static_cast<double>(i) - middle_z, x = static_cast<double>(j) - middle_x;
       double from_z = middle_z + shift_z + cosine * z - sine * x, from_x = middle_x + shift_x + sine * z + cosine * x;
-      for (int p = 0; p < warps && a.elastic_px > 0; ++p) {
-        for (int q = 0; q < warps; ++q) {
-          const double s = std::sin(std::numbers::pi * (p + 1) * (static_cast<double>(i) + 0.5) / h) *
-                           std::sin(std::numbers::pi * (q + 1) * (static_cast<double>(j) + 0.5) / w);
-          const auto k = static_cast<std::size_t>(2 * (warps * p + q));
+      for (std::size_t p = 0; p < warps && a.elastic_px > 0; ++p) {
+        for (std::size_t q = 0; q < warps; ++q) {
+          const double s = wave_z[static_cast<std::size_t>(i)][p] * wave_x[static_cast<std::size_t>(j)][q];
+          const std::size_t k = 2 * (warps * p + q);
           from_z += coefficient[k] * s;
           from_x += coefficient[k + 1] * s;
         }

@@ -180,13 +180,14 @@ std::vector<float> read_reflectivity(const std::string& path, Index size) {
 }
 
 PointValues well_points(const std::vector<WellColumn>& wells, Index size) {
-  const auto centre = [size](Index k) {
-    return static_cast<float>(2 * (static_cast<double>(k) + 0.5) / static_cast<double>(size) - 1);
-  };
+  DecoderWindow window;
+  window.extent = {size, 1, size};
+  const std::vector<float> pixels = window_coordinates(window, 2);
   PointValues known;
   for (const WellColumn& well : wells) {
     for (Index i = 0; i < std::ssize(well.vp_mps); ++i) {
-      known.coordinates.insert(known.coordinates.end(), {centre(i), centre(well.column)});
+      const auto at = pixels.begin() + 2 * (i * size + well.column);
+      known.coordinates.insert(known.coordinates.end(), at, at + 2);
     }
     known.vp_mps.insert(known.vp_mps.end(), well.vp_mps.begin(), well.vp_mps.end());
   }

@@ -11,6 +11,7 @@ namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of the trainer.
 constexpr std::uint32_t purpose_pick = 65, purpose_jitter = 66;
+constexpr Index codes_a_batch = 256;
 
 }  // namespace
 
@@ -49,12 +50,12 @@ BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, 
       };
 }
 
-std::vector<float> sample_maps(Stream& s, const LatentGenerator& g, const SamplerOptions& o, std::uint64_t seed,
-                               std::uint64_t first, Index count, const DecoderWindow& window,
-                               const SampleConditions& conditions, Index batch) {
-  require(g.codes.network.sample_values() == g.decoder.shape.code, ErrorCode::config,
+std::vector<float> sample_codes(Stream& s, const Generator& g, const AutoDecoder& decoder, const SamplerOptions& o,
+                                std::uint64_t seed, std::uint64_t first, Index count,
+                                const SampleConditions& conditions) {
+  require(g.network.sample_values() == decoder.shape.code, ErrorCode::config,
           "the generator draws codes of another length than the decoder reads");
-  return decode_models(s, g.decoder, sample(s, g.codes, o, seed, first, count, conditions, batch), window);
+  return sample(s, g, o, seed, first, count, conditions, codes_a_batch);
 }
 
 }  // namespace terrane

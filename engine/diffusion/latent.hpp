@@ -8,11 +8,6 @@
 
 namespace terrane {
 
-struct LatentGenerator {
-  Generator codes;
-  AutoDecoder decoder;
-};
-
 // A generator of codes of this decoder, without weights yet. shape.values is set to the length of a code.
 // Error{config} when the decoder brings no training codes.
 Generator latent_prototype(const AutoDecoder& decoder, ResidualMlpShape shape, const ProcessOptions& process = {});
@@ -27,9 +22,9 @@ using CodeConditions = std::function<std::vector<float>(Index model, Index numbe
 BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, std::vector<int> family,
                         const CodeSourceOptions& options = {}, CodeConditions conditions = {});
 
-// Maps first, first + 1, ...: (count, points of the window) in m/s. Error{config} when codes and decoder do not fit.
-std::vector<float> sample_maps(Stream& s, const LatentGenerator& generator, const SamplerOptions& options,
-                               std::uint64_t seed, std::uint64_t first, Index count, const DecoderWindow& window,
-                               const SampleConditions& conditions = {}, Index batch = 256);
+// Codes first, first + 1, ...: (count, length) for decode_models. Error{config} when generator and decoder do not fit.
+std::vector<float> sample_codes(Stream& s, const Generator& generator, const AutoDecoder& decoder,
+                                const SamplerOptions& options, std::uint64_t seed, std::uint64_t first, Index count,
+                                const SampleConditions& conditions = {});
 
 }  // namespace terrane

@@ -75,9 +75,7 @@ class SampleWriter {
                                  source_.size, source_.told);
       if (source_.ascending) sort_downwards(s_, maps, points(), source_.size);
       if (source_.snap) {
-        SnapOptions snap;
-        snap.least_rows = source_.snap_rows;
-        snap_layers(s_, maps, points(), source_.size, snap);
+        snap_layers(s_, maps, points(), source_.size, {.least_rows = source_.snap_rows});
       }
       all.insert(all.end(), maps.begin(), maps.end());
       if (!o_.seismic) report_maps(o_, name, begin + k + some);
@@ -95,9 +93,9 @@ class SampleWriter {
 
 SampleSource read_sample_source(const Json& source) {
   const std::string path = source.at("path");
-  TrainedGenerator trained = read_trained_generator(path);
-  SampleSource r{path, std::move(trained), {}, {}, {}, 70, source.at("wells"), source.at("reflectivity"), {}, false, 1,
-                 false};
+  SampleSource r{.path = path, .trained = read_trained_generator(path)};
+  r.wells = source.at("wells");
+  r.reflectivity = source.at("reflectivity");
   const ModelConditions given = conditions_of_source(source, r.trained.conditions);
   if (!given.wells.empty() || !given.reflectivity.empty())
     r.told.values = condition_values(r.trained.conditions, given);

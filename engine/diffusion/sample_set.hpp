@@ -15,15 +15,15 @@ namespace terrane {
 struct SampleSource {
   std::string path;  // generator.safetensors of a finished run
   TrainedGenerator trained;
-  SamplerOptions sampler;
-  std::string sampler_name;
-  std::vector<std::string> families;  // {""} for a generator without families
-  Index size;                         // pixels a side
-  Json wells, reflectivity;           // keys as given
-  ToldConditions told;                // of every sample
-  bool snap;                          // to a few constant layers
-  Index snap_rows;                    // of a layer in a column at least
-  bool ascending;                     // velocities sorted downwards before that
+  SamplerOptions sampler{};
+  std::string sampler_name{};
+  std::vector<std::string> families{};  // {""} for a generator without families
+  Index size = 70;                      // pixels a side
+  Json wells{}, reflectivity{};         // keys as given
+  ToldConditions told{};                // of every sample
+  bool snap = false;                    // to a few constant layers
+  Index snap_rows = 1;                  // of a layer in a column at least
+  bool ascending = false;               // velocities sorted downwards before that
 };
 
 // Error{data} naming the file, Error{config} for a family, sampler or size that the generator does not have.

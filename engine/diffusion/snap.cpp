@@ -22,7 +22,7 @@ struct BinSums {
 };
 
 // Of a column, values `stride` apart: those of `centres` with the least squared error whose inner runs are of at least
-// o.least_rows rows. A state is a centre and the length of the run so far, which stays at least_rows from there on.
+// `least` rows. A state is a centre and the length of the run so far, which stays at `least` from there on.
 class ColumnRuns {
  public:
   ColumnRuns(const std::vector<float>& centres, Index depth, Index least)

@@ -29,8 +29,8 @@ struct SnapOptions {
 void snap_layers(Stream& s, std::vector<float>& maps, Index points, Index depth, const SnapOptions& options = {});
 
 // Sorts the values of every column so that they rise with depth, for families whose velocities are sorted (FlatVel-A,
-// CurveVel-A): what a decoder overshoots at an edge goes to the other side of it. Maps
-// and errors as above. Columns that rise are left as they are.
+// CurveVel-A): what a decoder overshoots at an edge goes to the other side of it. Maps and errors as above. Columns
+// that rise are left as they are.
 void sort_downwards(Stream& s, std::vector<float>& maps, Index points, Index depth);
 
 }  // namespace terrane

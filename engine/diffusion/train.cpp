@@ -15,7 +15,6 @@ namespace {
 
 // Streams of random numbers of this file; beyond those of RandomPurpose, of the codecs and of generator.cpp.
 constexpr std::uint32_t purpose_noise = 58, purpose_time = 59, purpose_drop = 60;
-constexpr double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
 
 Buffer<float> zeros(Stream& s, Index n) {
   Buffer<float> b(s, n);
@@ -151,11 +150,11 @@ DiffusionTrainer::StepResult DiffusionTrainer::step() {
   const nlohmann::ordered_json schedule = {
       {"type", "cosine"}, {"warmup_iterations", o.warmup}, {"min_ratio", o.last_rate}};
   const double lr = o.lr * schedule_factor(schedule, step_, o.steps);
-  const auto t = static_cast<double>(++step_);
-  adam_step(
-      s_, AdamStep<float>{parameters_.data(), gradient, m_.data(), v_.data(), lr, adam_beta1, adam_beta2, adam_epsilon,
-                          1 - std::pow(adam_beta1, t), 1 - std::pow(adam_beta2, t), scale, o.weight_decay, n});
+  ++step_;
+  adam_step(s_,
+            published_adam(parameters_.data(), gradient, m_.data(), v_.data(), n, lr, step_, scale, o.weight_decay));
   if (o.average > 0) {
+    const auto t = static_cast<double>(step_);
     const auto keep = static_cast<float>(std::min(o.average, (1 + t) / (10 + t)));
     axpby(s_, Axpby<float>{1 - keep, parameters_.data(), keep, averaged_.data(), n});
   }

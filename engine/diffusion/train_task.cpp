@@ -189,23 +189,12 @@ class TrainRun : public TrainingTask {
       const double seconds = now_s() - start;
       const std::string name = families_.empty() ? "all" : families_[static_cast<std::size_t>(f)];
       result_["scores"][name] = {{"samples", count}, {"samples_per_minute", 60 * static_cast<double>(count) / seconds}};
-      const ModelSet own = part(models_.train, models_.family, row),
-                     held = part(models_.held_out, models_.held_out_family, row);
+      const ModelSet own = models_of_family(models_.train, models_.family, row),
+                     held = models_of_family(models_.held_out, models_.held_out_family, row);
       if (held.count() > 8 && own.count() > 8) result_["scores"][name].update(score_samples(s_, own, held, drawn));
       drawn.values.resize(static_cast<std::size_t>(std::min(count, contact_columns) * drawn.points()));
       rows_.push_back({name, size_, size_, std::move(drawn.values)});
     }
-  }
-
-  static ModelSet part(const ModelSet& set, const std::vector<int>& family, int row) {
-    if (row < 0) return set;
-    ModelSet out{set.extent, {}};
-    for (std::size_t k = 0; k < family.size(); ++k) {
-      if (family[k] != row) continue;
-      const auto from = set.values.begin() + static_cast<Index>(k) * set.points();
-      out.values.insert(out.values.end(), from, from + set.points());
-    }
-    return out;
   }
 
   void write_page(const Json& result) override {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/diffusion/latent.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/text.hpp"
 #include "engine/json_value.hpp"
@@ -46,10 +47,8 @@ std::vector<float> TrainedGenerator::models(Stream& s, const SamplerOptions& opt
   if (decoder) {
     DecoderWindow window;
     window.extent = {pixels, 1, pixels};
-    std::vector<float> codes = sample(s, generator, options, seed, first, count, conditions);
-    if (told.well_fit.steps > 0 && !told.wells.vp_mps.empty()) {
-      codes = fit_codes_at(s, *decoder, told.wells, codes, told.well_fit);
-    }
+    std::vector<float> codes = sample_codes(s, generator, *decoder, options, seed, first, count, conditions);
+    if (!told.wells.vp_mps.empty()) codes = fit_codes_at(s, *decoder, told.wells, codes, told.well_fit);
     values = decode_models(s, *decoder, codes, window);
   } else {
     if (pixels != size) {

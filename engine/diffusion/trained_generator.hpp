@@ -18,7 +18,7 @@ SamplerOptions sampler_of_section(const nlohmann::ordered_json& section);
 struct ToldConditions {
   std::vector<float> values;  // from condition_values(), for the network; empty: nothing
   PointValues wells;          // codes of samples are brought to these; empty: as the network drew them
-  CodeSearch well_fit{.steps = 0};
+  CodeSearch well_fit;
 };
 
 // A finished run of the task.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <numeric>
 #include <set>
 
 #include "kernels/kernels.hpp"
@@ -57,6 +59,33 @@ void add_column(const float* v, Index height, Index row, double tolerance, MapSt
   add_to(m.jumps, static_cast<double>(jumps));
   c.columns += 1;
   c.monotone += monotone ? 1 : 0;
+}
+
+Index transition_bin(float v) {
+  return std::clamp<Index>(static_cast<Index>(std::floor((static_cast<double>(v) - 1500) / 375)), 0,
+                           transition_bins - 1);
+}
+
+void add_transitions(const float* v, Index height, Index row, std::vector<double>& joint) {
+  for (std::size_t l = 0; l < transition_lags.size(); ++l) {
+    for (Index i = 0; i + transition_lags[l] < height; ++i) {
+      const Index a = transition_bin(v[i * row]), b = transition_bin(v[(i + transition_lags[l]) * row]);
+      joint[static_cast<std::size_t>((static_cast<Index>(l) * transition_bins + a) * transition_bins + b)] += 1;
+    }
+  }
+}
+
+// Orthonormal cosine transform of second kind, (n, n): row k holds frequency k.
+std::vector<double> cosine_matrix(Index n) {
+  std::vector<double> c(static_cast<std::size_t>(n * n));
+  for (Index k = 0; k < n; ++k) {
+    for (Index i = 0; i < n; ++i) {
+      c[static_cast<std::size_t>(k * n + i)] =
+          std::sqrt((k == 0 ? 1.0 : 2.0) / static_cast<double>(n)) *
+          std::cos(std::numbers::pi * (static_cast<double>(i) + 0.5) * static_cast<double>(k) / static_cast<double>(n));
+    }
+  }
+  return c;
 }
 
 // Half mean squared differences of values `lag` apart along an axis of `n` values; `other` lines.
@@ -145,6 +174,8 @@ MapStatistics map_statistics(const ModelSet& maps, double tolerance) {
   m.steps.assign(30, 0);
   m.values.assign(60, 0);
   m.depth_mean.assign(static_cast<std::size_t>(height), 0);
+  constexpr std::size_t joint = transition_bins * transition_bins;
+  m.transitions.assign(transition_lags.size() * joint, 0);
   Counts c;
   double square = 0;
   const auto all = static_cast<double>(count);
@@ -160,7 +191,10 @@ MapStatistics map_statistics(const ModelSet& maps, double tolerance) {
       m.depth_mean[static_cast<std::size_t>(p / width)] += value / (all * static_cast<double>(width));
     }
     m.distinct_values += static_cast<double>(distinct.size()) / all;
-    for (Index j = 0; j < width; ++j) add_column(v + j, height, width, tolerance, m, c);
+    for (Index j = 0; j < width; ++j) {
+      add_column(v + j, height, width, tolerance, m, c);
+      add_transitions(v + j, height, width, m.transitions);
+    }
     for (Index i = 0; i < height; ++i) {
       double mean = 0, spread = 0;
       for (Index j = 0; j < width; ++j) mean += v[i * width + j] / static_cast<double>(width);
@@ -178,6 +212,11 @@ MapStatistics map_statistics(const ModelSet& maps, double tolerance) {
   m.monotone_columns = c.monotone / c.columns;
   m.layer_deviation = c.steps > 0 ? std::sqrt(c.step_squares / c.steps) : 0;
   for (auto* histogram : {&m.jumps, &m.thickness, &m.steps, &m.values}) normalise(*histogram);
+  for (auto at = m.transitions.begin(); at != m.transitions.end(); at += joint) {
+    std::vector<double> one(at, at + joint);
+    normalise(one);
+    std::copy(one.begin(), one.end(), at);
+  }
   return m;
 }
 
@@ -200,6 +239,85 @@ double variogram_difference(const std::array<double, 6>& a, const std::array<dou
     count += 1;
   }
   return count > 0 ? sum / count : 0;
+}
+
+double transition_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  require(a.size() == b.size(), ErrorCode::data, "two transiograms need the same bins");
+  constexpr std::size_t n = transition_bins;
+  double sum = 0, lags = 0;
+  for (std::size_t l = 0; l < transition_lags.size(); ++l) {
+    double away = 0, all = 0;
+    for (std::size_t r = l * n; r < (l + 1) * n; ++r) {
+      const double of_a = std::accumulate(a.begin() + static_cast<std::ptrdiff_t>(r * n),
+                                          a.begin() + static_cast<std::ptrdiff_t>((r + 1) * n), 0.0);
+      const double of_b = std::accumulate(b.begin() + static_cast<std::ptrdiff_t>(r * n),
+                                          b.begin() + static_cast<std::ptrdiff_t>((r + 1) * n), 0.0);
+      all += of_b;
+      if (of_b == 0) continue;
+      double row = of_a == 0 ? 2 : 0;  // a never is in this bin
+      for (std::size_t k = r * n; k < (r + 1) * n && of_a > 0; ++k) row += std::abs(a[k] / of_a - b[k] / of_b);
+      away += of_b * row / 2;
+    }
+    if (all == 0) continue;
+    sum += away;
+    lags += 1;
+  }
+  return lags > 0 ? sum / lags : 0;
+}
+
+Features cosine_band_energies(Stream& s, const ModelSet& maps) {
+  constexpr int scales = 8;
+  const Index height = maps.extent[0], width = maps.extent[2], points = maps.points(),
+              longest = std::max(height, width);
+  require(maps.count() >= 1 && maps.extent[1] == 1, ErrorCode::data, "there are no maps to transform");
+  // Band of every coefficient but the mean, which stands in none.
+  std::vector<int> band(static_cast<std::size_t>(points), -1);
+  std::vector<double> members(3 * scales, 0.0);
+  for (Index z = 0; z < height; ++z) {
+    for (Index x = 0; x < width; ++x) {
+      if (z == 0 && x == 0) continue;
+      const double k = static_cast<double>(std::max(z * longest / height, x * longest / width));
+      const int scale = std::min(
+          scales - 1, static_cast<int>(std::log(std::max(k, 1.0)) * scales / std::log(static_cast<double>(longest))));
+      const int way = 2 * x <= z ? 0 : 2 * z <= x ? 2 : 1;
+      band[static_cast<std::size_t>(z * width + x)] = 3 * scale + way;
+      members[static_cast<std::size_t>(3 * scale + way)] += 1;
+    }
+  }
+  const std::vector<double> cz = cosine_matrix(height), cx = cosine_matrix(width);
+  std::vector<double> energy(static_cast<std::size_t>(maps.count()) * members.size(), 0.0);
+#pragma omp parallel for schedule(static) num_threads(s.threads()) if (s.threads() > 1)
+  for (Index m = 0; m < maps.count(); ++m) {
+    const float* v = maps.values.data() + m * points;
+    std::vector<double> rows(static_cast<std::size_t>(points), 0.0);  // transformed along x
+    for (Index i = 0; i < height; ++i) {
+      for (Index k = 0; k < width; ++k) {
+        double sum = 0;
+        for (Index j = 0; j < width; ++j) {
+          sum += cx[static_cast<std::size_t>(k * width + j)] * (static_cast<double>(v[i * width + j]) - 1500) / 3000;
+        }
+        rows[static_cast<std::size_t>(i * width + k)] = sum;
+      }
+    }
+    for (Index q = 0; q < height; ++q) {
+      for (Index k = 0; k < width; ++k) {
+        const int b = band[static_cast<std::size_t>(q * width + k)];
+        if (b < 0) continue;
+        double sum = 0;
+        for (Index i = 0; i < height; ++i) {
+          sum += cz[static_cast<std::size_t>(q * height + i)] * rows[static_cast<std::size_t>(i * width + k)];
+        }
+        energy[static_cast<std::size_t>(m) * members.size() + static_cast<std::size_t>(b)] += sum * sum;
+      }
+    }
+  }
+  Features f;
+  f.columns = std::count_if(members.begin(), members.end(), [](double n) { return n > 0; });
+  for (std::size_t k = 0; k < energy.size(); ++k) {
+    const double n = members[k % members.size()];
+    if (n > 0) f.values.push_back(std::log(1e-8 + energy[k] / n));
+  }
+  return f;
 }
 
 Memorisation memorisation(Stream& s, const ModelSet& training, const ModelSet& fresh, const ModelSet& generated) {

@@ -2,6 +2,7 @@
 #include "engine/evaluation/sample_scores.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/evaluation/two_sample.hpp"
 
@@ -14,6 +15,10 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
   const Prdc p = prdc(s, x, g);
   const MapStatistics a = map_statistics(real), b = map_statistics(sample);
   const Memorisation near = memorisation(s, training, real, sample);
+  const Features x_bands = cosine_band_energies(s, real), g_bands = cosine_band_energies(s, sample);
+  const MmdResult bands = mmd(s, x_bands, g_bands, 100, 1);
+  double depth = 0;
+  for (std::size_t i = 0; i < a.depth_mean.size(); ++i) depth += std::pow(a.depth_mean[i] - b.depth_mean[i], 2);
   return {{"mmd2", m.value},
           {"mmd2_permutation_sd", m.deviation},
           {"frechet", frechet_distance(s, x, g)},
@@ -22,15 +27,24 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
           {"density", p.density},
           {"coverage", p.coverage},
           {"c2st_auc", classifier_auc(s, x, g)},
+          {"bands_mmd2", bands.value},
+          {"bands_mmd2_permutation_sd", bands.deviation},
+          {"bands_frechet", frechet_distance(s, x_bands, g_bands)},
+          {"bands_c2st_auc", classifier_auc(s, x_bands, g_bands)},
           {"monotone_columns", b.monotone_columns},
           {"monotone_columns_50_mps", map_statistics(sample, 50).monotone_columns},
           {"distinct_values", b.distinct_values},
           {"row_deviation_mps", b.row_deviation},
+          {"layer_deviation_mps", b.layer_deviation},
           {"gamma_z_1", b.gamma_z[0]},
           {"gamma_z_relative_l1", variogram_difference(b.gamma_z, a.gamma_z)},
           {"gamma_x_relative_l1", variogram_difference(b.gamma_x, a.gamma_x)},
           {"marginal_jsd", jensen_shannon(b.values, a.values)},
           {"jumps_jsd", jensen_shannon(b.jumps, a.jumps)},
+          {"thickness_jsd", jensen_shannon(b.thickness, a.thickness)},
+          {"steps_jsd", jensen_shannon(b.steps, a.steps)},
+          {"transitions", transition_difference(b.transitions, a.transitions)},
+          {"depth_mean_rms_mps", std::sqrt(depth / static_cast<double>(a.depth_mean.size()))},
           {"nearest_ratio", near.ratio},
           {"too_close", near.too_close}};
 }

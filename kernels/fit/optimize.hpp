@@ -5,6 +5,8 @@
 // Adam's eps is an absolute number: wave gradients reach 1e-10, so the default is 1e-16.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/runtime/hd.hpp"
 #include "kernels/runtime/math.hpp"
 
@@ -28,6 +30,28 @@ struct AdamStep {
     x[i] = static_cast<T>(xi - lr * (mi / correction1 / (square_root(vi / correction2) + epsilon) + weight_decay * xi));
   }
 };
+
+// Step t = 1, 2, ... with the numbers of the publication (arXiv 1412.6980): beta 0.9 and 0.999, epsilon 1e-8. Host
+// code.
+template <class T>
+AdamStep<T> published_adam(T* x, const T* gradient, T* m, T* v, Index n, double lr, Index t, double gradient_scale = 1,
+                           double weight_decay = 0) {
+  constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  const auto power = static_cast<double>(t);
+  return {x,
+          gradient,
+          m,
+          v,
+          lr,
+          beta1,
+          beta2,
+          epsilon,
+          1 - std::pow(beta1, power),
+          1 - std::pow(beta2, power),
+          gradient_scale,
+          weight_decay,
+          n};
+}
 
 template <class T>
 struct MomentumStep {

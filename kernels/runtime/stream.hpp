@@ -15,11 +15,11 @@ struct KernelTable;
 class Trace;
 
 struct StreamOptions {
-  int threads = 0;               // 0: default_threads()
-  bool deterministic = true;     // same seed, device and build give the same bits
-  void* native = nullptr;        // caller's cudaStream_t; null: the stream makes its own
-  std::shared_ptr<Arena> arena;  // caller's memory; null: the device's own
-  Trace* trace = nullptr;        // optional recorder of kernel calls, owned by the caller
+  int threads = 0;                 // 0: default_threads()
+  bool deterministic = true;       // same seed, device and build give the same bits
+  void* native = nullptr;          // caller's cudaStream_t; null: the stream makes its own
+  std::shared_ptr<Arena> arena{};  // caller's memory; null: the device's own
+  Trace* trace = nullptr;          // optional recorder of kernel calls, owned by the caller
 };
 
 // Not copyable. Buffers keep the arena alive, so they may outlive the stream. One thread at a time per stream.

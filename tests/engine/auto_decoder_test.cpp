@@ -23,13 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr Index side = 20;
 
-// Small kernels: threads would wait for each other.
-StreamOptions single_thread() {
-  StreamOptions o;
-  o.threads = 1;
-  return o;
-}
-
 // Smooth steps at depths that wave; pure functions of the index.
 ModelSet waved_maps(Index count, Index first = 0) {
   const Random random(4, RandomPurpose::test);
@@ -95,7 +88,7 @@ TEST(AutoDecoder, PresetsAndParameterCounts) {
 
 TEST(AutoDecoder, LearnsItsMapsAndEncodesOthers) {
   const ModelSet maps = waved_maps(12), unseen = waved_maps(3, 100);
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const AutoDecoder d = trained(s, small_preset(), maps);
   const DecoderWindow window{.extent = maps.extent};
   EXPECT_GT(mean_psnr(decode_models(s, d, d.training_codes, window), maps), 24);
@@ -114,7 +107,7 @@ TEST(AutoDecoder, TrainsAlikeOnEveryDevice) {
   const ModelSet maps = waved_maps(5);
   AutoDecoderPreset preset = small_preset();
   preset.train.steps = 3;
-  Stream cpu(Device::parse("cpu"), single_thread());
+  Stream cpu(Device::parse("cpu"), {.threads = 1});
   const AutoDecoder expected = trained(cpu, preset, maps);
   for_each_device([&](Stream& s) {
     const AutoDecoder d = trained(s, preset, maps);
@@ -158,7 +151,7 @@ TEST(AutoDecoder, ContinuedTrainingGivesTheSameBits) {
       preset.train.published_start = true;
       preset.train.average = 0;
     }
-    Stream s(Device::parse("cpu"), single_thread());
+    Stream s(Device::parse("cpu"), {.threads = 1});
     const AutoDecoder straight = trained(s, preset, maps);
     AutoDecoderTrainer first(s, preset, maps);
     for (Index k = 0; k < 6; ++k) first.step();
@@ -178,7 +171,7 @@ TEST(AutoDecoder, ContinuedTrainingGivesTheSameBits) {
 
 // Pixels that two grids share have the same value, and a window is a part of the whole.
 TEST(AutoDecoder, DecodesAnyResolutionAndWindow) {
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   AutoDecoderPreset preset = small_preset();
   preset.train.steps = 5;
   const ModelSet maps = waved_maps(4);
@@ -211,7 +204,7 @@ TEST(AutoDecoder, CodesOfVolumes) {
   }
   AutoDecoderPreset preset = small_preset();
   preset.shape.dims = 3;
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const AutoDecoder d = trained(s, preset, set);
   const LatentFile file = pack_codes(d, d.training_codes, set.extent, 8);
   const LatentFile back = parse_latent(latent_bytes(file, "v.lat"), "v.lat");
@@ -228,7 +221,7 @@ TEST(AutoDecoder, CodesOnAGrid) {
   preset.shape.cells = 3;
   EXPECT_EQ(preset.shape.network().layer[0].n_in, 4);
   EXPECT_EQ(preset.shape.parameters(), preset.shape.network_parameters());
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const AutoDecoder d = trained(s, preset, maps);
   const DecoderWindow window{.extent = maps.extent};
   EXPECT_GT(mean_psnr(decode_models(s, d, d.training_codes, window), maps), 24);
@@ -271,7 +264,7 @@ TEST(AutoDecoder, CodesOnAGrid) {
 TEST(CodeFile, RoundTripWrongDecoderAndOutliers) {
   std::string pattern = (fs::temp_directory_path() / "terrane-code-XXXXXX").string();
   ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   AutoDecoderPreset preset = small_preset();
   preset.train.steps = 4;
   const ModelSet maps = waved_maps(6);
@@ -317,7 +310,7 @@ TEST(CodeFile, RoundTripWrongDecoderAndOutliers) {
 }
 
 TEST(AutoDecoder, SaysWhatIsWrong) {
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   ModelSet maps = waved_maps(2);
   AutoDecoderPreset preset = small_preset();
   preset.shape.dims = 4;

@@ -73,9 +73,7 @@ TEST(CodePath, ExcessIsAtLeastOne) {
 
 // A decoder's own path: the ends of the way are the ends, and the measure holds in between.
 TEST(CodePath, HoldsForADecoder) {
-  StreamOptions options;
-  options.threads = 1;
-  Stream s(Device::parse("cpu"), options);
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const ModelSet set = waves(4);
   const AutoDecoder d = trained(s, set, 40);
   const std::vector<double> shares{0, 0.25, 0.5, 1};
@@ -95,9 +93,7 @@ TEST(CodePath, HoldsForADecoder) {
 
 // What a decoder makes of a known code: from nearby, Gauss-Newton steps find that code again; no step makes it worse.
 TEST(CodePolish, FindsAKnownCodeAgain) {
-  StreamOptions options;
-  options.threads = 1;
-  Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
+  Stream s(Device::parse("cpu"), {.threads = 1}), shadow(Device::parse("shadow"), {.threads = 1});
   const ModelSet set = waves(5);
   const AutoDecoder d = trained(s, set, 60);
   const std::vector<float> truth(d.training_codes.begin(), d.training_codes.begin() + 8);
@@ -132,9 +128,7 @@ TEST(CodePolish, FindsAKnownCodeAgain) {
 // A column of another model, reached from the codes of two: the column as it is there, each code by itself, and no
 // farther from where it began than it has to be.
 TEST(CodeSearch, BringsCodesToAWell) {
-  StreamOptions options;
-  options.threads = 1;
-  Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
+  Stream s(Device::parse("cpu"), {.threads = 1}), shadow(Device::parse("shadow"), {.threads = 1});
   const ModelSet set = waves(5);
   const AutoDecoder d = trained(s, set, 60);
   const Index k = d.shape.code, nz = set.extent[0], nx = set.extent[2], column = 3;
@@ -194,9 +188,7 @@ TEST(SingleNetwork, FitsOneModelAndDecodesAtAnySize) {
   o.omega = 10;
   EXPECT_EQ(single_network_bytes(o), 2 * (2 * 8 + 8 + 8 * 8 + 8 + 8 + 1));
   EXPECT_EQ(single_network_bytes(o, 3), 2 * (3 * 8 + 8 + 8 * 8 + 8 + 8 + 1));
-  StreamOptions options;
-  options.threads = 1;
-  Stream s(Device::parse("cpu"), options), shadow(Device::parse("shadow"), options);
+  Stream s(Device::parse("cpu"), {.threads = 1}), shadow(Device::parse("shadow"), {.threads = 1});
   const AutoDecoder d = fit_single_network(s, set, o);
   for (const float p : d.parameters) EXPECT_EQ(p, rounded_to_half(p));
   const std::vector<float> back = decode_models(s, d, {0.0F}, {.extent = set.extent});

@@ -17,12 +17,6 @@ namespace code_pixels_test {
 
 constexpr Index side = 16, fine = 64;
 
-StreamOptions single_thread() {
-  StreamOptions o;
-  o.threads = 1;
-  return o;
-}
-
 // Two layers with an interface of a tenth of a pixel of the coarse grid, at a depth of its own for every model.
 ModelSet layers(Index count, Index n, Index first = 0) {
   const Random random(4, RandomPurpose::test);
@@ -83,7 +77,7 @@ TEST(CodePixels, SamplesAreThePointsOfTheFinerGrid) {
 }
 
 TEST(CodePixels, MeanAndAdjoint) {
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const Random random(9, RandomPurpose::test);
   for (const Index q : {1, 4, 9}) {
     constexpr Index n = 7;
@@ -115,7 +109,7 @@ TEST(CodePixels, MeanAndAdjoint) {
 
 // What is decoded as means is the mean of what is decoded at the points.
 TEST(CodePixels, DecodedMeans) {
-  Stream s(Device::parse("cpu"), single_thread()), shadow(Device::parse("shadow"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1}), shadow(Device::parse("shadow"), {.threads = 1});
   const AutoDecoder d = trained(s, layers(8, 20), 20);
   const std::vector<float> codes(d.training_codes.begin(), d.training_codes.begin() + 8);
   const DecoderWindow window{.extent = {20, 1, 20}, .samples = samples_each(3)};
@@ -128,7 +122,7 @@ TEST(CodePixels, DecodedMeans) {
 
 // Where in a pixel an interface lies, means over pixels say and values at their centres do not.
 TEST(CodePixels, CodesOfMeansKnowWhereAnInterfaceLies) {
-  Stream s(Device::parse("cpu"), single_thread()), shadow(Device::parse("shadow"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1}), shadow(Device::parse("shadow"), {.threads = 1});
   const AutoDecoder d = trained(s, layers(32, fine), 900);
   const ModelSet truth = layers(6, fine, 100), points = layers(6, side, 100);
   ModelSet means{.extent = points.extent, .values = block_means(truth.values, side, fine / side), .samples = 4};
@@ -151,7 +145,7 @@ TEST(CodePixels, CodesOfMeansKnowWhereAnInterfaceLies) {
 // The loss of a step is that of the decoder's means, and training on means lowers it; a code that is known is found
 // again.
 TEST(CodePixels, TrainingOnMeans) {
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   ModelSet set{.extent = {side, 1, side}, .values = block_means(layers(4, 32).values, side, 2), .samples = 2};
   AutoDecoderPreset preset;
   preset.shape = DecoderShape{.dims = 2, .code = 4, .width = 16, .hidden = 2};
@@ -181,7 +175,7 @@ TEST(CodePixels, TrainingOnMeans) {
 }
 
 TEST(CodePixels, FilesSayWhatAPixelIs) {
-  Stream s(Device::parse("cpu"), single_thread());
+  Stream s(Device::parse("cpu"), {.threads = 1});
   const AutoDecoder d = trained(s, layers(8, 20), 5);
   const LatentFile points = pack_codes(d, d.training_codes, {20, 1, 24}, 8);
   LatentFile means = pack_codes(d, d.training_codes, {20, 1, 24}, 8, 4);

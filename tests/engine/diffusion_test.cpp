@@ -187,9 +187,7 @@ void expect_mixture(const std::vector<float>& x, double share_tolerance) {
 }
 
 TEST(DiffusionTrainer, LearnsAMixtureByDdpmAndDdim) {
-  StreamOptions options;
-  options.threads = 1;  // small products
-  Stream s(Device{}, options);
+  Stream s(Device{}, {.threads = 1});  // small products
   DiffusionTrainer trainer(s, mixture_prototype(Process::ddpm), mixture_options(1200), mixture_source(11, false));
   for (Index k = 0; k < 1200; ++k) trainer.step();
   const Generator g = trainer.generator();
@@ -199,9 +197,7 @@ TEST(DiffusionTrainer, LearnsAMixtureByDdpmAndDdim) {
 }
 
 TEST(DiffusionTrainer, LearnsAMixtureByFlowWithConditions) {
-  StreamOptions options;
-  options.threads = 1;  // small products
-  Stream s(Device{}, options);
+  Stream s(Device{}, {.threads = 1});  // small products
   DiffusionTrainer trainer(s, mixture_prototype(Process::flow, 2), mixture_options(1200), mixture_source(11, true));
   for (Index k = 0; k < 1200; ++k) trainer.step();
   const Generator g = trainer.generator();
@@ -246,10 +242,7 @@ TEST(Generator, ASampleDependsNeitherOnItsBatchNorOnThreads) {
   SampleConditions conditions{{0, 1, 2, -1, 1}, {}};
   const Random random(8, RandomPurpose::test);
   for (std::uint64_t k = 0; k < 5 * 192; ++k) conditions.condition.push_back(static_cast<float>(random.normal(k)));
-  StreamOptions one, two;
-  one.threads = 1;
-  two.threads = 2;
-  Stream s1(Device{}, one), s2(Device{}, two);
+  Stream s1(Device{}, {.threads = 1}), s2(Device{}, {.threads = 2});
   const std::vector<float> all = sample(s2, g, o, 6, 40, 5, conditions, 5);
   EXPECT_EQ(sample(s1, g, o, 6, 40, 5, conditions, 2), all);
   const SampleConditions third{{2}, {conditions.condition.begin() + 2 * 192, conditions.condition.begin() + 3 * 192}};
@@ -502,7 +495,7 @@ TEST(Snap, SortsEveryColumnAndKeepsItsValues) {
 }
 
 // Codes that are two points with a little noise: the flow learns them, the decoder makes maps of them.
-TEST(LatentGenerator, DrawsCodesOfTheTrainingDistribution) {
+TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
   Stream s{Device{}};
   AutoDecoder decoder;
   decoder.shape = {.dims = 2, .code = 3, .width = 8, .hidden = 1};
@@ -528,13 +521,14 @@ TEST(LatentGenerator, DrawsCodesOfTheTrainingDistribution) {
   o.batch = 64;
   DiffusionTrainer trainer(s, prototype, o, code_source(decoder, prototype, family));
   for (int k = 0; k < 400; ++k) trainer.step();
-  const LatentGenerator g{trainer.generator(), decoder};
+  const Generator g = trainer.generator();
   const SamplerOptions sampler{SamplerKind::heun, 10};
   const std::vector<int> asked{0, 0, 0, 1, 1, 1};
-  const std::vector<float> z = sample(s, g.codes, sampler, 5, 0, 6, {asked, {}});
+  const std::vector<float> z = sample_codes(s, g, decoder, sampler, 5, 0, 6, {asked, {}});
   for (std::size_t k = 0; k < 6; ++k) EXPECT_NEAR(z[3 * k], k < 3 ? 5 : -3, 2) << k;
-  const DecoderWindow window{.extent = {5, 1, 7}};
-  EXPECT_EQ(sample_maps(s, g, sampler, 5, 0, 6, window, {asked, {}}), decode_models(s, decoder, z, window));
+  AutoDecoder longer = decoder;
+  ++longer.shape.code;
+  EXPECT_THROW(sample_codes(s, g, longer, sampler, 5, 0, 6, {asked, {}}), Error);
   EXPECT_THROW(code_source(decoder, prototype, {0}), Error);
   decoder.training_codes.clear();
   EXPECT_THROW(latent_prototype(decoder, shape), Error);

@@ -13,12 +13,7 @@ namespace terrane {
 namespace evaluation_test {
 
 Stream& stream() {
-  static StreamOptions options = [] {
-    StreamOptions o;
-    o.threads = 1;
-    return o;
-  }();
-  static Stream s(Device{}, options);
+  static Stream s(Device{}, {.threads = 1});
   return s;
 }
 
@@ -158,6 +153,12 @@ TEST(MapStatistics, SeeTheControls) {
   EXPECT_GT(p.precision, 0.8);
   EXPECT_GT(p.recall, 0.8);
   EXPECT_NEAR(classifier_auc(stream(), x, g), 0.5, 0.12);
+  // The bands see the blur that the components do not.
+  const Features xb = cosine_band_energies(stream(), real), gb = cosine_band_energies(stream(), same),
+                 bb = cosine_band_energies(stream(), blur);
+  EXPECT_NEAR(classifier_auc(stream(), xb, gb), 0.5, 0.12);
+  EXPECT_GT(classifier_auc(stream(), xb, bb), 0.9);
+  EXPECT_GT(frechet_distance(stream(), xb, bb), 10 * frechet_distance(stream(), xb, gb));
 
   const MapStatistics r = map_statistics(real), t = map_statistics(same), s = map_statistics(blur);
   EXPECT_EQ(r.monotone_columns, 1);
@@ -169,6 +170,8 @@ TEST(MapStatistics, SeeTheControls) {
   EXPECT_LT(jensen_shannon(t.jumps, r.jumps), 0.02);
   EXPECT_GT(jensen_shannon(s.jumps, r.jumps), 0.1);
   EXPECT_GT(s.layer_deviation, r.layer_deviation + 1);
+  EXPECT_LT(transition_difference(t.transitions, r.transitions), 0.02);
+  EXPECT_GT(transition_difference(s.transitions, r.transitions), transition_difference(t.transitions, r.transitions));
   // The measured values of the collection (5,000 maps): mean 2784, deviation 798, gamma_z(1) 1.01e4.
   EXPECT_NEAR(r.mean, 2784, 100);
   EXPECT_NEAR(r.deviation, 798, 60);
@@ -195,6 +198,56 @@ TEST(MapStatistics, OfAHandmadeMap) {
   EXPECT_NEAR(m.gamma_z[0], (500 * 500 + 1000 * 1000) / 5.0 / 2, 1e-6);
   EXPECT_NEAR(m.row_deviation, 750.0 * 4 / 6, 1e-9);
   EXPECT_EQ(m.gamma_x[1], 0);
+  // Bins 0 (1500), 1 (2000), 4 (3000); steps of one row: 0 0, 0 1, 1 1, 1 4, 4 4, and the same backwards.
+  const auto joint = [&](Index lag, Index a, Index b) {
+    return m.transitions[static_cast<std::size_t>((lag * 8 + a) * 8 + b)];
+  };
+  EXPECT_DOUBLE_EQ(joint(0, 0, 0), 0.2);
+  EXPECT_DOUBLE_EQ(joint(0, 0, 1), 0.1);
+  EXPECT_DOUBLE_EQ(joint(0, 4, 1), 0.1);
+  EXPECT_DOUBLE_EQ(joint(2, 0, 4), 0.5);  // four rows
+  EXPECT_DOUBLE_EQ(joint(3, 0, 4), 0);    // eight rows: none
+  EXPECT_DOUBLE_EQ(transition_difference(m.transitions, m.transitions), 0);
+  // Never from 0 to 1 but to 4: of a third of the pairs, half of the transitions.
+  std::vector<double> other(256, 0.0);
+  const auto put = [&](Index a, Index b, double p) { other[static_cast<std::size_t>(a * 8 + b)] = p; };
+  put(0, 0, 0.2), put(0, 4, 0.1), put(1, 0, 0.1), put(1, 1, 0.2), put(1, 4, 0.1), put(4, 1, 0.1), put(4, 4, 0.2);
+  std::vector<double> one(m.transitions.begin(), m.transitions.begin() + 64);
+  one.resize(256, 0.0);
+  EXPECT_NEAR(transition_difference(other, one), 0.3 * (0.1 / 0.3), 1e-12);
+}
+
+// A single cosine stands in its band alone; the sum over the bands is that of the squares (Parseval).
+TEST(CosineBands, HoldTheEnergyOfTheirFrequencies) {
+  const Index n = 32;
+  ModelSet set{{n, 1, n}, {}};
+  for (Index i = 0; i < n; ++i) {
+    for (Index j = 0; j < n; ++j) {
+      set.values.push_back(static_cast<float>(
+          3000 + 600 * std::cos(std::acos(-1.0) * (static_cast<double>(i) + 0.5) * 20 / static_cast<double>(n))));
+    }
+  }
+  const Features f = cosine_band_energies(stream(), set);
+  ASSERT_EQ(f.rows(), 1);
+  ASSERT_LE(f.columns, 24);
+  ASSERT_GE(f.columns, 20);
+  const auto top = std::max_element(f.values.begin(), f.values.end());
+  for (auto v = f.values.begin(); v != f.values.end(); ++v) {
+    EXPECT_TRUE(v == top || *v < std::log(1.1e-8)) << v - f.values.begin();
+  }
+  // 20 of 32 down, 0 across: 0.2 cos has 0.02 n^2 of energy, among the coefficients (k_z of the band, k_x <= k_z / 2).
+  Index members = 0;
+  for (Index z = 0; z < n; ++z) {
+    for (Index x = 0; x < n; ++x) {
+      const double low = std::pow(32.0, 6.0 / 8), high = std::pow(32.0, 7.0 / 8),
+                   k = static_cast<double>(std::max(z, x));
+      members += k >= low && k < high && 2 * x <= z;
+    }
+  }
+  EXPECT_NEAR(*top, std::log(1e-8 + 0.02 * static_cast<double>(n * n) / static_cast<double>(members)), 1e-4);
+  ModelSet volume = set;
+  volume.extent = {n, 2, n / 2};
+  EXPECT_THROW(cosine_band_energies(stream(), volume), Error);
 }
 
 }  // namespace evaluation_test

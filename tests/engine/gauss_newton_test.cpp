@@ -438,10 +438,7 @@ void check_resume(int threads, Index rank) {
   o.nystrom_rank = rank;
   o.damping = rank > 0 ? 1e-3 : 0;
   o.seed = 5;
-  StreamOptions one_thread, some_threads;
-  one_thread.threads = 1;
-  some_threads.threads = threads;
-  Stream s1{Device{}, one_thread}, s2{Device{}, some_threads};
+  Stream s1{Device{}, {.threads = 1}}, s2{Device{}, {.threads = threads}};
   TapeProblem<T> p1(s1, physics, &b, true), p2(s2, physics, &b, true);
   const Vector std = filled(25, 0.1), start = filled(12, 0.05);
   GaussNewton<T> through(p1.problem(observed, std), ModelNorms(norms), o, start);

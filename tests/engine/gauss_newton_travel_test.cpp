@@ -19,9 +19,7 @@ using namespace test;
 
 // First arrivals between two holes: velocities in bounds, errors of the physics shorten the step.
 TEST(GaussNewton, FirstArrivalsReachTheTarget) {
-  StreamOptions one_thread;
-  one_thread.threads = 1;
-  Stream s{Device{}, one_thread};
+  Stream s{Device{}, {.threads = 1}};
   const Grid3 grid{22, 1, 14, 10, 1, 10, 0, 0, 0};
   std::vector<Point3> left, right;
   for (int k = 0; k < 11; ++k) {
@@ -90,9 +88,7 @@ void check_cross_hole(const char* name, bool total_variation, double want_rmse, 
     left.push_back({0, 127.0 * k / 64});
     right.push_back({63, 127.0 * k / 64});
   }
-  StreamOptions one_thread;
-  one_thread.threads = 1;
-  Stream s{Device{}, one_thread};
+  Stream s{Device{}, {.threads = 1}};
   StraightRayOptions rays;
   rays.kernel = RayKernel::gaussian;
   rays.sparse = true;

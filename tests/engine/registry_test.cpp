@@ -85,6 +85,7 @@ std::string home_of(std::string_view slot) {
                                                                          {"codec", "codec"},
                                                                          {"source", "source"},
                                                                          {"pairs", "pairs"},
+                                                                         {"samples", "samples"},
                                                                          {"generator", "generator"},
                                                                          {"encoding", "encoding"}};
   for (const auto& [name, path] : homes) {
@@ -125,6 +126,9 @@ Config with(const Component& row, std::string object) {
   if (row.slot == "generator") {
     for (const char* set : {"task=train-generator", "models={\"type\": \"generated\", \"count\": 8}"})
       sets.push_back(set);
+  }
+  if (row.slot == "samples") {
+    for (const char* set : {"task=score", "models={\"type\": \"generated\", \"count\": 8}"}) sets.push_back(set);
   }
   if (row.slot == "models" || row.slot == "codec") {
     for (const char* set :

@@ -39,9 +39,7 @@ Stream& cpu() {
 }
 
 TEST(OpenFwiGeology, EqualBytesOnEveryDeviceAndThreadCount) {
-  StreamOptions one;
-  one.threads = 1;
-  Stream single(Device{}, one);
+  Stream single(Device{}, {.threads = 1});
   for (const GeologyFamily family : all_families()) {
     SCOPED_TRACE(to_string(family));
     for (const GeologyOptions& o : {GeologyOptions{70, 1, 0}, GeologyOptions{13, 3, 0}}) {

@@ -77,9 +77,7 @@ const char* const no_study = "nfs_inv/dcr_mesh_x_nodes.npy is not there; set TER
 TEST(Resistivity, DataOfTheDikeStudy) {
   const Study study;
   if (!study.found) GTEST_SKIP() << no_study;
-  StreamOptions one;
-  one.threads = 1;
-  Stream s(Device{}, one);
+  Stream s(Device{}, {.threads = 1});
   const Resistivity<double> dc(study.mesh, study.survey, study.options);
   ASSERT_EQ(study.survey.size(), 348);
   for (const std::string id : {"3_1", "3_2", "3_3", "4"}) {
@@ -131,9 +129,7 @@ TEST(Resistivity, GradientOfTheMisfitInTheDikeStudy) {
 TEST(Resistivity, TimeOfForwardAndGradientInTheDikeStudy) {
   const Study study;
   if (!study.found) GTEST_SKIP() << no_study;
-  StreamOptions one;
-  one.threads = 1;
-  Stream s(Device{}, one);
+  Stream s(Device{}, {.threads = 1});
   const Resistivity<double> dc(study.mesh, study.survey, study.frozen("3_1"));
   const Values m(9000, std::log(0.01));
   ResistivityState state;

@@ -126,10 +126,7 @@ TEST(SpongeWave, BatchAndThreads) {
   auto both = wavy(88, 2400);
   const auto second = wavy(88, 3400);
   both.insert(both.end(), second.begin(), second.end());
-  StreamOptions one, two;
-  one.threads = 1;
-  two.threads = 2;
-  Stream s1(Device{}, one), s2(Device{}, two);
+  Stream s1(Device{}, {.threads = 1}), s2(Device{}, {.threads = 2});
   const SpongeWave<float> wave(s1, grid, survey, options);
   const auto batch = run(s2, wave, both, w);
   const auto single = run(s1, wave, second, w);

@@ -336,6 +336,80 @@ TEST_F(Compress, ModelsOfProceduralGeology) {
   EXPECT_NE(wrong.err.find("did you mean \"style-a\"?"), std::string::npos) << wrong.err;
 }
 
+// Any folder of maps against held-out models: ours, one file, a stranger's layout, and what is wrong with each.
+TEST_F(Compress, MapsAreScored) {
+  write_file_atomic(path("g.json"), R"({"task": "generate", "count": 40, "seed": 2, "threads": 1,
+    "source": {"type": "procedural", "families": ["flat-vel-a", "curve-vel-a"], "size": 16}})");
+  ASSERT_EQ(terrane("run g.json --out drawn").code, 0);
+  write_file_atomic(path("s.json"), R"({"task": "score", "threads": 1, "samples": {"path": "drawn"},
+    "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 80, "hold_out": 80, "size": 16,
+               "seed": 3}})");
+  EXPECT_EQ(terrane("check s.json").code, 0);
+  const Result r = terrane("run s.json --out scores");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const Json scores = Json::parse(read_file(path("scores/result.json"))).at("scores");
+  ASSERT_EQ(scores.size(), 2U);
+  for (const char* family : {"flat-vel-a", "curve-vel-a"}) {
+    const Json& s = scores.at(family);
+    EXPECT_EQ(s.at("count"), 20) << family;
+    EXPECT_EQ(s.at("compared_with"), family);
+    for (const char* set : {"samples", "floor"}) EXPECT_EQ(s.at(set).at("monotone_columns"), 1) << family << set;
+    EXPECT_LT(s.at("samples").at("depth_mean_rms_mps"), 500) << family;
+  }
+  const std::string page = read_file(path("scores/report.html"));
+  EXPECT_NE(page.find("Vertical variogram"), std::string::npos);
+  EXPECT_NE(page.find("nearest training model"), std::string::npos);
+  EXPECT_TRUE(fs::exists(path("scores/contact.png")));
+  // One file, said to be of a family; and maps upside down, which the statistics must notice.
+  NdArray<float> maps = read_npy<float>(path("drawn/CurveVel_A/model/model1.npy"));
+  std::vector<float> turned;
+  for (Index k = 0; k < 40; ++k) {
+    for (Index i = 16; i-- > 0;) {
+      const auto row = maps.values.begin() + (k * 16 + i) * 16;
+      turned.insert(turned.end(), row, row + 16);
+    }
+  }
+  write_npy(path("turned.npy"), {40, 16, 16}, turned.data());
+  const std::string one = "run s.json --set samples.path=turned.npy";
+  ASSERT_EQ(terrane(one + " --set samples.family=curve-vel-a --out one").code, 0);
+  const Json s = Json::parse(read_file(path("one/result.json"))).at("scores").at("turned");
+  EXPECT_EQ(s.at("compared_with"), "curve-vel-a");
+  EXPECT_LT(s.at("samples").at("monotone_columns"), 0.2);
+  EXPECT_GT(s.at("samples").at("mmd2"), 10 * s.at("floor").at("mmd2_permutation_sd").get<double>());
+  ASSERT_EQ(terrane(one + " --out all").code, 0);
+  EXPECT_EQ(Json::parse(read_file(path("all/result.json"))).at("scores").at("turned").at("compared_with"),
+            "all models");
+  // Arrays beside data, ten after two: the order is that of the numbers.
+  fs::create_directories(path("theirs"));
+  write_npy(path("theirs/model2.npy"), {20, 1, 16, 16}, maps.values.data());
+  write_npy(path("theirs/model10.npy"), {20, 1, 16, 16}, maps.values.data() + 20 * 256);
+  write_npy(path("theirs/data2.npy"), {20, 5}, maps.values.data());
+  ASSERT_EQ(terrane("run s.json --set samples.path=theirs --set samples.count=30 --out theirs_scores").code, 0);
+  const Json theirs = Json::parse(read_file(path("theirs_scores/result.json"))).at("scores").at("theirs");
+  EXPECT_EQ(theirs.at("files").size(), 2U);
+  EXPECT_NE(theirs.at("files")[0].get<std::string>().find("model2.npy"), std::string::npos);
+  EXPECT_EQ(theirs.at("count"), 30);
+  // Errors.
+  const auto fails = [&](const std::string& sets, int code, const std::string& word) {
+    const Result e = terrane("run s.json --out wrong --overwrite " + sets);
+    EXPECT_EQ(e.code, code) << sets;
+    EXPECT_NE(e.err.find(word), std::string::npos) << e.err;
+  };
+  fails("--set samples.family=style-a", 2, "not one of the families");
+  fails("--set models.hold_out=40", 2, "need at least 16, 32 and 16");
+  fails("--set models.size=20", 3, "16 x 16 pixels, \"models\" has 20 x 20");
+  fails("--set samples.path=nowhere", 3, "no such file or directory");
+  fs::create_directories(path("empty"));
+  fails("--set samples.path=empty", 3, "holds no maps");
+  maps.values[300] = std::numeric_limits<float>::quiet_NaN();
+  write_npy(path("theirs/model2.npy"), {20, 1, 16, 16}, maps.values.data());
+  fails("--set samples.path=theirs", 3, "map 1 holds NaN");
+  write_npy(path("theirs/model2.npy"), {10, 2, 16, 16}, turned.data());
+  fails("--set samples.path=theirs", 3, "holds no maps; (n, nz, nx)");
+  write_npy(path("theirs/model2.npy"), {10, 1, 16, 32}, turned.data());
+  fails("--set samples.path=theirs", 3, "beside others of 16 x 32");
+}
+
 // A generator of codes: trained, stopped in the middle, continued to the same bits; its samples; a generator of pixels.
 TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
   write_file_atomic(path("c.json"), R"({"task": "compress", "threads": 1,

@@ -343,8 +343,9 @@ void check_inputs(const Config& config) {
   for (const ConfigInput& input : config.inputs()) {
     std::error_code error;
     if (std::filesystem::is_regular_file(input.path, error)) continue;
+    if (input.folder && std::filesystem::is_directory(input.path, error)) continue;
     throw Error(ErrorCode::data,
-                input.pointer + ": no such file: " + input.path +
+                input.pointer + (input.folder ? ": no such file or directory: " : ": no such file: ") + input.path +
                     " (a relative path is relative to its config; TERRANE_DATA names other folders to search)",
                 config.place(input.pointer));
   }
