@@ -4,9 +4,11 @@
 // decoder gives them back.
 //
 //   latent_flow_bench [--maps N] [--code K] [--width W] [--hidden L] [--decoder-steps N] [--flow-steps N] [--jitter J]
-//                     [--samples N] [--seed N] [--threads N] [--decoder FILE] [--save DIR] [--json FILE]
+//                     [--flow-width W] [--flow-blocks N] [--flow-batch N] [--cells N] [--samples N] [--seed N]
+//                     [--threads N] [--decoder FILE] [--save DIR] [--json FILE]
 //
-// --maps: of each family; --decoder: one trained before, of the same maps.
+// --maps: of each family; --cells: of a code on a grid along each axis, 0: the code is the same everywhere; --decoder:
+// one trained before, of the same maps.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -37,9 +39,9 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 struct Settings {
   std::map<std::string, double> number{
-      {"maps", 300},        {"code", 64},     {"width", 128},    {"hidden", 4}, {"decoder-steps", 6000},
-      {"flow-steps", 3000}, {"jitter", 0.15}, {"samples", 1000}, {"seed", 0},   {"threads", 2},
-      {"flow-width", 256},  {"heun", 18}};
+      {"maps", 300},        {"code", 64},     {"width", 128},    {"hidden", 4},      {"decoder-steps", 6000},
+      {"flow-steps", 3000}, {"jitter", 0.15}, {"samples", 1000}, {"seed", 0},        {"threads", 2},
+      {"flow-width", 256},  {"heun", 18},     {"cells", 0},      {"flow-blocks", 4}, {"flow-batch", 256}};
   std::map<std::string, std::string> text{{"decoder", ""}, {"save", ""}, {"json", ""}};
   Index whole(const char* key) const { return static_cast<Index>(number.at(key)); }
 };
@@ -61,6 +63,7 @@ Settings parse(int argc, char** argv) {
 AutoDecoder train_decoder(Stream& s, const Settings& o, const ModelSet& maps, Json& row) {
   AutoDecoderPreset preset = auto_decoder_preset("auto-decoder");
   preset.shape.code = o.whole("code");
+  preset.shape.cells = o.whole("cells");
   preset.shape.width = o.whole("width");
   preset.shape.hidden = static_cast<int>(o.whole("hidden"));
   preset.train.steps = o.whole("decoder-steps");
@@ -115,13 +118,14 @@ int run(int argc, char** argv) {
     write_decoder(save + "/decoder.safetensors", decoder);
   }
 
-  ResidualMlpShape shape;
-  shape.families = 2;
-  shape.width = o.whole("flow-width");
-  const Generator prototype = latent_prototype(decoder, shape);
+  CodeNetwork network;
+  network.families = 2;
+  network.width = o.whole("flow-width");
+  network.blocks = o.whole("flow-blocks");
+  const Generator prototype = latent_prototype(decoder, code_network(decoder.shape, network));
   DiffusionTrainOptions train;
   train.steps = o.whole("flow-steps");
-  train.batch = 256;
+  train.batch = o.whole("flow-batch");
   train.lr = 1e-3;
   train.warmup = 100;
   train.average = 0.999;

@@ -8,6 +8,7 @@
 //   attention   q, k, v -> o               kernels/conv/attention.hpp
 //   upsample    x -> y                     kernels/conv/spatial.hpp
 //   add-rows    x, e (batch, channels) -> y
+//   transpose   x (batch, rows, columns) -> y (batch, columns, rows): planes of channels to channels of pixels and back
 #pragma once
 
 #include "autodiff/ops/pointwise.hpp"
@@ -202,6 +203,35 @@ class AddRowsOp : public DiffOp<T> {
 
  private:
   Index batch_, pixels_, channels_;
+};
+
+template <class T>
+class TransposeOp : public DiffOp<T> {
+ public:
+  // out: the shape of y, of as many elements.
+  TransposeOp(Index batch, Index rows, Index columns, Shape out)
+      : batch_(batch), rows_(rows), columns_(columns), out_(std::move(out)) {
+    require(elements(out_) == batch * rows * columns, ErrorCode::failed, "transpose: y is of another size than x");
+  }
+  std::string name() const override { return "transpose"; }
+  std::vector<Shape> shapes(const std::vector<Shape>& in) const override {
+    require_shapes(in.size() == 1 && elements(in[0]) == elements(out_), name(), in);
+    return {out_};
+  }
+  SavedPtr forward(Stream& s, Inputs<T> in, Outputs<T> out, SavedPtr) const override {
+    transpose(s, TransposeCopy<T>{in[0], out[0], rows_, columns_, batch_});
+    return nullptr;
+  }
+  void vjp(Stream& s, const Saved*, Inputs<T>, Inputs<T>, Inputs<T> d_out, Outputs<T> d_in) const override {
+    if (d_in[0] != nullptr) transpose(s, TransposeCopy<T>{d_out[0], d_in[0], columns_, rows_, batch_, true});
+  }
+  void jvp(Stream& s, const Saved*, Inputs<T>, Inputs<T>, Inputs<T> t_in, Outputs<T> t_out) const override {
+    transpose(s, TransposeCopy<T>{t_in[0], t_out[0], rows_, columns_, batch_});
+  }
+
+ private:
+  Index batch_, rows_, columns_;
+  Shape out_;
 };
 
 }  // namespace terrane

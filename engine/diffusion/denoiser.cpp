@@ -66,6 +66,15 @@ class Builder {
     const UpsampleShape f{batch_, x.height, x.width, x.channels, false};
     return {apply<UpsampleOp<T>>({x.v}, f), 2 * x.height, 2 * x.width, x.channels};
   }
+  // Planes (channels, height, width) of every sample as pixels with channels, and back.
+  FeatureMap pixels(Var planes, Index height, Index width, Index channels) {
+    const Index n = height * width;
+    return {apply<TransposeOp<T>>({planes}, batch_, channels, n, Shape{batch_ * n, channels}), height, width, channels};
+  }
+  Var planes(const FeatureMap& x) {
+    const Index n = x.height * x.width;
+    return apply<TransposeOp<T>>({x.v}, batch_, n, x.channels, Shape{batch_, n * x.channels});
+  }
   FeatureMap attend(const FeatureMap& q, const FeatureMap& k, const FeatureMap& v, Index head_channels) {
     const AttentionShape f{batch_, q.height * q.width, q.channels / head_channels, head_channels};
     return with(q, apply<AttentionOp<T>>({q.v, k.v, v.v}, f));
@@ -114,8 +123,8 @@ class UnetBuilder {
   Var build(const DenoiserInputs& in) {
     const auto levels = f_.channels.size();
     time_ = b_.silu(b_.embedding(in, f_.channels[0], 4 * f_.channels[0], f_.families));
-    FeatureMap x{in.x, f_.height, f_.width, f_.channels_data};
-    if (f_.channels_condition > 0) x = b_.join(x, FeatureMap{in.condition, f_.height, f_.width, f_.channels_condition});
+    FeatureMap x = image(in.x, f_.channels_data);
+    if (f_.channels_condition > 0) x = b_.join(x, image(in.condition, f_.channels_condition));
     x = b_.conv("conv_in", x, f_.channels[0], 3);
     skips_ = {x};
     for (std::size_t l = 0; l < levels; ++l) x = down(l, x);
@@ -123,10 +132,15 @@ class UnetBuilder {
     if (f_.attention_middle) x = attention("mid_block.attentions.0", x);
     x = residual("mid_block.resnets.1", x, f_.channels.back());
     for (std::size_t u = 0; u < levels; ++u) x = up(u, x);
-    return b_.conv("conv_out", b_.norm("conv_norm_out", x, f_.groups, true), f_.channels_data, 3).v;
+    const FeatureMap y = b_.conv("conv_out", b_.norm("conv_norm_out", x, f_.groups, true), f_.channels_data, 3);
+    return f_.planar ? b_.planes(y) : y.v;
   }
 
  private:
+  FeatureMap image(Var v, Index channels) {
+    if (f_.planar) return b_.pixels(v, f_.height, f_.width, channels);
+    return {v, f_.height, f_.width, channels};
+  }
   FeatureMap residual(const std::string& name, const FeatureMap& x, Index out) {
     FeatureMap h = b_.conv(name + ".conv1", b_.norm(name + ".norm1", x, f_.groups, true), out, 3);
     h = b_.add_rows(h, b_.linear(name + ".time_emb_proj", time_, out));
@@ -211,6 +225,11 @@ void check(const ResidualMlpShape& f) {
           "a residual MLP has at least one value and a width");
 }
 
+Shape image_shape(const UnetShape& f, Index batch, Index channels) {
+  const Index pixels = f.height * f.width;
+  return f.planar ? Shape{batch, channels * pixels} : Shape{batch * pixels, channels};
+}
+
 }  // namespace
 
 Denoiser::Denoiser(Kind kind) : kind_(std::move(kind)) {
@@ -237,12 +256,11 @@ Index Denoiser::families() const {
   return std::visit([](const auto& f) { return f.families; }, kind_);
 }
 Shape Denoiser::sample_shape(Index batch) const {
-  if (const auto* f = std::get_if<UnetShape>(&kind_)) return {batch * f->height * f->width, f->channels_data};
+  if (const auto* f = std::get_if<UnetShape>(&kind_)) return image_shape(*f, batch, f->channels_data);
   return {batch, std::get<ResidualMlpShape>(kind_).values};
 }
 Shape Denoiser::condition_shape(Index batch) const {
-  const auto* f = std::get_if<UnetShape>(&kind_);
-  if (f != nullptr) return {batch * f->height * f->width, f->channels_condition};
+  if (const auto* f = std::get_if<UnetShape>(&kind_)) return image_shape(*f, batch, f->channels_condition);
   return {batch, std::get<ResidualMlpShape>(kind_).condition};
 }
 Index Denoiser::sample_values() const { return elements(sample_shape(1)); }
@@ -289,7 +307,8 @@ Json Denoiser::to_json() const {
             {"attention_middle", f->attention_middle},
             {"blocks", f->blocks},
             {"groups", f->groups},
-            {"head_channels", f->head_channels}};
+            {"head_channels", f->head_channels},
+            {"planar", f->planar}};
   }
   const auto& f = std::get<ResidualMlpShape>(kind_);
   return {{"type", "residual-mlp"}, {"values", f.values}, {"condition", f.condition},
@@ -325,6 +344,7 @@ Denoiser Denoiser::from_json(const Json& section) {
     take("blocks", f.blocks);
     take("groups", f.groups);
     take("head_channels", f.head_channels);
+    take("planar", f.planar);
     return Denoiser(f);
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::config, std::string("network: ") + e.what());

@@ -33,6 +33,7 @@ struct UnetShape {
   Index blocks = 2;
   Index groups = 32;        // of the norms; must divide all channels
   Index head_channels = 8;  // of attention
+  bool planar = false;      // x, y and conditions are planes, (channels, height, width): the layout of codes on a grid
   bool operator==(const UnetShape&) const = default;
 };
 
@@ -55,10 +56,10 @@ struct DenoiserWeight {
 };
 
 struct DenoiserInputs {
-  Var x;          // (batch pixels, channels) or (batch, values)
+  Var x;          // (batch pixels, channels), or (batch, values) for planes and numbers
   Var time;       // (batch, 1)
   Var family;     // (batch, families + 1), one row a unit vector; invalid without families
-  Var condition;  // (batch pixels, channels_condition) or (batch, condition); invalid without
+  Var condition;  // (batch pixels, channels_condition), or (batch, values); invalid without
 };
 
 class Denoiser {

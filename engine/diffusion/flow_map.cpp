@@ -37,8 +37,9 @@ template Var FlowMap::record(Tape<float>&, Var) const;
 template Var FlowMap::record(Tape<double>&, Var) const;
 
 FlowMap make_flow_map(const Generator& g, Index steps, int family) {
-  require(g.process.process == Process::flow && std::holds_alternative<ResidualMlpShape>(g.network.kind()),
-          ErrorCode::config, "a flow of codes needs a generator of type latent-flow");
+  const auto* image = std::get_if<UnetShape>(&g.network.kind());
+  require(g.process.process == Process::flow && (image == nullptr || image->planar), ErrorCode::config,
+          "a flow of codes needs a generator of type latent-flow");
   require(steps >= 1 && steps <= 1000, ErrorCode::config, "a flow takes 1 to 1000 steps");
   require(family >= -1 && family < g.network.families(), ErrorCode::config, "the generator does not know this family");
   return {g.network, g.parameters, steps, family};

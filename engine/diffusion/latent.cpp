@@ -2,6 +2,7 @@
 #include "engine/diffusion/latent.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
@@ -15,10 +16,34 @@ constexpr Index codes_a_batch = 256;
 
 }  // namespace
 
-Generator latent_prototype(const AutoDecoder& decoder, ResidualMlpShape shape, const ProcessOptions& process) {
+Denoiser code_network(const DecoderShape& shape, const CodeNetwork& n) {
+  if (shape.cells == 0) {
+    return Denoiser(ResidualMlpShape{.values = shape.code,
+                                     .condition = n.conditions.channels() * n.condition_size * n.condition_size,
+                                     .families = n.families,
+                                     .width = n.width,
+                                     .blocks = n.blocks});
+  }
+  require(shape.dims == 2, ErrorCode::config, "codes on a grid are learnt for planes, not for volumes");
+  UnetShape f;
+  f.planar = true;
+  f.height = f.width = shape.cells;
+  f.channels_data = shape.channels();
+  f.channels_condition = n.conditions.channels();
+  f.families = n.families;
+  f.channels.assign(shape.cells >= 8 && shape.cells % 2 == 0 ? 2 : 1, n.width);
+  f.attention.assign(f.channels.size(), false);
+  f.blocks = n.blocks;
+  f.groups = std::gcd(n.width, Index{8});
+  f.head_channels = std::gcd(n.width, Index{32});
+  return Denoiser(f);
+}
+
+Generator latent_prototype(const AutoDecoder& decoder, Denoiser network, const ProcessOptions& process) {
   require(!decoder.training_codes.empty(), ErrorCode::config, "the decoder brings no codes to learn from");
-  shape.values = decoder.shape.code;
-  Generator g{Denoiser(shape), process, {}, decoder.statistics.mean, decoder.statistics.deviation, {}};
+  require(network.sample_values() == decoder.shape.code, ErrorCode::config,
+          "the network is for codes of another length than the decoder's");
+  Generator g{std::move(network), process, {}, decoder.statistics.mean, decoder.statistics.deviation, {}};
   for (float& v : g.scale) v = std::max(v, 1e-12F);
   return g;
 }

@@ -69,6 +69,16 @@ Denoiser pixel_network(const Json& section, Index size, Index families) {
   return Denoiser(f);
 }
 
+CodeNetwork network_of(const Json& section, Index families) {
+  CodeNetwork n;
+  n.width = section.at("width");
+  n.blocks = section.at("blocks");
+  n.families = families;
+  n.conditions = conditions_of_section(section);
+  n.condition_size = section.at("condition_size");
+  return n;
+}
+
 class TrainRun : public TrainingTask {
  public:
   TrainRun(const Config& config, const RunOptions& options, bool continuing)
@@ -121,12 +131,10 @@ class TrainRun : public TrainingTask {
                       std::to_string(models_.train.count()) + ": give the section of that run",
                   file);
     }
-    ResidualMlpShape shape;
-    shape.width = section_.at("width");
-    shape.blocks = section_.at("blocks");
-    shape.families = static_cast<Index>(families_.size());
-    shape.condition = layout_.values();
-    return latent_prototype(*decoder_, shape, process_of(section_));
+    if (decoder_->shape.cells > 0) layout_.side = decoder_->shape.cells;
+    return latent_prototype(*decoder_,
+                            code_network(decoder_->shape, network_of(section_, static_cast<Index>(families_.size()))),
+                            process_of(section_));
   }
   Generator pixel_prototype() const {
     return {pixel_network(section_, size_, static_cast<Index>(families_.size())),
@@ -239,10 +247,9 @@ Forecast forecast_train_generator(const Config& config) {
       c.at("models").at("type") == "generated" ? c.at("models").at("families").size() : std::size_t{0});
   const Index side = static_cast<Index>(
       std::lround(std::sqrt(static_cast<double>(size.values) / static_cast<double>(std::max<Index>(1, size.models)))));
-  const Denoiser network = latent
-                               ? Denoiser(ResidualMlpShape{read_decoder(g.at("decoder").get<std::string>()).shape.code,
-                                                           families, g.at("width"), g.at("blocks")})
-                               : pixel_network(g, side, families);
+  const Denoiser network =
+      latent ? code_network(read_decoder(g.at("decoder").get<std::string>()).shape, network_of(g, families))
+             : pixel_network(g, side, families);
   const double weights = static_cast<double>(network.parameters());
   const double values = static_cast<double>(g.at("batch_models").get<Index>() * network.sample_values());
   // Weights, moments, average, gradient; every layer keeps its output and a cotangent.

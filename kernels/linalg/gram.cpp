@@ -27,7 +27,7 @@ TERRANE_INSTANTIATE(gram_mirror, GramMirror)
 
 template <class T>
 void transpose(Stream& s, const TransposeCopy<T>& f) {
-  parallel_for_2d(s, f.rows, f.columns, f);
+  parallel_for_2d(s, f.batch * f.rows, f.columns, f);
 }
 TERRANE_INSTANTIATE(transpose, TransposeCopy)
 

@@ -7,13 +7,20 @@
 
 namespace terrane {
 
-// to(c, r) = from(r, c); from: (rows, columns)
+// to(b, c, r) = from(b, r, c), or added to it; from: (batch, rows, columns). (b rows + r, c)
 template <class T>
 struct TransposeCopy {
   const T* from;
   T* to;
   Index rows, columns;
-  TERRANE_HD void operator()(Index r, Index c) const { to[c * rows + r] = from[r * columns + c]; }
+  Index batch = 1;
+  bool add = false;
+  TERRANE_HD void operator()(Index row, Index c) const {
+    const Index b = row / rows, r = row % rows;
+    T& target = to[(b * columns + c) * rows + r];
+    const T v = from[row * columns + c];
+    target = add ? target + v : v;
+  }
 };
 
 // to = from on and below the diagonal, 0 above; (n, n); to may be from

@@ -512,11 +512,8 @@ TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
     }
   }
   decoder.statistics = code_statistics(decoder.training_codes, 3);
-  ResidualMlpShape shape;
-  shape.width = 32;
-  shape.blocks = 1;
-  shape.families = 2;
-  const Generator prototype = latent_prototype(decoder, shape);
+  const Denoiser network = code_network(decoder.shape, {.width = 32, .blocks = 1, .families = 2});
+  const Generator prototype = latent_prototype(decoder, network);
   DiffusionTrainOptions o = mixture_options(400);
   o.batch = 64;
   DiffusionTrainer trainer(s, prototype, o, code_source(decoder, prototype, family));
@@ -529,9 +526,110 @@ TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
   AutoDecoder longer = decoder;
   ++longer.shape.code;
   EXPECT_THROW(sample_codes(s, g, longer, sampler, 5, 0, 6, {asked, {}}), Error);
+  EXPECT_THROW(latent_prototype(longer, network), Error);
   EXPECT_THROW(code_source(decoder, prototype, {0}), Error);
   decoder.training_codes.clear();
-  EXPECT_THROW(latent_prototype(decoder, shape), Error);
+  EXPECT_THROW(latent_prototype(decoder, network), Error);
+}
+
+// Planes (channels, height, width) and pixels with channels: the same network on the same numbers in another order.
+TEST(Denoiser, OfPlanesIsThatOfPixels) {
+  UnetShape shape;
+  shape.height = shape.width = 4;
+  shape.channels_data = 3;
+  shape.channels_condition = 2;
+  shape.channels = {8, 8};
+  shape.attention = {false, false};
+  shape.blocks = 1;
+  shape.groups = 4;
+  const Denoiser pixels(shape);
+  shape.planar = true;
+  const Denoiser planes(shape);
+  EXPECT_EQ(planes.parameters(), pixels.parameters());
+  EXPECT_EQ(Denoiser::from_json(planes.to_json()).kind(), planes.kind());
+  constexpr Index batch = 2, n = 16;
+  const Random random(12, RandomPurpose::test);
+  const auto values = [&](Index channels, std::uint32_t draw) {
+    std::vector<float> v;
+    for (Index k = 0; k < batch * channels * n; ++k) {
+      v.push_back(static_cast<float>(random.normal(static_cast<std::uint64_t>(k), draw)));
+    }
+    return v;
+  };
+  const auto as_planes = [](const std::vector<float>& v, Index channels) {
+    std::vector<float> out(v.size());
+    for (Index b = 0; b < batch; ++b) {
+      for (Index p = 0; p < n; ++p) {
+        for (Index c = 0; c < channels; ++c) {
+          out[static_cast<std::size_t>((b * channels + c) * n + p)] =
+              v[static_cast<std::size_t>((b * n + p) * channels + c)];
+        }
+      }
+    }
+    return out;
+  };
+  const std::vector<float> x = values(3, 0), condition = values(2, 1);
+  for_each_device([&](Stream& s) {
+    const auto answer = [&](const Denoiser& network, const std::vector<float>& in, const std::vector<float>& told) {
+      Tape<float> tape(s);
+      const Var theta = tape.input({network.parameters()}, "theta");
+      tape.set(theta, network.initial_parameters(3));
+      DenoiserInputs d;
+      d.x = tape.input(network.sample_shape(batch), "x");
+      d.time = tape.input({batch, 1}, "time");
+      d.condition = tape.input(network.condition_shape(batch), "condition");
+      tape.set(d.x, in);
+      tape.set(d.time, {20, 700});
+      tape.set(d.condition, told);
+      const Var y = network.record(tape, theta, d, batch);
+      tape.forward();
+      return tape.get(y);
+    };
+    EXPECT_EQ(answer(planes, as_planes(x, 3), as_planes(condition, 2)), as_planes(answer(pixels, x, condition), 3));
+  });
+}
+
+// Codes on a grid: a gradient across their nodes that the family turns around.
+TEST(LatentFlow, DrawsCodesOnAGrid) {
+  Stream s(Device{}, {.threads = 1});
+  AutoDecoder decoder;
+  decoder.shape = {.dims = 2, .code = 32, .width = 8, .hidden = 1, .cells = 4};
+  const Random random(3, RandomPurpose::test);
+  std::vector<int> family;
+  for (std::uint64_t k = 0; k < 64; ++k) {
+    family.push_back(static_cast<int>(k % 2));
+    for (std::uint32_t c = 0; c < 32; ++c) {  // the second plane is that of zero
+      const double slope = c < 16 ? (k % 2 == 0 ? 1.0 : -1.0) * (c % 4 - 1.5) : 0.0;
+      decoder.training_codes.push_back(static_cast<float>(slope + 0.1 * random.normal(k, c)));
+    }
+  }
+  decoder.statistics = code_statistics(decoder.training_codes, 32);
+  CodeNetwork network{.width = 16, .blocks = 1, .families = 2};
+  const Denoiser net = code_network(decoder.shape, network);
+  EXPECT_EQ(net.sample_values(), 32);
+  const Generator prototype = latent_prototype(decoder, net);
+  DiffusionTrainOptions o = mixture_options(500);
+  o.batch = 32;
+  DiffusionTrainer trainer(s, prototype, o, code_source(decoder, prototype, family));
+  for (int k = 0; k < 500; ++k) trainer.step();
+  std::vector<int> asked(16, 0);
+  std::fill(asked.begin() + 8, asked.end(), 1);
+  const std::vector<float> z =
+      sample_codes(s, trainer.generator(), decoder, {SamplerKind::heun, 8}, 5, 0, 16, {asked, {}});
+  double mean[2] = {0, 0};
+  for (std::size_t k = 0; k < 16; ++k) {
+    double across = 0;
+    for (std::size_t r = 0; r < 4; ++r) across += static_cast<double>(z[32 * k + 4 * r + 3] - z[32 * k + 4 * r]) / 4;
+    EXPECT_GT(k < 8 ? across : -across, 0.5) << k;
+    mean[k / 8] += across / 8;
+  }
+  EXPECT_NEAR(mean[0], 3, 0.8);
+  EXPECT_NEAR(mean[1], -3, 0.8);
+  // Wells and reflectivity are images on the nodes.
+  network.conditions = {1, true};
+  EXPECT_EQ(code_network(decoder.shape, network).condition_values(), 3 * 16);
+  decoder.shape.dims = 3;
+  EXPECT_THROW(code_network(decoder.shape, network), Error);
 }
 
 }  // namespace diffusion_test

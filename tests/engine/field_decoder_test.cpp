@@ -193,11 +193,7 @@ TEST_F(DecoderFieldTest, Derivatives) {
 // The unknowns are the noise of a flow: the field decodes what the sampler "euler" makes of the same noise.
 TEST_F(DecoderFieldTest, FlowTurnsNoiseIntoCodes) {
   const AutoDecoder d = decoder(40);
-  ResidualMlpShape shape;
-  shape.width = 16;
-  shape.blocks = 1;
-  shape.families = 2;
-  Generator g = latent_prototype(d, shape);
+  Generator g = latent_prototype(d, code_network(d.shape, {.width = 16, .blocks = 1, .families = 2}));
   g.parameters = g.network.initial_parameters(4);
   g.families = {"flat-vel-a", "curve-vel-a"};
   write_generator((folder_ / "generator.safetensors").string(), g);

@@ -71,6 +71,16 @@ struct AddRowsCase {
     return c;
   }
 };
+struct TransposeCase {
+  template <class T>
+  static CaseInstance<T> make(Stream& s, int variant) {
+    const Index batch = variant == 0 ? 1 : 3, rows = variant == 0 ? 1 : 7, columns = variant == 0 ? 1 : 37;
+    auto c = start<T>(s);
+    const Var x = random_input(c, {batch, rows * columns}, 153);
+    c.output = c.tape->apply(std::make_shared<TransposeOp<T>>(batch, rows, columns, Shape{batch * columns, rows}), {x});
+    return c;
+  }
+};
 // Whole networks: gradients in the weights and in the input.
 struct DenoiserCase {
   template <class T>
@@ -90,7 +100,9 @@ struct DenoiserCase {
     mlp.condition = 3;
     mlp.width = 6;
     mlp.blocks = 1;
-    const Denoiser net(variant == 0 ? Denoiser::Kind(unet) : Denoiser::Kind(mlp));
+    unet.planar = variant == 2;
+    unet.channels_data = variant == 2 ? 3 : 1;
+    const Denoiser net(variant != 1 ? Denoiser::Kind(unet) : Denoiser::Kind(mlp));
     auto c = start<T>(s);
     const Index batch = 2;
     const auto weights = net.initial_parameters(5);
@@ -101,7 +113,7 @@ struct DenoiserCase {
     in.x = random_input(c, net.sample_shape(batch), 151);
     in.time = c.tape->input({batch, 1}, "time", false);
     c.tape->set(in.time, {T(3), T(40)});
-    if (variant == 0) {
+    if (variant != 1) {
       in.family = c.tape->input({batch, 3}, "family", false);
       c.tape->set(in.family, {T(0), T(1), T(0), T(0), T(0), T(1)});
     }
@@ -122,7 +134,8 @@ void add_conv_cases(std::vector<OpCase>& cases) {
   cases.push_back(
       row<UpsampleCase>("upsample", {}, {"one pixel, nearest", "one pixel, bilinear", "nearest", "bilinear"}));
   cases.push_back(row<AddRowsCase>("add-rows", {}, {"one", "3 images"}));
-  cases.push_back(row<DenoiserCase>("denoiser", {}, {"unet", "residual-mlp"}));
+  cases.push_back(row<TransposeCase>("transpose", {}, {"one", "3 images"}));
+  cases.push_back(row<DenoiserCase>("denoiser", {}, {"unet", "residual-mlp", "unet of planes"}));
 }
 
 }  // namespace terrane

@@ -495,6 +495,13 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
     const std::string file = "/FlatVel_A/model/model1.npy";
     EXPECT_NE(read_file(path("free_" + std::string(from) + file)), read_file(path("told_" + std::string(from) + file)));
   }
+  // Codes on a grid, with conditions on its nodes.
+  ASSERT_EQ(terrane("run c.json --out nodes --set codec.modulation=grid --set codec.cells=4 --set codec.code=32").code,
+            0);
+  const std::string spatial = "run t.json --set generator.decoder=nodes --set generator.width=8" + both;
+  ASSERT_EQ(terrane(spatial + " --set generator.steps=3 --out ts").code, 0);
+  ASSERT_EQ(terrane("run g.json --out told_ts --set source.size=14 --set source.path=ts" + given).code, 0);
+  EXPECT_EQ(terrane("check t.json --set generator.decoder=nodes").code, 0);
   // Codes are brought to the wells: x = 100 m is column 2 of 14.
   ASSERT_EQ(terrane("run c.json --out codec2 --set codec.steps=400").code, 0);
   ASSERT_EQ(terrane("run t.json --out tw --set generator.decoder=codec2 --set generator.condition_size=5" + both +
