@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "baselines"))
 from machine import merge, save  # noqa: E402
 
-SEED = 12  # of the generated maps; trainings use others
+SEED = 12  # of the generated maps; trainings use others, and so does the choice of weights
 EXTENT = 700.0
 
 
@@ -66,7 +66,7 @@ class Study:
 
     def generated(self, family, index):
         source = {"type": "procedural", "families": [family], "size": self.size}
-        c = {"task": "generate", "threads": 1, "count": index + 1, "seed": SEED, "source": source,
+        c = {"task": "generate", "threads": 1, "count": index + 1, "seed": self.args.seed, "source": source,
              "report": {"enabled": False}}
         if self.size == 70:
             c["pairs"] = {"preset": "openfwi"}
@@ -99,7 +99,7 @@ class Study:
 
     def disturb(self, data, key):
         """Noise at a signal-to-noise ratio, traces set to zero and left out; the same for every method."""
-        rng = np.random.default_rng([SEED, *key.encode()])
+        rng = np.random.default_rng([self.args.seed, *key.encode()])
         data, mask = data.astype(np.float32), np.ones(data.shape[:2], np.float32)
         if self.args.noise_db is not None:
             rms = np.sqrt(np.mean(data.astype(float) ** 2)) * 10 ** (-self.args.noise_db / 20)
@@ -194,6 +194,7 @@ def main():
     p.add_argument("--openfwi", help="folder with with_seismic/: the published pair too (size 70)")
     p.add_argument("--families", nargs="*", default=["curve-vel-a", "curve-vel-b", "flat-fault-b", "curve-fault-b"])
     p.add_argument("--maps", type=int, default=2, help="generated maps of each family")
+    p.add_argument("--seed", type=int, default=SEED, help="of the generated maps; another to choose weights on")
     p.add_argument("--size", type=int, default=70)
     p.add_argument("--iterations", type=int, default=300)
     p.add_argument("--weights", type=float, nargs="*", default=[0.3])
@@ -208,7 +209,7 @@ def main():
     for name in ("terrane", "generator", "codec", "flow", "openfwi"):
         if getattr(args, name):
             setattr(args, name, os.path.abspath(getattr(args, name)))
-    settings = {k: getattr(args, k) for k in ("size", "iterations", "start", "noise_db", "missing", "code_weight")}
+    settings = {k: getattr(args, k) for k in ("seed", "size", "iterations", "start", "noise_db", "missing", "code_weight")}
     result = {"settings": settings, "rows": {}}
     if os.path.exists(args.output):
         with open(args.output, encoding="utf-8") as f:

@@ -441,8 +441,8 @@ void derive_models(Json& config, Resolver& resolver) {
   const Json& precision = config.at("precision");
   if (precision.at("physics") == "fp64" || precision.at("network") == "fp64") {
     resolver.issue_at("/precision", "networks of whole models are trained in single precision: leave fp64 out");
-  } else if (config.at("task") == "train-generator" && precision.at("network") != "fp32") {
-    resolver.issue_at("/precision/network", "generators are trained in fp32 in this version");
+  } else if (config.at("task") == "train-generator" && precision.at("network") == "3xtf32") {
+    resolver.issue_at("/precision/network", "generators are trained in fp32, tf32 or bf16");
   }
   Json& models = config["models"];
   const Json& range = models.at("range_mps");

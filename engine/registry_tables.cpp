@@ -362,7 +362,7 @@ std::vector<Component> common_rows() {
          .help = "weights and activations of the field. On a GPU fp32 and 3xtf32 use three TF32 products on tensor "
                  "cores, of "
                  "single-precision accuracy; tf32 and bf16 round factors of the hidden layers; the CPU computes all of "
-                 "them in fp32",
+                 "them in fp32. Generators: fp32 without tensor cores, tf32 or bf16 in their blocks",
          .words = "fp64 fp32 3xtf32 tf32 bf16"}}},
       {"memory",
        "",

@@ -25,12 +25,17 @@ struct FeatureMap {
 template <class T>
 class Builder {
  public:
-  Builder(Tape<T>* tape, Var theta, Index batch) : tape_(tape), theta_(theta), batch_(batch) {}
+  Builder(Tape<T>* tape, Var theta, Index batch, FactorPrecision inside)
+      : tape_(tape), theta_(theta), batch_(batch), inside_(inside) {}
   std::vector<DenoiserWeight> weights;
   Index parameters = 0;
 
+  // Layers from here on are inside the blocks.
+  void enter_blocks() { precision_ = inside_; }
+  void leave_blocks() { precision_ = FactorPrecision::full; }
+
   FeatureMap conv(const std::string& name, const FeatureMap& x, Index out, Index kernel, Index stride = 1) {
-    const ConvShape f{batch_, x.height, x.width, x.channels, out, kernel, stride, kernel / 2};
+    const ConvShape f{batch_, x.height, x.width, x.channels, out, kernel, stride, kernel / 2, precision_};
     const Index fan = kernel * kernel * x.channels;
     const Index offset = add(name + ".weight", {kernel, kernel, x.channels, out}, fan);
     add(name + ".bias", {out}, fan);
@@ -41,7 +46,7 @@ class Builder {
     const Index rows = batch_ * x.height * x.width;
     const Index offset = add(name + ".weight", {x.channels, out}, bias ? x.channels : -2);
     if (bias) add(name + ".bias", {out}, x.channels);
-    const ConvShape f{rows, 1, 1, x.channels, out, 1, 1, 0};
+    const ConvShape f{rows, 1, 1, x.channels, out, 1, 1, 0, precision_};
     return {apply<Conv2dOp<T>>({x.v, theta_}, f, offset, bias), x.height, x.width, out};
   }
   FeatureMap norm(const std::string& name, const FeatureMap& x, Index groups, bool silu) {
@@ -113,6 +118,7 @@ class Builder {
   Tape<T>* tape_;
   Var theta_;
   Index batch_;
+  FactorPrecision inside_, precision_ = FactorPrecision::full;
 };
 
 template <class T>
@@ -127,11 +133,13 @@ class UnetBuilder {
     if (f_.channels_condition > 0) x = b_.join(x, image(in.condition, f_.channels_condition));
     x = b_.conv("conv_in", x, f_.channels[0], 3);
     skips_ = {x};
+    b_.enter_blocks();
     for (std::size_t l = 0; l < levels; ++l) x = down(l, x);
     x = residual("mid_block.resnets.0", x, f_.channels.back());
     if (f_.attention_middle) x = attention("mid_block.attentions.0", x);
     x = residual("mid_block.resnets.1", x, f_.channels.back());
     for (std::size_t u = 0; u < levels; ++u) x = up(u, x);
+    b_.leave_blocks();
     const FeatureMap y = b_.conv("conv_out", b_.norm("conv_norm_out", x, f_.groups, true), f_.channels_data, 3);
     return f_.planar ? b_.planes(y) : y.v;
   }
@@ -192,12 +200,14 @@ Var build(Builder<T>& b, const ResidualMlpShape& f, const DenoiserInputs& in) {
   FeatureMap x{in.x, 1, 1, f.values};
   if (f.condition > 0) x = b.join(x, FeatureMap{in.condition, 1, 1, f.condition});
   FeatureMap h = b.linear("in", x, f.width);
+  b.enter_blocks();
   for (Index k = 0; k < f.blocks; ++k) {
     const std::string name = "blocks." + std::to_string(k);
     FeatureMap g = b.linear(name + ".linear1", b.norm(name + ".norm1", h, 1, true), f.width);
     g = b.add(g, b.linear(name + ".time", e, f.width));
     h = b.add(h, b.linear(name + ".linear2", b.norm(name + ".norm2", g, 1, true), f.width));
   }
+  b.leave_blocks();
   return b.linear("out", b.norm("norm_out", h, 1, true), f.values).v;
 }
 
@@ -234,7 +244,7 @@ Shape image_shape(const UnetShape& f, Index batch, Index channels) {
 
 Denoiser::Denoiser(Kind kind) : kind_(std::move(kind)) {
   std::visit([](const auto& f) { check(f); }, kind_);
-  Builder<float> b(nullptr, {}, 1);
+  Builder<float> b(nullptr, {}, 1, FactorPrecision::full);
   std::visit([&](const auto& f) { build(b, f, {}); }, kind_);
   weights_ = std::move(b.weights);
   parameters_ = b.parameters;
@@ -286,13 +296,13 @@ std::vector<float> Denoiser::initial_parameters(std::uint64_t seed) const {
 }
 
 template <class T>
-Var Denoiser::record(Tape<T>& tape, Var theta, const DenoiserInputs& in, Index batch) const {
+Var Denoiser::record(Tape<T>& tape, Var theta, const DenoiserInputs& in, Index batch, FactorPrecision precision) const {
   require(tape.size(theta) == parameters_, ErrorCode::failed, "the parameter vector is not of this network");
-  Builder<T> b(&tape, theta, batch);
+  Builder<T> b(&tape, theta, batch, precision);
   return std::visit([&](const auto& f) { return build(b, f, in); }, kind_);
 }
-template Var Denoiser::record(Tape<float>&, Var, const DenoiserInputs&, Index) const;
-template Var Denoiser::record(Tape<double>&, Var, const DenoiserInputs&, Index) const;
+template Var Denoiser::record(Tape<float>&, Var, const DenoiserInputs&, Index, FactorPrecision) const;
+template Var Denoiser::record(Tape<double>&, Var, const DenoiserInputs&, Index, FactorPrecision) const;
 
 Json Denoiser::to_json() const {
   if (const auto* f = std::get_if<UnetShape>(&kind_)) {

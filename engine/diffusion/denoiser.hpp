@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "autodiff/tape.hpp"
+#include "kernels/linalg/linalg.hpp"
 
 namespace terrane {
 
@@ -85,9 +86,11 @@ class Denoiser {
   // Weights U(-1/sqrt(fan_in), 1/sqrt(fan_in)), biases alike, norms 1 and 0: a function of the seed.
   std::vector<float> initial_parameters(std::uint64_t seed) const;
 
-  // y, of the shape of x.
+  // y, of the shape of x. precision: of the products inside the blocks, on a GPU; the first and the last layer, norms
+  // and the embedding of times stay in float.
   template <class T>
-  Var record(Tape<T>& tape, Var theta, const DenoiserInputs& in, Index batch) const;
+  Var record(Tape<T>& tape, Var theta, const DenoiserInputs& in, Index batch,
+             FactorPrecision precision = FactorPrecision::full) const;
 
  private:
   Kind kind_;

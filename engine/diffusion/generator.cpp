@@ -87,14 +87,15 @@ void Generator::normalize(std::vector<float>& v) const {
   for (std::size_t k = 0; k < v.size(); ++k) v[k] = (v[k] - offset[k % offset.size()]) / scale[k % scale.size()];
 }
 
-RecordedDenoiser::RecordedDenoiser(Stream& s, const Denoiser& network, Index batch, DenoiserVariable variable)
+RecordedDenoiser::RecordedDenoiser(Stream& s, const Denoiser& network, Index batch, DenoiserVariable variable,
+                                   FactorPrecision precision)
     : network_(network), batch_(batch), tape_(s), sweep_(tape_) {
   theta_ = tape_.input({network.parameters()}, "theta", variable != DenoiserVariable::image);
   in_.x = tape_.input(network.sample_shape(batch), "x", variable != DenoiserVariable::weights);
   in_.time = tape_.input({batch, 1}, "time", false);
   if (network.families() > 0) in_.family = tape_.input({batch, network.families() + 1}, "family", false);
   if (network.condition_values() > 0) in_.condition = tape_.input(network.condition_shape(batch), "condition", false);
-  y_ = network.record(tape_, theta_, in_, batch);
+  y_ = network.record(tape_, theta_, in_, batch, precision);
   set_conditions({}, {});
 }
 

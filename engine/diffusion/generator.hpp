@@ -43,7 +43,8 @@ enum class DenoiserVariable { weights, image, both };
 class RecordedDenoiser {
  public:
   RecordedDenoiser(Stream& s, const Denoiser& network, Index batch,
-                   DenoiserVariable variable = DenoiserVariable::weights);
+                   DenoiserVariable variable = DenoiserVariable::weights,
+                   FactorPrecision precision = FactorPrecision::full);
 
   Tape<float>& tape() { return tape_; }
   Sweep<float>& sweep() { return sweep_; }

@@ -46,7 +46,7 @@ DiffusionTrainer::DiffusionTrainer(Stream& s, const Generator& prototype, const 
       options_(checked(options, prototype)),
       schedule_(NoiseSchedule::named(prototype.process.schedule, prototype.process.steps)),
       source_(std::move(source)),
-      network_(s, generator_.network, options.batch) {
+      network_(s, generator_.network, options.batch, DenoiserVariable::weights, options.precision) {
   const Index n = generator_.network.parameters();
   if (generator_.parameters.empty()) generator_.parameters = generator_.network.initial_parameters(options.seed);
   require(static_cast<Index>(generator_.parameters.size()) == n, ErrorCode::config,

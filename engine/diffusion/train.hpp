@@ -42,6 +42,8 @@ struct DiffusionTrainOptions {
   double drop_probability = 0.15;
   std::vector<Index> condition_groups;  // channels that are dropped together, in order; empty: all of them
   std::uint64_t seed = 0;
+  FactorPrecision precision =
+      FactorPrecision::full;  // of the blocks' products, on a GPU; weights and moments are float
 };
 
 class DiffusionTrainer {

@@ -41,6 +41,10 @@ DiffusionTrainOptions training_of(const Json& section, std::uint64_t seed) {
   return o;
 }
 
+FactorPrecision factor_precision(const std::string& network) {
+  return network == "tf32" ? FactorPrecision::tf32 : network == "bf16" ? FactorPrecision::bf16 : FactorPrecision::full;
+}
+
 // Sides of the network: multiples of 2^(levels - 1) that hold the model.
 Index padded(Index size, std::size_t levels) {
   const Index unit = Index{1} << (levels - 1);
@@ -103,6 +107,7 @@ class TrainRun : public TrainingTask {
     sampler_ = sampler_of_section(section_);
     check_sampler(sampler_, prototype.process);
     DiffusionTrainOptions training = training_of(section_, seed());
+    training.precision = factor_precision(c_.at("precision").at("network"));
     if (layout_.kinds.channels() > 0) training.condition_groups = layout_.groups();
     DiffusionTrainer trainer(s_, prototype, training, source_of(prototype));
     log_.info("network of " + std::to_string(prototype.network.parameters()) + " weights, " +

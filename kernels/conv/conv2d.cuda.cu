@@ -116,6 +116,12 @@ const T* tap_rows(Stream& s, const ConvShape& pass, const T* x, T* rows) {
 }
 
 template <class T>
+void multiply(Stream& s, const ConvShape& shape, Gemm<T> product) {
+  product.factors = shape.precision;
+  gemm(s, product);
+}
+
+template <class T>
 struct ForwardPass {
   Stream* s;
   const ConvForward<T>* f;
@@ -125,7 +131,7 @@ struct ForwardPass {
     const T* a = tap_rows(*s, pass, f->x + b * in * pass.channels_in, rows);
     T* y = f->y + b * out * n;
     parallel_for_2d(*s, pass.pixels_out(), n, StartRows<T>{f->bias, n, y, f->accumulate});
-    gemm(*s, Gemm<T>{pass.pixels_out(), n, k, a, k, false, f->w, n, false, y, n, T(1), T(1)});
+    multiply(*s, pass, Gemm<T>{pass.pixels_out(), n, k, a, k, false, f->w, n, false, y, n, T(1), T(1)});
   }
 };
 
@@ -139,7 +145,8 @@ struct InputPass {
     T* d_x = f->d_x + b * in * pass.channels_in;
     const T* d_y = f->d_y + b * out * n;
     const bool direct = pass.pointwise();
-    gemm(*s, Gemm<T>{pass.pixels_out(), k, n, d_y, n, false, f->w, n, true, direct ? d_x : rows, k, T(1),
+    multiply(*s, pass,
+             Gemm<T>{pass.pixels_out(), k, n, d_y, n, false, f->w, n, true, direct ? d_x : rows, k, T(1),
                      direct ? T(1) : T(0)});
     if (!direct) parallel_for_2d(*s, pass.pixels_in(), pass.channels_in, TapRowsAdjoint<T>{pass, rows, d_x});
   }
@@ -153,7 +160,8 @@ struct WeightPass {
     const Index in = f->shape.pixels_in() / f->shape.batch, out = f->shape.pixels_out() / f->shape.batch;
     const Index k = pass.taps() * pass.channels_in, n = pass.channels_out;
     const T* a = tap_rows(*s, pass, f->x + b * in * pass.channels_in, rows);
-    gemm(*s, Gemm<T>{k, n, pass.pixels_out(), a, k, true, f->d_y + b * out * n, n, false, f->d_w, n, T(1), T(1)});
+    multiply(*s, pass,
+             Gemm<T>{k, n, pass.pixels_out(), a, k, true, f->d_y + b * out * n, n, false, f->d_w, n, T(1), T(1)});
   }
 };
 

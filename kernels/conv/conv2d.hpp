@@ -10,13 +10,14 @@
 // d_w[k, l] = sum over pixels of x(tap)^T d_y.
 #pragma once
 
-#include "kernels/runtime/hd.hpp"
+#include "kernels/linalg/linalg.hpp"
 
 namespace terrane {
 
 struct ConvShape {
   Index batch = 1, height = 1, width = 1, channels_in = 1, channels_out = 1;
   Index kernel = 3, stride = 1, padding = 1;
+  FactorPrecision precision = FactorPrecision::full;  // of x, w and d_y in products
 
   TERRANE_HD Index out_height() const { return (height + 2 * padding - kernel) / stride + 1; }
   TERRANE_HD Index out_width() const { return (width + 2 * padding - kernel) / stride + 1; }

@@ -11,8 +11,15 @@ namespace terrane::TERRANE_BACKEND {
 namespace {
 
 cublasStatus_t multiply(cublasHandle_t h, cublasOperation_t op_a, cublasOperation_t op_b, const Gemm<float>& f) {
-  return cublasSgemmStridedBatched_64(h, op_b, op_a, f.n, f.m, f.k, &f.alpha, f.b, f.ldb, f.stride_b, f.a, f.lda,
-                                      f.stride_a, &f.beta, f.c, f.ldc, f.stride_c, f.batch);
+  if (f.factors == FactorPrecision::full) {
+    return cublasSgemmStridedBatched_64(h, op_b, op_a, f.n, f.m, f.k, &f.alpha, f.b, f.ldb, f.stride_b, f.a, f.lda,
+                                        f.stride_a, &f.beta, f.c, f.ldc, f.stride_c, f.batch);
+  }
+  const cublasComputeType_t compute =
+      f.factors == FactorPrecision::tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_FAST_16BF;
+  return cublasGemmStridedBatchedEx_64(h, op_b, op_a, f.n, f.m, f.k, &f.alpha, f.b, CUDA_R_32F, f.ldb, f.stride_b, f.a,
+                                       CUDA_R_32F, f.lda, f.stride_a, &f.beta, f.c, CUDA_R_32F, f.ldc, f.stride_c,
+                                       f.batch, compute, CUBLAS_GEMM_DEFAULT);
 }
 cublasStatus_t multiply(cublasHandle_t h, cublasOperation_t op_a, cublasOperation_t op_b, const Gemm<double>& f) {
   return cublasDgemmStridedBatched_64(h, op_b, op_a, f.n, f.m, f.k, &f.alpha, f.b, f.ldb, f.stride_b, f.a, f.lda,

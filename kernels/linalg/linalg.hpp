@@ -12,6 +12,14 @@
 
 namespace terrane {
 
+// Representation of the factors of products in float on a GPU; elsewhere, and in double, it has no meaning. Sums are
+// float in every mode.
+enum class FactorPrecision : int {
+  full = 0,
+  tf32 = 1,  // 11 bits
+  bf16 = 2   // 8 bits
+};
+
 // For b in [0, batch): C_b = alpha op(A_b) op(B_b) + beta C_b, X_b = x + b * stride_x.
 // op(A): (m, k), op(B): (k, n), C: (m, n). lda, ldb, ldc: elements from row to row of the stored matrix, which is (k,
 // m) or (n, k) when transposed. C is not read when beta = 0.
@@ -29,6 +37,7 @@ struct Gemm {
   T alpha = 1, beta = 0;
   Index batch = 1;
   Index stride_a = 0, stride_b = 0, stride_c = 0;
+  FactorPrecision factors = FactorPrecision::full;
 };
 
 // A = U diag(S) V^T, thin: r = min(m, n). A: (m, n), kept. U: (m, r); S: (r), descending; V^T: (r, n), row j is the

@@ -149,6 +149,43 @@ TEST(Gemm, AgreesWithTripleLoop) {
   });
 }
 
+// Rounded factors on a GPU, in float alone: within half a unit of 11 and of 8 bits each; nothing elsewhere.
+TEST(Gemm, RoundsFactorsOnRequest) {
+  const Index m = 9, n = 20, k = 30;
+  const auto a = random_values<float>(m * k, 1), b = random_values<float>(k * n, 2);
+  for_each_device([&](Stream& s) {
+    const bool gpu = s.device().name() == "emulated" || s.device().name().starts_with("cuda");
+    const Buffer<float> da = to_device(s, a), db = to_device(s, b), c(s, m * n);
+    const auto product = [&](FactorPrecision factors) {
+      Gemm<float> f{m, n, k, da.data(), k, false, db.data(), n, false, c.data(), n};
+      f.factors = factors;
+      gemm(s, f);
+      return to_host(s, c);
+    };
+    const std::vector<float> full = product(FactorPrecision::full);
+    for (const auto& [factors, bits] : {std::pair{FactorPrecision::tf32, 11}, {FactorPrecision::bf16, 8}}) {
+      const std::vector<float> got = product(factors);
+      EXPECT_EQ(got != full, gpu);
+      for (Index i = 0; i < m; ++i) {
+        for (Index j = 0; j < n; ++j) {
+          double size = 0;
+          for (Index p = 0; p < k; ++p) size += std::abs(static_cast<double>(a[at(i * k + p)]) * b[at(p * n + j)]);
+          EXPECT_NEAR(got[at(i * n + j)], full[at(i * n + j)], std::ldexp(2.2, -bits) * size) << bits;
+        }
+      }
+    }
+    const auto wide = [&](FactorPrecision factors) {
+      const Buffer<double> x = to_device(s, std::vector<double>(a.begin(), a.end())),
+                           y = to_device(s, std::vector<double>(b.begin(), b.end())), z(s, m * n);
+      Gemm<double> f{m, n, k, x.data(), k, false, y.data(), n, false, z.data(), n};
+      f.factors = factors;
+      gemm(s, f);
+      return to_host(s, z);
+    };
+    EXPECT_EQ(wide(FactorPrecision::bf16), wide(FactorPrecision::full));
+  });
+}
+
 TEST(Gemm, LargeEnoughForEveryBlock) {
   Stream s{Device::parse("cpu")};
   check_gemm<float>(s, {2400, 40, 30}, false, false, 1.0f, 1.0f);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "tests/support/fake_nv/cublas_v2.h"
@@ -20,11 +22,23 @@ bool on_device(const T* p, std::int64_t elements) {
   return elements <= 0 || fake_nv_is_device_range(p, static_cast<std::size_t>(elements) * sizeof(T));
 }
 
+// The nearest number of 24 - dropped bits, ties to even.
+float rounded(float x, int dropped) {
+  if (dropped == 0 || !std::isfinite(x)) return x;
+  std::uint32_t u = 0;
+  std::memcpy(&u, &x, sizeof u);
+  const std::uint32_t half = (1U << (dropped - 1)) - 1, odd = (u >> dropped) & 1U;
+  u = (u + half + odd) & ~((1U << dropped) - 1);
+  std::memcpy(&x, &u, sizeof u);
+  return x;
+}
+double rounded(double x, int) { return x; }
+
 template <class T>
 cublasStatus_t gemm(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b, std::int64_t m,
                     std::int64_t n, std::int64_t k, const T* alpha, const T* a, std::int64_t lda, long long stride_a,
                     const T* b, std::int64_t ldb, long long stride_b, const T* beta, T* c, std::int64_t ldc,
-                    long long stride_c, std::int64_t batch) {
+                    long long stride_c, std::int64_t batch, int dropped = 0) {
   if (handle == nullptr) return CUBLAS_STATUS_NOT_INITIALIZED;
   const bool ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
   const std::int64_t a_rows = ta ? k : m, a_columns = ta ? m : k, b_rows = tb ? n : k, b_columns = tb ? k : n;
@@ -48,7 +62,8 @@ cublasStatus_t gemm(cublasHandle_t handle, cublasOperation_t op_a, cublasOperati
       for (std::int64_t i = 0; i < m; ++i) {
         T sum = 0;
         for (std::int64_t p = 0; p < k; ++p) {
-          sum += (ta ? x[i * lda + p] : x[p * lda + i]) * (tb ? y[p * ldb + j] : y[j * ldb + p]);
+          sum += rounded(ta ? x[i * lda + p] : x[p * lda + i], dropped) *
+                 rounded(tb ? y[p * ldb + j] : y[j * ldb + p], dropped);
         }
         T& z = c[q * stride_c + j * ldc + i];
         z = *beta == T(0) ? *alpha * sum : *alpha * sum + *beta * z;
@@ -148,6 +163,22 @@ const char* cublasGetStatusString(cublasStatus_t status) {
   }
 FAKE_GEMM(cublasSgemmStridedBatched_64, float)
 FAKE_GEMM(cublasDgemmStridedBatched_64, double)
+
+cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
+                                             std::int64_t m, std::int64_t n, std::int64_t k, const void* alpha,
+                                             const void* a, cudaDataType a_type, std::int64_t lda, long long stride_a,
+                                             const void* b, cudaDataType b_type, std::int64_t ldb, long long stride_b,
+                                             const void* beta, void* c, cudaDataType c_type, std::int64_t ldc,
+                                             long long stride_c, std::int64_t batch, cublasComputeType_t compute,
+                                             cublasGemmAlgo_t algo) {
+  const bool known = (compute == CUBLAS_COMPUTE_32F_FAST_TF32 || compute == CUBLAS_COMPUTE_32F_FAST_16BF) &&
+                     algo == CUBLAS_GEMM_DEFAULT;
+  if (!known || a_type != CUDA_R_32F || b_type != CUDA_R_32F || c_type != CUDA_R_32F)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  return gemm(handle, op_a, op_b, m, n, k, static_cast<const float*>(alpha), static_cast<const float*>(a), lda,
+              stride_a, static_cast<const float*>(b), ldb, stride_b, static_cast<const float*>(beta),
+              static_cast<float*>(c), ldc, stride_c, batch, compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? 13 : 16);
+}
 
 #define FAKE_TRSM(name, T)                                                                                          \
   cublasStatus_t name(cublasHandle_t handle, cublasSideMode_t side, cublasFillMode_t uplo, cublasOperation_t trans, \

@@ -31,6 +31,16 @@ cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t handle, cublasOperati
                                             const float* a, std::int64_t lda, long long stride_a, const float* b,
                                             std::int64_t ldb, long long stride_b, const float* beta, float* c,
                                             std::int64_t ldc, long long stride_c, std::int64_t batch);
+// float alone; factors rounded as the compute type says.
+enum cublasComputeType_t { CUBLAS_COMPUTE_32F_FAST_16BF = 75, CUBLAS_COMPUTE_32F_FAST_TF32 = 77 };
+enum cublasGemmAlgo_t { CUBLAS_GEMM_DEFAULT = -1 };
+cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
+                                             std::int64_t m, std::int64_t n, std::int64_t k, const void* alpha,
+                                             const void* a, cudaDataType a_type, std::int64_t lda, long long stride_a,
+                                             const void* b, cudaDataType b_type, std::int64_t ldb, long long stride_b,
+                                             const void* beta, void* c, cudaDataType c_type, std::int64_t ldc,
+                                             long long stride_c, std::int64_t batch, cublasComputeType_t compute,
+                                             cublasGemmAlgo_t algo);
 cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
                                             std::int64_t m, std::int64_t n, std::int64_t k, const double* alpha,
                                             const double* a, std::int64_t lda, long long stride_a, const double* b,

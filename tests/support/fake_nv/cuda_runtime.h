@@ -16,6 +16,7 @@ struct dim3 {
   constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
+enum cudaDataType { CUDA_R_32F = 0, CUDA_R_64F = 1 };
 enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
