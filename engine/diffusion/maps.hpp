@@ -5,8 +5,8 @@
 // Conditions, channels last: wells (2): 1 and y in the columns of wells, else 0 and 0; reflectivity (1): contrast
 // (v(z + dz) - v(z)) / (v(z + dz) + v(z)) of neighbouring pixels, divided by the largest of the map, 0 in the last row.
 //
-// Flipping left and right is the one augmentation by default: turning, cropping or warping a section breaks the order
-// of its layers (augmentation.hpp).
+// Flipping left and right is the one augmentation by default: it alone changes no statistic of the layers
+// (augmentation.hpp, docs/diffusion.md).
 #pragma once
 
 #include "engine/diffusion/augmentation.hpp"
