@@ -13,12 +13,11 @@
 // --maps: of each family to learn; --changed: of each family for the first score. Rows that FILE holds are kept.
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <string>
 
 #include "bench/bench_main.hpp"
+#include "bench/bench_options.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/diffusion/maps.hpp"
 #include "engine/io/file.hpp"
@@ -63,7 +62,7 @@ std::shared_ptr<LabelledMaps> labelled(const std::vector<ModelSet>& families) {
   return maps;
 }
 
-Generator trained(Stream& s, const std::map<std::string, double>& o, const Change& c,
+Generator trained(Stream& s, const bench::Options& o, const Change& c,
                   const std::shared_ptr<const LabelledMaps>& maps) {
   UnetShape shape;
   shape.height = shape.width = size;
@@ -75,12 +74,12 @@ Generator trained(Stream& s, const std::map<std::string, double>& o, const Chang
   const Generator prototype{Denoiser(shape), {},     {},
                             {3000},          {1500}, {bench::family_names.begin(), bench::family_names.end()}};
   DiffusionTrainOptions train;
-  train.steps = static_cast<Index>(o.at("steps"));
-  train.batch = static_cast<Index>(o.at("batch"));
+  train.steps = o.whole("steps");
+  train.batch = o.whole("batch");
   train.lr = 1e-3;
   train.warmup = train.steps / 10;
   train.average = 0.995;
-  train.seed = static_cast<std::uint64_t>(o.at("seed"));
+  train.seed = o.seed();
   DiffusionTrainer trainer(s, prototype, train, map_source(maps, map_options(c, 5000 + train.seed)));
   double loss = 0;
   while (trainer.steps_done() < train.steps) {
@@ -101,40 +100,29 @@ ModelSet changed_maps(const ModelSet& maps, const Change& c, std::uint64_t seed)
 }
 
 int run(int argc, char** argv) {
-  std::map<std::string, double> o{{"maps", 100},    {"changed", 1000}, {"steps", 1500}, {"batch", 16},
-                                  {"samples", 500}, {"seed", 0},       {"threads", 2}};
-  std::string file;
-  for (int k = 1; k + 1 < argc; k += 2) {
-    const std::string key = argv[k];
-    if (key == "--json") {
-      file = argv[k + 1];
-    } else {
-      if (key.rfind("--", 0) != 0 || o.count(key.substr(2)) == 0) {
-        throw Error(ErrorCode::config, "unknown option " + key);
-      }
-      o[key.substr(2)] = std::atof(argv[k + 1]);
-    }
-  }
-  Stream s(Device{}, {.threads = static_cast<int>(o.at("threads"))});
-  const auto whole = [&](const char* key) { return static_cast<Index>(o.at(key)); };
-  const auto seed = static_cast<std::uint64_t>(o.at("seed"));
+  bench::Options o{
+      {{"maps", 100}, {"changed", 1000}, {"steps", 1500}, {"batch", 16}, {"samples", 500}, {"seed", 0}, {"threads", 2}},
+      {{"json", ""}}};
+  o.parse(argc, argv);
+  const std::string& file = o.text["json"];
+  Stream s(Device{}, {.threads = o.threads()});
+  const std::uint64_t seed = o.seed();
   const auto family_sets = [&](std::uint64_t base, Index count) {
     return std::vector<ModelSet>{bench::family_maps(s, 0, base + seed, count, size),
                                  bench::family_maps(s, 1, base + seed, count, size)};
   };
-  const Index samples = whole("samples");
-  const auto learnt = family_sets(1000, whole("maps")), many = family_sets(4000, whole("changed")),
-             real = family_sets(2000, whole("changed")), fresh = family_sets(3000, whole("changed"));
+  const Index samples = o.whole("samples");
+  const auto learnt = family_sets(1000, o.whole("maps")), many = family_sets(4000, o.whole("changed")),
+             real = family_sets(2000, o.whole("changed")), fresh = family_sets(3000, o.whole("changed"));
   Json all = !file.empty() && std::filesystem::exists(file) ? Json::parse(read_file(file)) : Json::object();
-  for (const auto& [key, value] : o) all[key] = value;
+  for (const auto& [key, value] : o.number) all[key] = value;
   all["version"] = version_string();
   const auto keep = [&] {
     if (!file.empty()) write_file_atomic(file, all.dump(1) + "\n");
   };
-  const Index rank = std::min<Index>(64, whole("changed") - 1);
+  const std::array<PrincipalScores, 2> components{leading_components(s, many[0]), leading_components(s, many[1])};
   for (std::size_t f = 0; f < 2; ++f) {
-    const PrincipalScores components(s, many[f], rank);
-    all["floor"][bench::family_names[f]] = score_samples(s, components, many[f], real[f], fresh[f]);
+    all["floor"][bench::family_names[f]] = score_samples(s, components[f], many[f], real[f], fresh[f]);
   }
   for (const Change& c : changes) {
     Json& row = all["rows"][c.name];
@@ -143,14 +131,13 @@ int run(int argc, char** argv) {
     const Generator g = trained(s, o, c, labelled(learnt));
     for (std::size_t f = 0; f < 2; ++f) {
       Json& out = made[bench::family_names[f]];
-      const PrincipalScores components(s, many[f], rank);
-      bench::score_as_processed(s, components, fresh[f], real[f], changed_maps(many[f], c, 6000 + seed), "changed",
+      bench::score_as_processed(s, components[f], fresh[f], real[f], changed_maps(many[f], c, 6000 + seed), "changed",
                                 out);
       ModelSet drawn{real[f].extent,
                      sample(s, g, {SamplerKind::heun, 12}, 7, 0, samples,
                             {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
       for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
-      bench::score_as_processed(s, components, learnt[f], real[f], drawn, "samples", out);
+      bench::score_as_processed(s, components[f], learnt[f], real[f], drawn, "samples", out);
     }
     row = made;
     keep();

@@ -20,6 +20,7 @@
 
 #include "analysis/spectra.hpp"
 #include "bench/bench_main.hpp"
+#include "bench/bench_options.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/diffusion/generator.hpp"
 #include "engine/io/file.hpp"
@@ -35,28 +36,13 @@ using namespace terrane;
 using Json = nlohmann::ordered_json;
 using Values = std::vector<double>;
 
-struct Settings {
-  std::map<std::string, double> number{{"family", 0},  {"seed", 2000}, {"index", 0},
-                                       {"noise", 0.5}, {"count", 16},  {"threads", 1}};
-  std::map<std::string, std::string> text{{"weights", ""}, {"save", ""}};
-  Index whole(const char* key) const { return static_cast<Index>(number.at(key)); }
-};
-
-Settings parse(int argc, char** argv) {
-  Settings s;
-  for (int k = 1; k < argc; k += 2) {
-    const std::string key = std::string(argv[k]).substr(std::min<std::size_t>(2, std::string(argv[k]).size()));
-    require(k + 1 < argc && (s.text.count(key) != 0 || s.number.count(key) != 0), ErrorCode::config,
-            "unknown option, or one without a value", argv[k]);
-    if (s.text.count(key) != 0) {
-      s.text[key] = argv[k + 1];
-    } else {
-      s.number[key] = std::atof(argv[k + 1]);
-    }
-  }
-  require(!s.text["weights"].empty() && !s.text["save"].empty(), ErrorCode::config, "--weights and --save are needed");
-  require(s.number["noise"] > 0 && s.number["noise"] < 1, ErrorCode::config, "--noise lies between 0 and 1");
-  return s;
+bench::Options parse(int argc, char** argv) {
+  bench::Options o{{{"family", 0}, {"seed", 2000}, {"index", 0}, {"noise", 0.5}, {"count", 16}, {"threads", 1}},
+                   {{"weights", ""}, {"save", ""}}};
+  o.parse(argc, argv);
+  require(!o.text["weights"].empty() && !o.text["save"].empty(), ErrorCode::config, "--weights and --save are needed");
+  require(o.number["noise"] > 0 && o.number["noise"] < 1, ErrorCode::config, "--noise lies between 0 and 1");
+  return o;
 }
 
 // Pixels whose velocity differs from that of one of their four neighbours.
@@ -88,7 +74,7 @@ Json describe(Stream& s, const Values& sigma, const Values& vectors, const std::
 }
 
 int run(int argc, char** argv) {
-  const Settings o = parse(argc, argv);
+  const bench::Options o = parse(argc, argv);
   StreamOptions options;
   options.threads = static_cast<int>(o.whole("threads"));
   Stream s(Device{}, options);

@@ -19,6 +19,7 @@
 #include <string>
 
 #include "bench/bench_main.hpp"
+#include "bench/bench_options.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/diffusion/latent.hpp"
@@ -37,30 +38,28 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-struct Settings {
-  std::map<std::string, double> number{
-      {"maps", 300},        {"code", 64},     {"width", 128},    {"hidden", 4},      {"decoder-steps", 6000},
-      {"flow-steps", 3000}, {"jitter", 0.15}, {"samples", 1000}, {"seed", 0},        {"threads", 2},
-      {"flow-width", 256},  {"heun", 18},     {"cells", 0},      {"flow-blocks", 4}, {"flow-batch", 256}};
-  std::map<std::string, std::string> text{{"decoder", ""}, {"save", ""}, {"json", ""}};
-  Index whole(const char* key) const { return static_cast<Index>(number.at(key)); }
-};
-
-Settings parse(int argc, char** argv) {
-  Settings s;
-  for (int k = 1; k + 1 < argc; k += 2) {
-    const std::string key = std::string(argv[k]).substr(std::min<std::size_t>(2, std::string(argv[k]).size()));
-    if (s.text.count(key) != 0) {
-      s.text[key] = argv[k + 1];
-    } else {
-      require(s.number.count(key) != 0, ErrorCode::config, "unknown option");
-      s.number[key] = std::atof(argv[k + 1]);
-    }
-  }
-  return s;
+bench::Options parse(int argc, char** argv) {
+  bench::Options o{{{"maps", 300},
+                    {"code", 64},
+                    {"width", 128},
+                    {"hidden", 4},
+                    {"decoder-steps", 6000},
+                    {"flow-steps", 3000},
+                    {"jitter", 0.15},
+                    {"samples", 1000},
+                    {"seed", 0},
+                    {"threads", 2},
+                    {"flow-width", 256},
+                    {"heun", 18},
+                    {"cells", 0},
+                    {"flow-blocks", 4},
+                    {"flow-batch", 256}},
+                   {{"decoder", ""}, {"save", ""}, {"json", ""}}};
+  o.parse(argc, argv);
+  return o;
 }
 
-AutoDecoder train_decoder(Stream& s, const Settings& o, const ModelSet& maps, Json& row) {
+AutoDecoder train_decoder(Stream& s, const bench::Options& o, const ModelSet& maps, Json& row) {
   AutoDecoderPreset preset = auto_decoder_preset("auto-decoder");
   preset.shape.code = o.whole("code");
   preset.shape.cells = o.whole("cells");
@@ -87,7 +86,7 @@ ModelSet part(const ModelSet& set, Index first, Index count) {
 }
 
 int run(int argc, char** argv) {
-  const Settings o = parse(argc, argv);
+  const bench::Options o = parse(argc, argv);
   StreamOptions options;
   options.threads = static_cast<int>(o.whole("threads"));
   Stream s(Device{}, options);
@@ -159,7 +158,7 @@ int run(int argc, char** argv) {
                       window)};
     const double seconds = seconds_since(from);
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
-    const PrincipalScores components(s, own, std::min<Index>(64, maps - 1));
+    const PrincipalScores components = leading_components(s, own);
     row[family_names[f]] = {{"samples_per_minute", 60 * static_cast<double>(samples) / seconds},
                             {"floor_fresh", score_samples(s, components, own, real, fresh)}};
     bench::score_as_processed(s, components, own, real, drawn, "generated", row[family_names[f]]);

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "bench/bench_main.hpp"
+#include "bench/bench_options.hpp"
 #include "bench/map_scores.hpp"
 #include "engine/diffusion/maps.hpp"
 #include "engine/io/file.hpp"
@@ -31,30 +32,24 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-struct Settings {
-  std::map<std::string, double> number{{"steps", 1000}, {"total", 0}, {"batch", 16}, {"samples", 500}, {"seed", 0},
-                                       {"threads", 2},  {"lr", 5e-4}, {"heun", 12},  {"guidance", 1}};
-  std::map<std::string, std::string> text{{"state", ""}, {"save", ""}, {"json", ""}};
-  Index whole(const char* key) const { return static_cast<Index>(number.at(key)); }
-};
-
-Settings parse(int argc, char** argv) {
-  Settings s;
-  for (int k = 1; k + 1 < argc; k += 2) {
-    const std::string key = std::string(argv[k]).substr(std::min<std::size_t>(2, std::string(argv[k]).size()));
-    if (s.text.count(key) != 0) {
-      s.text[key] = argv[k + 1];
-    } else {
-      require(s.number.count(key) != 0, ErrorCode::config, "unknown option");
-      s.number[key] = std::atof(argv[k + 1]);
-    }
-  }
-  if (s.number["total"] == 0) s.number["total"] = s.number["steps"];
-  return s;
+bench::Options parse(int argc, char** argv) {
+  bench::Options o{{{"steps", 1000},
+                    {"total", 0},
+                    {"batch", 16},
+                    {"samples", 500},
+                    {"seed", 0},
+                    {"threads", 2},
+                    {"lr", 5e-4},
+                    {"heun", 12},
+                    {"guidance", 1}},
+                   {{"state", ""}, {"save", ""}, {"json", ""}}};
+  o.parse(argc, argv);
+  if (o.number["total"] == 0) o.number["total"] = o.number["steps"];
+  return o;
 }
 
 int run(int argc, char** argv) {
-  const Settings o = parse(argc, argv);
+  const bench::Options o = parse(argc, argv);
   StreamOptions options;
   options.threads = static_cast<int>(o.whole("threads"));
   Stream s(Device{}, options);
@@ -115,7 +110,7 @@ int run(int argc, char** argv) {
                                        {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
     row[bench::family_names[f]]["samples_per_minute"] = 60 * static_cast<double>(samples) / seconds_since(from);
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
-    const PrincipalScores components(s, training, std::min<Index>(64, samples - 1));
+    const PrincipalScores components = leading_components(s, training);
     Json& out = row[bench::family_names[f]];
     bench::score_as_processed(s, components, training, real, drawn, "generated", out);
     out["floor_fresh"] = score_samples(s, components, training, real, fresh);

@@ -101,6 +101,7 @@ class TrainRun : public TrainingTask {
     size_ = models_.train.extent[0];
     const bool labelled = !models_.family.empty();
     if (labelled) families_ = c_.at("models").at("families").get<std::vector<std::string>>();
+    if (latent()) decoder_ = read_own_decoder();
     layout_ = condition_layout_of();
     Generator prototype = latent() ? latent_prototype_of() : pixel_prototype();
     prototype.families = families_;
@@ -123,20 +124,26 @@ class TrainRun : public TrainingTask {
 
   ConditionLayout condition_layout_of() const {
     ConditionLayout o{conditions_of_section(section_), size_, 0, latent()};
-    o.side = latent() ? section_.at("condition_size").get<Index>() : padded(size_, section_.at("channels").size());
+    if (!latent()) {
+      o.side = padded(size_, section_.at("channels").size());
+    } else {
+      o.side = decoder_->shape.cells > 0 ? decoder_->shape.cells : section_.at("condition_size").get<Index>();
+    }
     return o;
   }
-  Generator latent_prototype_of() {
+  AutoDecoder read_own_decoder() const {
     const std::string file = section_.at("decoder");
-    decoder_ = read_decoder(file);
-    const Index codes = static_cast<Index>(decoder_->training_codes.size()) / decoder_->shape.code;
+    AutoDecoder decoder = read_decoder(file);
+    const Index codes = static_cast<Index>(decoder.training_codes.size()) / decoder.shape.code;
     if (codes != models_.train.count()) {
       throw Error(ErrorCode::data,
                   "the decoder was trained on " + std::to_string(codes) + " models, \"models\" has " +
                       std::to_string(models_.train.count()) + ": give the section of that run",
                   file);
     }
-    if (decoder_->shape.cells > 0) layout_.side = decoder_->shape.cells;
+    return decoder;
+  }
+  Generator latent_prototype_of() const {
     return latent_prototype(*decoder_,
                             code_network(decoder_->shape, network_of(section_, static_cast<Index>(families_.size()))),
                             process_of(section_));

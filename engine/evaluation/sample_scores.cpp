@@ -8,6 +8,11 @@
 
 namespace terrane {
 
+PrincipalScores leading_components(Stream& s, const ModelSet& training) {
+  constexpr Index most = 64;
+  return {s, training, std::min({most, training.count() - 1, training.points()})};
+}
+
 nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& components, const ModelSet& training,
                                      const ModelSet& real, const ModelSet& sample) {
   const Features x = components.of(s, real), g = components.of(s, sample);
@@ -51,9 +56,7 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
 
 nlohmann::ordered_json score_samples(Stream& s, const ModelSet& training, const ModelSet& real,
                                      const ModelSet& sample) {
-  constexpr Index most = 64;
-  const PrincipalScores components(s, training, std::min({most, training.count() - 1, training.points()}));
-  return score_samples(s, components, training, real, sample);
+  return score_samples(s, leading_components(s, training), training, real, sample);
 }
 
 }  // namespace terrane

@@ -8,8 +8,11 @@
 
 namespace terrane {
 
+// The 64 leading components of training maps, fewer for few maps.
+PrincipalScores leading_components(Stream& s, const ModelSet& training);
+
 // Samples against real maps that were not trained on; training: for how close the samples come to it. Features are the
-// scores on `components`, or on 64 principal components (fewer for few maps) of the training maps.
+// scores on `components`, or on the leading ones of the training maps.
 nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& components, const ModelSet& training,
                                      const ModelSet& real, const ModelSet& sample);
 nlohmann::ordered_json score_samples(Stream& s, const ModelSet& training, const ModelSet& real, const ModelSet& sample);

@@ -178,8 +178,9 @@ class ScoreRun : public TrainingTask {
     }
     log_.info(set.name + ": " + std::to_string(n) + " samples against " + std::to_string(n) + " models");
     Group g{set.name, first_of(set.maps, 0, n), first_of(held, 0, n), first_of(held, n, n), {}};
-    g.scores = {{"samples", score_samples(s_, own, g.real, g.samples)},
-                {"floor", score_samples(s_, own, g.real, g.other)}};
+    const PrincipalScores components = leading_components(s_, own);
+    g.scores = {{"samples", score_samples(s_, components, own, g.real, g.samples)},
+                {"floor", score_samples(s_, components, own, g.real, g.other)}};
     Json& out = result_["scores"][g.name];
     out = {
         {"count", n},

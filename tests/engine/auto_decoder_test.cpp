@@ -123,7 +123,7 @@ TEST(AutoDecoder, PrecisionOfTheNetwork) {
   const ModelSet maps = waved_maps(5);
   AutoDecoderPreset preset = small_preset();
   for_each_device([&](Stream& s) {
-    const bool gpu = s.device().name() == "emulated" || s.device().name().starts_with("cuda");
+    const bool gpu = runs_gpu_code(s);
     std::vector<double> loss;
     for (const MlpPrecision precision : {MlpPrecision::tf32x3, MlpPrecision::tf32, MlpPrecision::bf16}) {
       preset.train.precision = precision;

@@ -310,7 +310,7 @@ TEST(DiffusionTrainer, PrecisionOfTheBlocks) {
   Generator prototype = small_generator();
   prototype.parameters.clear();
   for_each_device([&](Stream& s) {
-    const bool gpu = s.device().name() == "emulated" || s.device().name().starts_with("cuda");
+    const bool gpu = runs_gpu_code(s);
     MapOptions maps;
     maps.height = maps.width = 8;
     maps.conditions = {1, true};

@@ -154,7 +154,7 @@ TEST(Gemm, RoundsFactorsOnRequest) {
   const Index m = 9, n = 20, k = 30;
   const auto a = random_values<float>(m * k, 1), b = random_values<float>(k * n, 2);
   for_each_device([&](Stream& s) {
-    const bool gpu = s.device().name() == "emulated" || s.device().name().starts_with("cuda");
+    const bool gpu = runs_gpu_code(s);
     const Buffer<float> da = to_device(s, a), db = to_device(s, b), c(s, m * n);
     const auto product = [&](FactorPrecision factors) {
       Gemm<float> f{m, n, k, da.data(), k, false, db.data(), n, false, c.data(), n};

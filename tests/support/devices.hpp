@@ -26,6 +26,12 @@ inline std::vector<std::string> test_devices() {
   return names;
 }
 
+// The kernels of a GPU, on one or under the emulator.
+inline bool runs_gpu_code(const Stream& s) {
+  const std::string name = s.device().name();
+  return name == "emulated" || name.rfind("cuda", 0) == 0;
+}
+
 // Runs `body(stream)` on every listed device. A device that is listed but cannot be used skips the test, never passes.
 inline void for_each_device(const std::function<void(Stream&)>& body, int threads = 2) {
   for (const std::string& name : test_devices()) {
