@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: MIT
-// What the tasks without a physics have in common: output directory, result.json and page; of those that train a
-// network also resume, steps with progress, checkpoints and stop signals, the loss by step. Inside the engine only.
+// What the tasks that train a network have in common: resume, steps with progress, checkpoints and stop signals, the
+// loss by step. Inside the engine only.
 //
 // A trainer has steps_done(), state() and restore(), bit-exact, and one step that returns its loss.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "engine/checkpoint.hpp"
 #include "engine/figure.hpp"
-#include "engine/output.hpp"
-#include "engine/run.hpp"
+#include "engine/standalone_task.hpp"
 
 namespace terrane {
 
-class TrainingTask {
- public:
-  // Runs work() and writes result.json; a failure is written too.
-  Json execute();
-
+class TrainingTask : public StandaloneTask {
  protected:
-  TrainingTask(const Config& config, const RunOptions& options, bool continuing);
-  virtual ~TrainingTask() = default;
-  // Trains and fills result_. True: to the end; false: stopped by a signal.
-  virtual bool work() = 0;
-  // report.html of a run that did not fail.
-  virtual void write_page(const Json& result) = 0;
+  TrainingTask(const Config& config, const RunOptions& options, bool continuing)
+      : StandaloneTask(config, options, continuing), continuing_(continuing) {}
 
-  static StreamOptions stream_options(const RunOptions& options) {
-    StreamOptions s;
-    s.threads = options.threads;
-    return s;
-  }
   std::uint64_t seed() const { return c_.at("seed").get<std::uint64_t>(); }
 
   // From the newest checkpoint, if this is a continued run, to `steps`; a line of progress.jsonl every `line` steps.
@@ -74,20 +59,12 @@ class TrainingTask {
   // Of progress.jsonl, with the part before a resume; empty when there are fewer than two lines.
   std::string loss_figure_html(const std::string& axis, const std::string& caption, bool logarithmic) const;
 
-  Config config_;
-  const Json& c_;
-  const RunOptions& options_;
-  bool continuing_;
-  double start_s_;
-  OutputDirectory out_;
-  Log log_;
-  Json result_ = Json::object();
-
  private:
   bool stop_asked() const { return options_.stop_signal != nullptr && options_.stop_signal->load() != 0; }
   void report(Index done, Index steps, double loss) const;
   void save(Index step, TensorMap state) const;
-  Json finish(const char* status, int code, const std::string& error);
+
+  bool continuing_;
 };
 
 }  // namespace terrane

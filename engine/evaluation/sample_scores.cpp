@@ -54,6 +54,22 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
           {"too_close", near.too_close}};
 }
 
+nlohmann::ordered_json network_scores(Stream& s, MapClassifier* families, int row, const ModelSet& real,
+                                      const ModelSet& sample, const MapClassifierOptions& options) {
+  nlohmann::ordered_json out = {{"network_c2st_auc", network_auc(s, real, sample, options)}};
+  if (families == nullptr) return out;
+  const Features x = families->features(real), g = families->features(sample);
+  const MmdResult m = mmd(s, x, g, 100, 1);
+  out["network_mmd2"] = m.value;
+  out["network_mmd2_permutation_sd"] = m.deviation;
+  out["network_frechet"] = frechet_distance(s, x, g);
+  if (row >= 0) {
+    out["family_accuracy"] =
+        families->accuracy(sample, std::vector<int>(static_cast<std::size_t>(sample.count()), row));
+  }
+  return out;
+}
+
 nlohmann::ordered_json score_samples(Stream& s, const ModelSet& training, const ModelSet& real,
                                      const ModelSet& sample) {
   return score_samples(s, leading_components(s, training), training, real, sample);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/evaluation/map_classifier.hpp"
 #include "engine/evaluation/map_statistics.hpp"
 
 namespace terrane {
@@ -16,5 +17,11 @@ PrincipalScores leading_components(Stream& s, const ModelSet& training);
 nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& components, const ModelSet& training,
                                      const ModelSet& real, const ModelSet& sample);
 nlohmann::ordered_json score_samples(Stream& s, const ModelSet& training, const ModelSet& real, const ModelSet& sample);
+
+// What convolutional networks say: one that learns to tell the samples from the real maps, and `families`, null: none,
+// which knows the families: share of the samples it puts into family `row` (row < 0: left out), MMD and Frechet
+// distance on its features.
+nlohmann::ordered_json network_scores(Stream& s, MapClassifier* families, int row, const ModelSet& real,
+                                      const ModelSet& sample, const MapClassifierOptions& options);
 
 }  // namespace terrane

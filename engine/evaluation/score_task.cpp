@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <optional>
 
 #include "engine/compression/model_set.hpp"
 #include "engine/contact_sheet.hpp"
@@ -16,7 +17,7 @@
 #include "engine/io/text.hpp"
 #include "engine/json_value.hpp"
 #include "engine/report.hpp"
-#include "engine/training_task.hpp"
+#include "engine/standalone_task.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -42,6 +43,11 @@ constexpr ScoreWords score_words[] = {
     {"bands_mmd2_permutation_sd", "its deviation under re-labelling"},
     {"bands_frechet", "Fréchet distance of these"},
     {"bands_c2st_auc", "classifier on these"},
+    {"network_c2st_auc", "classifier by a convolutional network"},
+    {"family_accuracy", "share that a network which knows the families puts into this one"},
+    {"network_mmd2", "MMD² of its features"},
+    {"network_mmd2_permutation_sd", "its deviation under re-labelling"},
+    {"network_frechet", "Fréchet distance of these"},
     {"monotone_columns", "columns that rise with depth, share"},
     {"distinct_values", "distinct values a map"},
     {"row_deviation_mps", "deviation within rows, m/s"},
@@ -128,10 +134,10 @@ Drawing statistics_drawing(const Group& g) {
   return d;
 }
 
-class ScoreRun : public TrainingTask {
+class ScoreRun : public StandaloneTask {
  public:
   ScoreRun(const Config& config, const RunOptions& options)
-      : TrainingTask(config, options, false), s_(options.device, stream_options(options)) {}
+      : StandaloneTask(config, options, false), s_(options.device, stream_options(options)) {}
 
  private:
   bool work() override {
@@ -140,6 +146,14 @@ class ScoreRun : public TrainingTask {
     if (models.train.extent[1] != 1) throw Error(ErrorCode::config, "/models: scores are of maps, not of volumes");
     std::vector<std::string> families;
     if (!models.family.empty()) families = c_.at("models").at("families").get<std::vector<std::string>>();
+    network_.steps = samples.at("network_steps");
+    network_.seed = c_.at("seed");
+    if (network_.steps > 0 && families.size() > 1) {
+      log_.info("a network learns the families");
+      families_.emplace(s_, models.train.extent[0], models.train.extent[2], static_cast<Index>(families.size()),
+                        network_);
+      families_->fit(models.train, models.family);
+    }
     const Index most = samples.at("count").is_null() ? models.held_out.count() / 2 : samples.at("count").get<Index>();
     std::vector<NamedMaps> sets = read_map_folder(samples.at("path"), std::max<Index>(most, 1));
     for (NamedMaps& set : sets) {
@@ -179,8 +193,11 @@ class ScoreRun : public TrainingTask {
     log_.info(set.name + ": " + std::to_string(n) + " samples against " + std::to_string(n) + " models");
     Group g{set.name, first_of(set.maps, 0, n), first_of(held, 0, n), first_of(held, n, n), {}};
     const PrincipalScores components = leading_components(s_, own);
-    g.scores = {{"samples", score_samples(s_, components, own, g.real, g.samples)},
-                {"floor", score_samples(s_, components, own, g.real, g.other)}};
+    for (const auto& [name, maps] : {std::pair{"samples", &g.samples}, {"floor", &g.other}}) {
+      g.scores[name] = score_samples(s_, components, own, g.real, *maps);
+      if (network_.steps == 0) continue;
+      g.scores[name].update(network_scores(s_, families_ ? &*families_ : nullptr, row, g.real, *maps, network_));
+    }
     Json& out = result_["scores"][g.name];
     out = {
         {"count", n},
@@ -223,6 +240,7 @@ class ScoreRun : public TrainingTask {
       return std::string(text);
     };
     for (const ScoreWords& w : score_words) {
+      if (!g.scores.at("samples").contains(w.key)) continue;
       rows += std::string("<tr><td>") + w.words + "</td><td>" + number(g.scores.at("samples").at(w.key)) + "</td><td>" +
               number(g.scores.at("floor").at(w.key)) + "</td></tr>\n";
     }
@@ -230,6 +248,8 @@ class ScoreRun : public TrainingTask {
   }
 
   Stream s_;
+  MapClassifierOptions network_;
+  std::optional<MapClassifier> families_;
   std::vector<Group> groups_;
 };
 

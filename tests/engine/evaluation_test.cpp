@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "engine/evaluation/map_classifier.hpp"
 #include "engine/evaluation/map_statistics.hpp"
 #include "engine/evaluation/two_sample.hpp"
 #include "kernels/runtime/error.hpp"
@@ -215,6 +216,40 @@ TEST(MapStatistics, OfAHandmadeMap) {
   std::vector<double> one(m.transitions.begin(), m.transitions.begin() + 64);
   one.resize(256, 0.0);
   EXPECT_NEAR(transition_difference(other, one), 0.3 * (0.1 / 0.3), 1e-12);
+}
+
+// Of families that differ in one rule (curved or flat), of the same maps twice, and of a blur that components do not
+// see.
+TEST(MapClassifier, TellsFamiliesAndSamplesApart) {
+  constexpr Index n = 100, side = 24;
+  const auto small = [](const char* family, std::uint64_t seed) {
+    return ModelSet{{side, 1, side},
+                    geology_maps(stream(), GeologyBatch{*find_geology_family(family), seed, 0, 1, n}, {.size = side})};
+  };
+  ModelSet both = small("flat-vel-a", 1);
+  const ModelSet curved = small("curve-vel-a", 1), other = small("curve-vel-a", 2);
+  both.values.insert(both.values.end(), curved.values.begin(), curved.values.end());
+  std::vector<int> label(2 * n, 0);
+  std::fill(label.begin() + n, label.end(), 1);
+  MapClassifierOptions options;
+  options.steps = 300;
+  MapClassifier network(stream(), side, side, 2, options);
+  const double loss = network.fit(both, label);
+  EXPECT_LT(loss, 0.2);
+  EXPECT_GT(network.accuracy(other, std::vector<int>(n, 1)), 0.85);
+  EXPECT_GT(network.accuracy(small("flat-vel-a", 2), std::vector<int>(n, 0)), 0.85);
+  const Features f = network.features(other),
+                 one = network.features({other.extent, {other.values.begin(), other.values.begin() + side * side}});
+  EXPECT_EQ(f.rows(), n);
+  EXPECT_EQ(f.columns, 64);
+  for (std::size_t c = 0; c < 64; ++c) EXPECT_EQ(one.values[c], f.values[c]) << c;  // a map's features are its own
+  EXPECT_NEAR(network_auc(stream(), curved, other, options), 0.5, 0.2);
+  EXPECT_GT(network_auc(stream(), curved, small("flat-vel-a", 3), options), 0.9);
+  MapClassifier again(stream(), side, side, 2, options);
+  EXPECT_EQ(again.fit(both, label), loss);
+  EXPECT_THROW(network.scores(maps("flat-vel-a", 1, 2)), Error);
+  EXPECT_THROW(network.fit(both, {0, 1}), Error);
+  EXPECT_THROW(MapClassifier(stream(), side, side, 1), Error);
 }
 
 // A single cosine stands in its band alone; the sum over the bands is that of the squares (Parseval).

@@ -342,7 +342,7 @@ TEST_F(Compress, MapsAreScored) {
     "source": {"type": "procedural", "families": ["flat-vel-a", "curve-vel-a"], "size": 16}})");
   ASSERT_EQ(terrane("run g.json --out drawn").code, 0);
   write_file_atomic(path("s.json"), R"({"task": "score", "threads": 1, "samples": {"path": "drawn"},
-    "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 80, "hold_out": 80, "size": 16,
+    "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 400, "hold_out": 80, "size": 16,
                "seed": 3}})");
   EXPECT_EQ(terrane("check s.json").code, 0);
   const Result r = terrane("run s.json --out scores");
@@ -355,6 +355,8 @@ TEST_F(Compress, MapsAreScored) {
     EXPECT_EQ(s.at("compared_with"), family);
     for (const char* set : {"samples", "floor"}) EXPECT_EQ(s.at(set).at("monotone_columns"), 1) << family << set;
     EXPECT_LT(s.at("samples").at("depth_mean_rms_mps"), 500) << family;
+    EXPECT_GT(s.at("floor").at("family_accuracy"), 0.8) << family;
+    EXPECT_GT(s.at("samples").at("family_accuracy"), 0.8) << family;
   }
   const std::string page = read_file(path("scores/report.html"));
   EXPECT_NE(page.find("Vertical variogram"), std::string::npos);
@@ -375,8 +377,16 @@ TEST_F(Compress, MapsAreScored) {
   const Json s = Json::parse(read_file(path("one/result.json"))).at("scores").at("turned");
   EXPECT_EQ(s.at("compared_with"), "curve-vel-a");
   EXPECT_LT(s.at("samples").at("monotone_columns"), 0.2);
+  EXPECT_GT(s.at("samples").at("network_c2st_auc"), 0.95);
+  EXPECT_GT(s.at("floor").at("network_mmd2_permutation_sd"), 0);
+  EXPECT_GT(s.at("samples").at("network_frechet"), 0);
   EXPECT_GT(s.at("samples").at("mmd2"), 10 * s.at("floor").at("mmd2_permutation_sd").get<double>());
-  ASSERT_EQ(terrane(one + " --out all").code, 0);
+  ASSERT_EQ(terrane(one + " --set samples.network_steps=0 --out all").code, 0);
+  EXPECT_FALSE(Json::parse(read_file(path("all/result.json")))
+                   .at("scores")
+                   .at("turned")
+                   .at("samples")
+                   .contains("network_c2st_auc"));
   EXPECT_EQ(Json::parse(read_file(path("all/result.json"))).at("scores").at("turned").at("compared_with"),
             "all models");
   // Arrays beside data, ten after two: the order is that of the numbers.
@@ -384,7 +394,7 @@ TEST_F(Compress, MapsAreScored) {
   write_npy(path("theirs/model2.npy"), {20, 1, 16, 16}, maps.values.data());
   write_npy(path("theirs/model10.npy"), {20, 1, 16, 16}, maps.values.data() + 20 * 256);
   write_npy(path("theirs/data2.npy"), {20, 5}, maps.values.data());
-  ASSERT_EQ(terrane("run s.json --set samples.path=theirs --set samples.count=30 --out theirs_scores").code, 0);
+  ASSERT_EQ(terrane("run s.json --set samples.path=theirs --set samples.count=30 --set samples.network_steps=0 --out theirs_scores").code, 0);
   const Json theirs = Json::parse(read_file(path("theirs_scores/result.json"))).at("scores").at("theirs");
   EXPECT_EQ(theirs.at("files").size(), 2U);
   EXPECT_NE(theirs.at("files")[0].get<std::string>().find("model2.npy"), std::string::npos);
