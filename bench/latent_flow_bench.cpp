@@ -5,10 +5,10 @@
 //
 //   latent_flow_bench [--maps N] [--code K] [--width W] [--hidden L] [--decoder-steps N] [--flow-steps N] [--jitter J]
 //                     [--flow-width W] [--flow-blocks N] [--flow-batch N] [--cells N] [--samples N] [--seed N]
-//                     [--threads N] [--decoder FILE] [--save DIR] [--json FILE]
+//                     [--match 0|1] [--threads N] [--decoder FILE] [--flow FILE] [--save DIR] [--json FILE]
 //
-// --maps: of each family; --cells: of a code on a grid along each axis, 0: the code is the same everywhere; --decoder:
-// one trained before, of the same maps.
+// --maps: of each family; --cells: of a code on a grid along each axis, 0: the code is the same everywhere; --decoder,
+// --flow: trained before, of the same maps; --match 0: samples keep their own mean and covariance.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -23,6 +23,7 @@
 #include "bench/map_scores.hpp"
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/diffusion/latent.hpp"
+#include "engine/diffusion/moment_match.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/version.hpp"
@@ -53,8 +54,9 @@ bench::Options parse(int argc, char** argv) {
                     {"heun", 18},
                     {"cells", 0},
                     {"flow-blocks", 4},
-                    {"flow-batch", 256}},
-                   {{"decoder", ""}, {"save", ""}, {"json", ""}}};
+                    {"flow-batch", 256},
+                    {"match", 1}},
+                   {{"decoder", ""}, {"flow", ""}, {"save", ""}, {"json", ""}}};
   o.parse(argc, argv);
   return o;
 }
@@ -78,6 +80,34 @@ AutoDecoder train_decoder(Stream& s, const bench::Options& o, const ModelSet& ma
   }
   row["decoder_seconds"] = seconds_since(start);
   return trainer.decoder();
+}
+
+Generator train_flow(Stream& s, const bench::Options& o, const AutoDecoder& decoder, const std::vector<int>& family,
+                     Json& row) {
+  CodeNetwork network;
+  network.families = 2;
+  network.width = o.whole("flow-width");
+  network.blocks = o.whole("flow-blocks");
+  const Generator prototype = latent_prototype(decoder, code_network(decoder.shape, network));
+  DiffusionTrainOptions train;
+  train.steps = o.whole("flow-steps");
+  train.batch = o.whole("flow-batch");
+  train.lr = 1e-3;
+  train.warmup = 100;
+  train.average = 0.999;
+  train.seed = static_cast<std::uint64_t>(o.whole("seed"));
+  const CodeSourceOptions source{o.number.at("jitter"), train.seed};
+  DiffusionTrainer trainer(s, prototype, train, code_source(decoder, prototype, family, source));
+  const auto start = Clock::now();
+  for (Index k = 0; k < train.steps; ++k) {
+    const auto r = trainer.step();
+    if (k % 500 == 0)
+      std::printf("flow %5lld  %.4f  %.0f s\n", static_cast<long long>(k), r.loss, seconds_since(start));
+    std::fflush(stdout);
+  }
+  row["flow_seconds"] = seconds_since(start);
+  row["flow_weights"] = prototype.network.parameters();
+  return trainer.generator();
 }
 
 ModelSet part(const ModelSet& set, Index first, Index count) {
@@ -117,30 +147,16 @@ int run(int argc, char** argv) {
     write_decoder(save + "/decoder.safetensors", decoder);
   }
 
-  CodeNetwork network;
-  network.families = 2;
-  network.width = o.whole("flow-width");
-  network.blocks = o.whole("flow-blocks");
-  const Generator prototype = latent_prototype(decoder, code_network(decoder.shape, network));
-  DiffusionTrainOptions train;
-  train.steps = o.whole("flow-steps");
-  train.batch = o.whole("flow-batch");
-  train.lr = 1e-3;
-  train.warmup = 100;
-  train.average = 0.999;
-  train.seed = seed;
-  const CodeSourceOptions source{o.number.at("jitter"), seed};
-  DiffusionTrainer trainer(s, prototype, train, code_source(decoder, prototype, family, source));
-  const auto start = Clock::now();
-  for (Index k = 0; k < train.steps; ++k) {
-    const auto r = trainer.step();
-    if (k % 500 == 0)
-      std::printf("flow %5lld  %.4f  %.0f s\n", static_cast<long long>(k), r.loss, seconds_since(start));
-    std::fflush(stdout);
+  const std::string trained = o.text.at("flow");
+  Generator g = trained.empty() ? train_flow(s, o, decoder, family, row) : read_generator(trained);
+  const SamplerOptions sampler{SamplerKind::heun, o.whole("heun")};
+  if (o.whole("match") != 0) {
+    const auto start = Clock::now();
+    match_moments(s, g, decoder, family, sampler, seed + 2);
+    row["match_seconds"] = seconds_since(start);
+  } else {
+    g.match = {};
   }
-  row["flow_seconds"] = seconds_since(start);
-  row["flow_weights"] = prototype.network.parameters();
-  const Generator g = trainer.generator();
   if (!save.empty()) write_generator(save + "/codes.safetensors", g);
 
   for (std::size_t f = 0; f < 2; ++f) {
@@ -148,7 +164,6 @@ int run(int argc, char** argv) {
                    fresh = family_maps(s, f, 3000 + seed, samples, 70);
     const ModelSet own = part(training, static_cast<Index>(f) * maps, maps);
     const ModelSet back{training.extent, part({training.extent, decoded}, static_cast<Index>(f) * maps, maps).values};
-    SamplerOptions sampler{SamplerKind::heun, o.whole("heun")};
     const auto from = Clock::now();
     ModelSet drawn{
         training.extent,

@@ -78,6 +78,15 @@ struct SampleRun {
   }
 };
 
+// Of the weights, and of the maps of moments where there are any.
+std::string checksum(const Generator& g) {
+  std::string bytes;
+  for (const std::vector<float>* v : {&g.parameters, &g.match.shift, &g.match.matrix}) {
+    bytes.append(reinterpret_cast<const char*>(v->data()), v->size() * sizeof(float));
+  }
+  return sha256_hex(bytes);
+}
+
 }  // namespace
 
 void Generator::restore(std::vector<float>& y) const {
@@ -201,16 +210,20 @@ void write_generator(const std::string& path, const Generator& g) {
   }
   t["offset"] = Tensor({static_cast<Index>(g.offset.size())}, g.offset);
   t["scale"] = Tensor({static_cast<Index>(g.scale.size())}, g.scale);
+  if (g.match.any()) {
+    const Index values = g.network.sample_values(), rows = static_cast<Index>(g.match.shift.size()) / values;
+    t["match.shift"] = Tensor({rows, values}, g.match.shift);
+    t["match.matrix"] = Tensor({rows, values, values}, g.match.matrix);
+  }
   const Json process = {{"type", g.process.process == Process::flow ? "flow-matching" : "ddpm"},
                         {"schedule", g.process.schedule},
                         {"steps", g.process.steps}};
-  const std::string_view bytes(reinterpret_cast<const char*>(g.parameters.data()), g.parameters.size() * sizeof(float));
   write_safetensors(path, t,
                     {{"kind", "terrane generator"},
                      {"network", g.network.to_json().dump()},
                      {"process", process.dump()},
                      {"families", Json(g.families).dump()},
-                     {"sha256", sha256_hex(bytes)}});
+                     {"sha256", checksum(g)}});
 }
 
 Generator read_generator(const std::string& path) {
@@ -245,15 +258,19 @@ Generator read_generator(const std::string& path) {
       }
       std::copy(v.begin(), v.end(), g.parameters.begin() + w.offset);
     }
-    const std::string_view bytes(reinterpret_cast<const char*>(g.parameters.data()),
-                                 g.parameters.size() * sizeof(float));
-    require(text("sha256") == sha256_hex(bytes), ErrorCode::data, "the weights do not match their checksum",
-            path.c_str());
     g.offset = tensor_values<float>(file.tensors, "offset", path);
     g.scale = tensor_values<float>(file.tensors, "scale", path);
     const auto each = static_cast<std::size_t>(g.network.sample_values());
     const bool ok = (g.offset.size() == 1 || g.offset.size() == each) && g.offset.size() == g.scale.size();
     require(ok, ErrorCode::data, "offset and scale do not fit the network", path.c_str());
+    if (file.tensors.count("match.shift") != 0) {
+      g.match = {tensor_values<float>(file.tensors, "match.shift", path),
+                 tensor_values<float>(file.tensors, "match.matrix", path)};
+      const auto rows = static_cast<std::size_t>(g.network.families()) + 1;
+      require(g.match.shift.size() == rows * each && g.match.matrix.size() == rows * each * each, ErrorCode::data,
+              "the maps of moments do not fit the network", path.c_str());
+    }
+    require(text("sha256") == checksum(g), ErrorCode::data, "the weights do not match their checksum", path.c_str());
     return g;
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::data, e.what(), path);

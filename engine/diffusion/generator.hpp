@@ -17,12 +17,20 @@
 
 namespace terrane {
 
+// Affine maps y -> shift + y matrix of samples in the units of the network, one for every family and one for samples
+// without (moment_match.hpp); empty: none.
+struct MomentMatch {
+  std::vector<float> shift, matrix;  // (families + 1, values), (families + 1, values, values)
+  bool any() const { return !shift.empty(); }
+};
+
 struct Generator {
   Denoiser network;
   ProcessOptions process;
   std::vector<float> parameters;
   std::vector<float> offset{3000}, scale{1500};  // one number, or one a value of a sample
   std::vector<std::string> families;             // names of rows 0 .. families - 1 of the table
+  MomentMatch match{};                           // of codes
 
   // Values of samples from those of the network and back, in place; (count, sample_values).
   void restore(std::vector<float>& y) const;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "engine/diffusion/moment_match.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
 
@@ -80,7 +81,9 @@ std::vector<float> sample_codes(Stream& s, const Generator& g, const AutoDecoder
                                 const SampleConditions& conditions) {
   require(g.network.sample_values() == decoder.shape.code, ErrorCode::config,
           "the generator draws codes of another length than the decoder reads");
-  return sample(s, g, o, seed, first, count, conditions, codes_a_batch);
+  std::vector<float> codes = sample(s, g, o, seed, first, count, conditions, codes_a_batch);
+  if (o.guidance == 1 && conditions.condition.empty()) apply_match(g, conditions.family, codes);
+  return codes;
 }
 
 }  // namespace terrane

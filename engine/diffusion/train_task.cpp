@@ -7,6 +7,7 @@
 
 #include "engine/compression/model_set.hpp"
 #include "engine/contact_sheet.hpp"
+#include "engine/diffusion/moment_match.hpp"
 #include "engine/diffusion/trained_generator.hpp"
 #include "engine/evaluation/sample_scores.hpp"
 #include "engine/figure.hpp"
@@ -117,7 +118,11 @@ class TrainRun : public TrainingTask {
     const Index steps = section_.at("steps");
     const bool complete =
         train(trainer, steps, std::max<Index>(1, steps / 400), [](DiffusionTrainer& t) { return t.step().loss; });
-    write_results(trainer.generator());
+    Generator generator = trainer.generator();
+    if (latent() && section_.at("match_moments").get<bool>()) {
+      match_moments(s_, generator, *decoder_, models_.family, sampler_, seed() + 2);
+    }
+    write_results(std::move(generator));
     result_["steps"] = trainer.steps_done();
     return complete;
   }

@@ -26,47 +26,6 @@ Features pooled(const Features& x, const Features& g) {
   return all;
 }
 
-std::vector<double> column_means(const Features& x) {
-  std::vector<double> mean(static_cast<std::size_t>(x.columns), 0.0);
-  for (std::size_t i = 0; i < x.values.size(); ++i) mean[i % mean.size()] += x.values[i];
-  for (double& m : mean) m /= static_cast<double>(x.rows());
-  return mean;
-}
-
-std::vector<double> covariance(Stream& s, const Features& x, const std::vector<double>& mean) {
-  const Index n = x.rows(), d = x.columns;
-  std::vector<double> centred = x.values;
-  for (std::size_t i = 0; i < centred.size(); ++i) centred[i] -= mean[i % mean.size()];
-  const Buffer<double> a = to_device(s, centred);
-  const Buffer<double> c(s, d * d);
-  gemm(s, Gemm<double>{d, d, n, a.data(), d, true, a.data(), d, false, c.data(), d, 1 / static_cast<double>(n - 1)});
-  return to_host(s, c);
-}
-
-// Square root of a symmetric matrix without its negative part, and its trace.
-std::vector<double> square_root_of(Stream& s, const std::vector<double>& a, Index d, double* trace) {
-  const Buffer<double> matrix = to_device(s, a);
-  const Buffer<double> w(s, d), vectors(s, d * d), out(s, d * d);
-  eigh(s, Eigh<double>{d, matrix.data(), w.data(), vectors.data()});
-  std::vector<double> roots = to_host(s, w), v = to_host(s, vectors);
-  *trace = 0;
-  for (Index k = 0; k < d; ++k) {
-    const double root = std::sqrt(std::max(0.0, roots[static_cast<std::size_t>(k)]));
-    *trace += root;
-    for (Index c = 0; c < d; ++c) v[static_cast<std::size_t>(k * d + c)] *= std::sqrt(root);
-  }
-  const Buffer<double> scaled = to_device(s, v);
-  gemm(s, Gemm<double>{d, d, d, scaled.data(), d, true, scaled.data(), d, false, out.data(), d});
-  return to_host(s, out);
-}
-
-std::vector<double> product(Stream& s, const std::vector<double>& a, const std::vector<double>& b, Index d) {
-  const Buffer<double> x = to_device(s, a), y = to_device(s, b);
-  const Buffer<double> out(s, d * d);
-  gemm(s, Gemm<double>{d, d, d, x.data(), d, false, y.data(), d, false, out.data(), d});
-  return to_host(s, out);
-}
-
 double median_of(std::vector<double> v) {
   const auto middle = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
   std::nth_element(v.begin(), middle, v.end());
@@ -241,15 +200,14 @@ MmdResult mmd(Stream& s, const Features& x, const Features& g, Index relabelling
 double frechet_distance(Stream& s, const Features& x, const Features& g) {
   check(x, g, 2);
   const Index d = x.columns;
-  const std::vector<double> mx = column_means(x), mg = column_means(g);
-  const std::vector<double> sx = covariance(s, x, mx), sg = covariance(s, g, mg);
-  double distance = 0, ignored = 0, trace = 0;
+  const JointMoments a = moments_of(s, x), b = moments_of(s, g);
+  double distance = 0, trace = 0;
   for (Index c = 0; c < d; ++c) {
     const auto i = static_cast<std::size_t>(c), ii = static_cast<std::size_t>(c * d + c);
-    distance += (mx[i] - mg[i]) * (mx[i] - mg[i]) + sx[ii] + sg[ii];
+    distance += (a.mean[i] - b.mean[i]) * (a.mean[i] - b.mean[i]) + a.covariance[ii] + b.covariance[ii];
   }
-  const std::vector<double> root = square_root_of(s, sx, d, &ignored);
-  square_root_of(s, product(s, product(s, root, sg, d), root, d), d, &trace);
+  const std::vector<double> root = symmetric_power(s, a.covariance, d, 0.5);
+  symmetric_power(s, square_product(s, square_product(s, root, b.covariance, d), root, d), d, 0.5, 0, &trace);
   return distance - 2 * trace;
 }
 

@@ -17,15 +17,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/runtime/stream.hpp"
+#include "engine/evaluation/moments.hpp"
 
 namespace terrane {
-
-struct Features {
-  Index columns = 0;
-  std::vector<double> values;  // (rows, columns)
-  Index rows() const { return columns == 0 ? 0 : static_cast<Index>(values.size()) / columns; }
-};
 
 // Squared distances between all rows, (a rows, b rows). Error{data} for different columns.
 std::vector<double> squared_distances(Stream& s, const Features& a, const Features& b);

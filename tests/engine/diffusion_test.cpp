@@ -9,8 +9,10 @@
 
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/maps.hpp"
+#include "engine/diffusion/moment_match.hpp"
 #include "engine/diffusion/process.hpp"
 #include "engine/diffusion/snap.hpp"
+#include "engine/evaluation/moments.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/engine/diffusion_support.hpp"
 
@@ -551,6 +553,38 @@ TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
   const std::vector<int> asked{0, 0, 0, 1, 1, 1};
   const std::vector<float> z = sample_codes(s, g, decoder, sampler, 5, 0, 6, {asked, {}});
   for (std::size_t k = 0; k < 6; ++k) EXPECT_NEAR(z[3 * k], k < 3 ? 5 : -3, 2) << k;
+  // Moments of the samples become those of the codes; nothing else of the generator changes.
+  Generator matched = g;
+  match_moments(s, matched, decoder, family, sampler, 9, 500);
+  ASSERT_TRUE(matched.match.any());
+  EXPECT_EQ(matched.match.matrix.size(), 3U * 9);
+  const auto moments = [&](const Generator& of, int row) {
+    const std::vector<float> drawn = sample_codes(s, of, decoder, sampler, 9, 0, 500, {std::vector<int>(500, row), {}});
+    return moments_of(s, {3, {drawn.begin(), drawn.end()}});
+  };
+  for (int row = 0; row < 2; ++row) {
+    Features own{3, {}};
+    for (std::size_t k = 0; k < 100; ++k) {
+      if (family[k] != row) continue;
+      for (std::size_t c = 0; c < 3; ++c) own.values.push_back(decoder.training_codes[3 * k + c]);
+    }
+    const JointMoments is = moments(matched, row), was = moments(g, row), wanted = moments_of(s, own);
+    for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(is.mean[c], wanted.mean[c], 1e-4);
+    for (std::size_t c = 0; c < 9; ++c) EXPECT_NEAR(is.covariance[c], wanted.covariance[c], 1e-4);
+    EXPECT_GT(std::abs(was.covariance[0] - wanted.covariance[0]), 1e-3);
+  }
+  const SamplerOptions guided{.kind = SamplerKind::heun, .steps = 10, .guidance = 2};
+  EXPECT_EQ(sample_codes(s, matched, decoder, guided, 5, 0, 6, {asked, {}}),
+            sample_codes(s, g, decoder, guided, 5, 0, 6, {asked, {}}));
+  const std::string file = testing::TempDir() + "matched.safetensors";
+  write_generator(file, matched);
+  const Generator back = read_generator(file);
+  EXPECT_EQ(back.match.shift, matched.match.shift);
+  EXPECT_EQ(back.match.matrix, matched.match.matrix);
+  EXPECT_THROW(match_moments(s, matched, decoder, {0}, sampler, 9, 500), Error);
+  EXPECT_THROW(match_moments(s, matched, decoder, family, sampler, 9, 5), Error);
+  match_moments(s, matched, decoder, std::vector<int>(100, -1), sampler, 9, 500);
+  EXPECT_EQ(matched.match.matrix[0], 1);  // a family without codes
   AutoDecoder longer = decoder;
   ++longer.shape.code;
   EXPECT_THROW(sample_codes(s, g, longer, sampler, 5, 0, 6, {asked, {}}), Error);

@@ -80,6 +80,33 @@ TEST(TwoSample, MmdAgreesWithItsDefinition) {
   EXPECT_NEAR(mmd(stream(), x, g, 0, 0).value, xx / 30 + gg / 20 - 2 * xg / 30, 1e-12);
 }
 
+TEST(Moments, TransportGivesOneSampleThoseOfAnother) {
+  const Features a = gaussian(60, {1, -2, 0}, {1, 0.2, 3}, 1);
+  Features b = gaussian(50, {0, 4, 1}, {2, 1, 0.5}, 2);
+  for (Index r = 0; r < 50; ++r)
+    b.values[static_cast<std::size_t>(3 * r)] += b.values[static_cast<std::size_t>(3 * r + 1)];
+  const JointMoments from = moments_of(stream(), a), to = moments_of(stream(), b);
+  const std::vector<double> m = gaussian_transport(stream(), from, to);
+  Features moved{3, {}};
+  for (Index r = 0; r < 60; ++r) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      double v = to.mean[c];
+      for (std::size_t k = 0; k < 3; ++k) {
+        v += (a.values[static_cast<std::size_t>(3 * r) + k] - from.mean[k]) * m[3 * k + c];
+      }
+      moved.values.push_back(v);
+    }
+  }
+  const JointMoments is = moments_of(stream(), moved);
+  for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(is.mean[c], to.mean[c], 1e-10);
+  for (std::size_t c = 0; c < 9; ++c) {
+    EXPECT_NEAR(is.covariance[c], to.covariance[c], 1e-9);
+    EXPECT_NEAR(m[c], m[c % 3 * 3 + c / 3], 1e-10);
+  }
+  EXPECT_NEAR(frechet_distance(stream(), moved, b), 0, 1e-8);
+  EXPECT_THROW(moments_of(stream(), {3, {1, 2, 3}}), Error);
+}
+
 TEST(TwoSample, MmdAndClassifierTellWhatDiffersFromWhatDoesNot) {
   const Features x = gaussian(300, {0, 0, 0, 0}, {1, 1, 1, 1}, 4), same = gaussian(300, {0, 0, 0, 0}, {1, 1, 1, 1}, 5);
   const Features shifted = gaussian(300, {0.5, 0, 0, 0}, {1, 1, 1, 1}, 6),

@@ -394,7 +394,10 @@ TEST_F(Compress, MapsAreScored) {
   write_npy(path("theirs/model2.npy"), {20, 1, 16, 16}, maps.values.data());
   write_npy(path("theirs/model10.npy"), {20, 1, 16, 16}, maps.values.data() + 20 * 256);
   write_npy(path("theirs/data2.npy"), {20, 5}, maps.values.data());
-  ASSERT_EQ(terrane("run s.json --set samples.path=theirs --set samples.count=30 --set samples.network_steps=0 --out theirs_scores").code, 0);
+  ASSERT_EQ(terrane("run s.json --set samples.path=theirs --set samples.count=30 --set samples.network_steps=0 --out "
+                    "theirs_scores")
+                .code,
+            0);
   const Json theirs = Json::parse(read_file(path("theirs_scores/result.json"))).at("scores").at("theirs");
   EXPECT_EQ(theirs.at("files").size(), 2U);
   EXPECT_NE(theirs.at("files")[0].get<std::string>().find("model2.npy"), std::string::npos);
