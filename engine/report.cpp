@@ -200,7 +200,11 @@ std::string tiles(const ReportInput& in) {
              residual = value_at(in.result, {"data_error", "rms_s"}), ip = value_at(in.result, {"ip", "chi2"});
   if (chi2.is_number()) out += tile(format("%.3f", chi2.get<double>()), "χ² per datum (1: fits to the errors)");
   if (ip.is_number()) out += tile(format("%.3f", ip.get<double>()), "χ² of the chargeabilities");
-  if (residual.is_number()) out += tile(format("%.3g ms", 1e3 * residual.get<double>()), "RMS residual");
+  if (residual.is_number()) {
+    const auto seconds = residual.get<double>();
+    const bool milli = seconds >= 1e-4;
+    out += tile(format(milli ? "%.3g ms" : "%.3g µs", (milli ? 1e3 : 1e6) * seconds), "RMS residual");
+  }
   const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {
     out += tile(std::to_string(iterations(in)),

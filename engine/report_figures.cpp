@@ -321,7 +321,7 @@ void add_misfit(const ReportInput& in, std::vector<Figure>& figures) {
   draw_line_plot(d, {left, 26, width, height}, plot);
   if (two) {
     const double margin = std::max(0.08 * (error_hi - error_lo), 1e-6 * std::max(error_hi, 1e-30));
-    plot.title = "Model error (known because the data are synthetic)";
+    plot.title = "Model error (the true model is given)";
     plot.y = {"RMSE (" + (in.error_unit.empty() ? in.unit : in.error_unit) + ")", std::max(0.0, error_lo - margin),
               error_hi + margin};
     plot.series = {error};

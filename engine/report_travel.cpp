@@ -79,6 +79,18 @@ Axis range_axis(const std::string& label, const std::vector<Series>& series, boo
   return {label, lo - margin, hi + margin};
 }
 
+// Between neighbours of `at` in this order; where all are equal, infinite.
+double median_step(const std::vector<double>& at, const std::vector<std::size_t>& rows) {
+  std::vector<double> steps;
+  for (std::size_t k = 1; k < rows.size(); ++k) {
+    if (at[rows[k]] > at[rows[k - 1]]) steps.push_back(at[rows[k]] - at[rows[k - 1]]);
+  }
+  if (steps.empty()) return std::numeric_limits<double>::infinity();
+  const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2);
+  std::nth_element(steps.begin(), middle, steps.end());
+  return *middle;
+}
+
 // Up to eight sources: times against the position of the receiver.
 void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
   const auto groups = by_source(in.geometry);
@@ -92,9 +104,15 @@ void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
     const SourceGroup& g = groups[count < 2 ? 0 : k * (groups.size() - 1) / (count - 1)];
     std::vector<std::size_t> rows = g.rows;
     std::sort(rows.begin(), rows.end(), [&](std::size_t a, std::size_t b) { return axis.at[a] < axis.at[b]; });
+    // A curve ends where picks of many receivers are missing.
+    const double gap = 8 * median_step(axis.at, rows);
     const auto curve = [&](const std::vector<float>& t, const char* name, Paint paint, double width, double dash) {
       Series s{k == 0 ? name : "", {}, {}, paint, width, dash};
       for (const std::size_t i : rows) {
+        if (!s.x.empty() && axis.at[i] - s.x.back() > gap) {
+          s.x.push_back(axis.at[i]);
+          s.y.push_back(std::numeric_limits<double>::quiet_NaN());
+        }
         s.x.push_back(axis.at[i]);
         s.y.push_back(static_cast<double>(t[i]) * unit.factor);
       }
