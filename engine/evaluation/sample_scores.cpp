@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/evaluation/map_geometry.hpp"
 #include "engine/evaluation/two_sample.hpp"
 
 namespace terrane {
@@ -19,6 +20,7 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
   const MmdResult m = mmd(s, x, g, 100, 1);
   const Prdc p = prdc(s, x, g);
   const MapStatistics a = map_statistics(real), b = map_statistics(sample);
+  const MapGeometry y = map_geometry(sample), z = map_geometry(real);
   const Memorisation near = memorisation(s, training, real, sample);
   const Features x_bands = cosine_band_energies(s, real), g_bands = cosine_band_energies(s, sample);
   const MmdResult bands = mmd(s, x_bands, g_bands, 100, 1);
@@ -49,6 +51,12 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
           {"thickness_jsd", jensen_shannon(b.thickness, a.thickness)},
           {"steps_jsd", jensen_shannon(b.steps, a.steps)},
           {"transitions", transition_difference(b.transitions, a.transitions)},
+          {"fault_share", y.fault_share},
+          {"dip_jsd", jensen_shannon(y.dip, z.dip)},
+          {"throw_jsd", jensen_shannon(y.throw_px, z.throw_px)},
+          {"interface_share", y.interface_share},
+          {"interface_range_px", y.interface_range_px},
+          {"interface_power_jsd", jensen_shannon(y.interface_power, z.interface_power)},
           {"depth_mean_rms_mps", std::sqrt(depth / static_cast<double>(a.depth_mean.size()))},
           {"nearest_ratio", near.ratio},
           {"too_close", near.too_close}};

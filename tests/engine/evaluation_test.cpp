@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/evaluation/map_classifier.hpp"
+#include "engine/evaluation/map_geometry.hpp"
 #include "engine/evaluation/map_statistics.hpp"
 #include "engine/evaluation/two_sample.hpp"
 #include "kernels/runtime/error.hpp"
@@ -243,6 +244,58 @@ TEST(MapStatistics, OfAHandmadeMap) {
   std::vector<double> one(m.transitions.begin(), m.transitions.begin() + 64);
   one.resize(256, 0.0);
   EXPECT_NEAR(transition_difference(other, one), 0.3 * (0.1 / 0.3), 1e-12);
+}
+
+// Against the scenes behind the maps, and of families without faults.
+TEST(MapGeometry, FindsTheFaultsAndInterfacesOfTheScenes) {
+  constexpr Index n = 100;
+  const ModelSet set = maps("flat-fault-a", 1, n);
+  std::vector<double> dip, height, place;
+  for (Index k = 0; k < n; ++k) {
+    const Fault f = find_fault(set.values.data() + k * set.points(), 70, 70);
+    if (!f.found) continue;
+    const GeologyScene scene = geology_scene(*find_geology_family("flat-fault-a"), 1, static_cast<std::uint64_t>(k));
+    dip.push_back(std::abs(f.dip_degrees - scene.fault[0].dip_degrees));
+    height.push_back(std::abs(static_cast<double>(f.throw_px) - std::abs(scene.fault[0].throw_z)));
+    place.push_back(std::abs(f.x0 - scene.fault[0].x0));
+  }
+  ASSERT_GE(dip.size(), 55U);  // the others show too few rows whose sides differ
+  const auto within = [](const std::vector<double>& v, double limit) {
+    return static_cast<double>(std::count_if(v.begin(), v.end(), [&](double e) { return e <= limit; })) /
+           static_cast<double>(v.size());
+  };
+  EXPECT_GT(within(dip, 1), 0.85);
+  EXPECT_GT(within(height, 1), 0.85);
+  EXPECT_GT(within(place, 1), 0.85);
+  const MapGeometry g = map_geometry(set), flat = map_geometry(maps("flat-vel-a", 1, n)),
+                    curved = map_geometry(maps("curve-vel-a", 1, n));
+  EXPECT_EQ(g.fault_share, static_cast<double>(dip.size()) / n);
+  EXPECT_EQ(flat.fault_share, 0);
+  EXPECT_LT(curved.fault_share, 0.12);
+  EXPECT_GT(g.throw_px[5] + g.throw_px[6] + g.throw_px[7] + g.throw_px[8] + g.throw_px[9] + g.throw_px[10], 0.9);
+  // Flat layers have no power; curves have that of the collection: .21 .29 .35 .14 .01, range 8 to 41 pixels.
+  EXPECT_EQ(flat.interface_share, 0);
+  EXPECT_GT(curved.interface_share, 0.95);
+  EXPECT_NEAR(curved.interface_power[0], 0.21, 0.08);
+  EXPECT_NEAR(curved.interface_power[1], 0.29, 0.08);
+  EXPECT_NEAR(curved.interface_power[2], 0.35, 0.08);
+  EXPECT_LT(curved.interface_power[4], 0.04);
+  EXPECT_NEAR(curved.interface_range_px, 18, 5);
+  EXPECT_THROW(map_geometry({{70, 1, 70}, {}}), Error);
+  // A line drawn by hand: x = 20 + z / 2, both sides alike but for four rows.
+  std::vector<float> v;
+  for (Index z = 0; z < 40; ++z) {
+    for (Index x = 0; x < 60; ++x) {
+      const Index row = static_cast<double>(x) > 20 + static_cast<double>(z) / 2 ? z - 4 : z;
+      v.push_back(static_cast<float>(2000 + 40 * row));
+    }
+  }
+  const Fault f = find_fault(v.data(), 40, 60);
+  ASSERT_TRUE(f.found);
+  EXPECT_NEAR(f.dip_degrees, std::atan2(2, 1) * 180 / std::acos(-1.0), 1);
+  EXPECT_NEAR(f.x0, 20 + 19.5 / 2, 1);
+  EXPECT_EQ(f.lean, 1);
+  EXPECT_EQ(f.throw_px, 4);
 }
 
 // Of families that differ in one rule (curved or flat), of the same maps twice, and of a blur that components do not
