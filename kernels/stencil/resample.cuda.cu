@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "kernels/stencil/resample.hpp"
-
+// GPU: one thread an output.
 #include "kernels/runtime/kernel.hpp"
 #include "kernels/runtime/parallel.hpp"
+#include "kernels/stencil/resample.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 
