@@ -131,13 +131,13 @@ int run(int argc, char** argv) {
     const Generator g = trained(s, o, c, labelled(learnt));
     for (std::size_t f = 0; f < 2; ++f) {
       Json& out = made[bench::family_names[f]];
-      bench::score_as_processed(s, components[f], fresh[f], real[f], changed_maps(many[f], c, 6000 + seed), "changed",
-                                out);
+      bench::score_as_processed(s, {}, components[f], fresh[f], real[f], changed_maps(many[f], c, 6000 + seed),
+                                "changed", out);
       ModelSet drawn{real[f].extent,
                      sample(s, g, {SamplerKind::heun, 12}, 7, 0, samples,
                             {std::vector<int>(static_cast<std::size_t>(samples), static_cast<int>(f)), {}})};
       for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
-      bench::score_as_processed(s, components[f], learnt[f], real[f], drawn, "samples", out);
+      bench::score_as_processed(s, {}, components[f], learnt[f], real[f], drawn, "samples", out);
     }
     row = made;
     keep();

@@ -5,10 +5,12 @@
 //
 //   latent_flow_bench [--maps N] [--code K] [--width W] [--hidden L] [--decoder-steps N] [--flow-steps N] [--jitter J]
 //                     [--flow-width W] [--flow-blocks N] [--flow-batch N] [--cells N] [--samples N] [--seed N]
-//                     [--match 0|1] [--threads N] [--decoder FILE] [--flow FILE] [--save DIR] [--json FILE]
+//                     [--match 0|1] [--snap-rows R] [--snap-penalty P] [--network-steps N] [--threads N] [--decoder
+//                     FILE] [--flow FILE] [--save DIR] [--json FILE]
 //
 // --maps: of each family; --cells: of a code on a grid along each axis, 0: the code is the same everywhere; --decoder,
-// --flow: trained before, of the same maps; --match 0: samples keep their own mean and covariance.
+// --flow: trained before, of the same maps; --match 0: samples keep their own mean and covariance; --snap-rows,
+// --snap-penalty, --network-steps: map_scores.hpp.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -24,6 +26,7 @@
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/diffusion/latent.hpp"
 #include "engine/diffusion/moment_match.hpp"
+#include "engine/evaluation/moments.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/version.hpp"
@@ -50,6 +53,9 @@ bench::Options parse(int argc, char** argv) {
                     {"samples", 1000},
                     {"seed", 0},
                     {"threads", 2},
+                    {"snap-rows", 9},
+                    {"snap-penalty", 600},
+                    {"network-steps", 300},
                     {"flow-width", 256},
                     {"heun", 18},
                     {"cells", 0},
@@ -110,6 +116,28 @@ Generator train_flow(Stream& s, const bench::Options& o, const AutoDecoder& deco
   return trainer.generator();
 }
 
+// Sum of the variances of samples as the flow draws them over that of the training codes of this family.
+double variance_share(Stream& s, Generator g, const AutoDecoder& decoder, const std::vector<int>& family, int row,
+                      const SamplerOptions& sampler) {
+  constexpr Index count = 2000;
+  const Index k = decoder.shape.code;
+  g.match = {};
+  const std::vector<float> drawn =
+      sample_codes(s, g, decoder, sampler, 11, 0, count, {std::vector<int>(count, row), {}});
+  std::vector<double> own;
+  for (std::size_t m = 0; m < family.size(); ++m) {
+    const auto from = decoder.training_codes.begin() + static_cast<Index>(m) * k;
+    if (family[m] == row) own.insert(own.end(), from, from + k);
+  }
+  const auto sum = [&](const Features& f) {
+    const JointMoments m = moments_of(s, f);
+    double trace = 0;
+    for (Index c = 0; c < k; ++c) trace += m.covariance[static_cast<std::size_t>(c * k + c)];
+    return trace;
+  };
+  return sum({k, {drawn.begin(), drawn.end()}}) / sum({k, std::move(own)});
+}
+
 ModelSet part(const ModelSet& set, Index first, Index count) {
   const auto from = set.values.begin() + first * set.points();
   return {set.extent, {from, from + count * set.points()}};
@@ -131,7 +159,11 @@ int run(int argc, char** argv) {
   }
   Json row;
   for (const auto& [key, value] : o.number) row[key] = value;
-  const std::string given = o.text.at("decoder");
+  const std::string given = o.text.at("decoder"), trained = o.text.at("flow");
+  if (!given.empty()) row.erase("decoder-steps");
+  for (const char* key : {"flow-steps", "flow-width", "flow-blocks", "flow-batch", "jitter"}) {
+    if (!trained.empty()) row.erase(key);
+  }
   const AutoDecoder decoder = given.empty() ? train_decoder(s, o, training, row) : read_decoder(given);
   const DecoderWindow window{.extent = training.extent};
   const std::vector<float> decoded = decode_models(s, decoder, decoder.training_codes, window);
@@ -147,7 +179,6 @@ int run(int argc, char** argv) {
     write_decoder(save + "/decoder.safetensors", decoder);
   }
 
-  const std::string trained = o.text.at("flow");
   Generator g = trained.empty() ? train_flow(s, o, decoder, family, row) : read_generator(trained);
   const SamplerOptions sampler{SamplerKind::heun, o.whole("heun")};
   if (o.whole("match") != 0) {
@@ -159,6 +190,7 @@ int run(int argc, char** argv) {
   }
   if (!save.empty()) write_generator(save + "/codes.safetensors", g);
 
+  const bench::MapScoring scoring{o.number.at("snap-rows"), o.number.at("snap-penalty"), o.whole("network-steps")};
   for (std::size_t f = 0; f < 2; ++f) {
     const ModelSet real = family_maps(s, f, 2000 + seed, samples, 70),
                    fresh = family_maps(s, f, 3000 + seed, samples, 70);
@@ -175,9 +207,10 @@ int run(int argc, char** argv) {
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
     const PrincipalScores components = leading_components(s, own);
     row[family_names[f]] = {{"samples_per_minute", 60 * static_cast<double>(samples) / seconds},
-                            {"floor_fresh", score_samples(s, components, own, real, fresh)}};
-    bench::score_as_processed(s, components, own, real, drawn, "generated", row[family_names[f]]);
-    bench::score_as_processed(s, components, own, real, back, "decoded_training", row[family_names[f]]);
+                            {"floor_fresh", scoring.of(s, components, own, real, fresh)}};
+    row[family_names[f]]["code_variance_share"] = variance_share(s, g, decoder, family, static_cast<int>(f), sampler);
+    bench::score_as_processed(s, scoring, components, own, real, drawn, "generated", row[family_names[f]]);
+    bench::score_as_processed(s, scoring, components, own, real, back, "decoded_training", row[family_names[f]]);
     if (!save.empty()) {
       write_npy(save + "/" + family_names[f] + ".npy", {samples, 70, 70}, drawn.values.data());
     }

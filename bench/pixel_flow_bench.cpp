@@ -3,10 +3,11 @@
 // matching; its samples are scored beside the floor of fresh maps of the same rules.
 //
 //   pixel_flow_bench [--steps N] [--total N] [--batch N] [--samples N] [--seed N] [--threads N] [--lr R] [--guidance G]
-//                    [--state FILE] [--save DIR] [--json FILE]
+//                    [--snap-rows R] [--snap-penalty P] [--network-steps N] [--state FILE] [--save DIR] [--json FILE]
 //
 // --total: steps of the whole training, which the rates follow; --steps: of this call; --state: continued from and left
-// in, so that a long training can be cut into calls and gives the bits of one.
+// in, so that a long training can be cut into calls and gives the bits of one; --snap-rows, of 70, --snap-penalty,
+// --network-steps: map_scores.hpp.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -39,6 +40,9 @@ bench::Options parse(int argc, char** argv) {
                     {"samples", 500},
                     {"seed", 0},
                     {"threads", 2},
+                    {"snap-rows", 9},
+                    {"snap-penalty", 600},
+                    {"network-steps", 300},
                     {"lr", 5e-4},
                     {"heun", 12},
                     {"guidance", 1}},
@@ -99,6 +103,7 @@ int run(int argc, char** argv) {
     write_generator(save + "/weights.safetensors", g);
   }
   const Index samples = o.whole("samples");
+  const bench::MapScoring scoring{o.number.at("snap-rows"), o.number.at("snap-penalty"), o.whole("network-steps")};
   for (std::size_t f = 0; f < 2 && samples > 0; ++f) {
     const ModelSet real = bench::family_maps(s, f, 2000 + seed, samples, size),
                    fresh = bench::family_maps(s, f, 3000 + seed, samples, size),
@@ -112,8 +117,8 @@ int run(int argc, char** argv) {
     for (float& v : drawn.values) v = std::clamp(v, 1500.0F, 4500.0F);
     const PrincipalScores components = leading_components(s, training);
     Json& out = row[bench::family_names[f]];
-    bench::score_as_processed(s, components, training, real, drawn, "generated", out);
-    out["floor_fresh"] = score_samples(s, components, training, real, fresh);
+    bench::score_as_processed(s, scoring, components, training, real, drawn, "generated", out);
+    out["floor_fresh"] = scoring.of(s, components, training, real, fresh);
     if (!save.empty()) {
       write_npy(save + "/" + bench::family_names[f] + ".npy", {samples, size, size}, drawn.values.data());
     }

@@ -65,12 +65,25 @@ std::vector<double> shifts_of(const AutoDecoder& d, const std::vector<double>& c
   return shifts;
 }
 
-// Its axes are the whitened numbers of a code.
-Axes flow_axes(const Generator& g) {
+// Codes of a flow: mean + y axes, y the numbers that it draws for this family (-1: none), through its map of moments.
+struct FlowCodes {
+  std::vector<double> mean;
+  Axes axes;
+};
+FlowCodes flow_codes(const Generator& g, int family) {
   const std::size_t k = g.scale.size();
-  Axes axes{static_cast<Index>(k), std::vector<double>(k * k, 0.0)};
-  for (std::size_t i = 0; i < k; ++i) axes.values[i * k + i] = static_cast<double>(g.scale[i]);
-  return axes;
+  FlowCodes f{{g.offset.begin(), g.offset.end()}, {static_cast<Index>(k), std::vector<double>(k * k, 0.0)}};
+  const auto row = static_cast<std::size_t>(family < 0 ? g.network.families() : family);
+  for (std::size_t j = 0; j < k; ++j) {
+    const auto scale = static_cast<double>(g.scale[j]);
+    f.axes.values[j * k + j] = scale;
+    if (!g.match.any()) continue;
+    f.mean[j] += scale * static_cast<double>(g.match.shift[row * k + j]);
+    for (std::size_t i = 0; i < k; ++i) {
+      f.axes.values[i * k + j] = scale * static_cast<double>(g.match.matrix[(row * k + i) * k + j]);
+    }
+  }
+  return f;
 }
 
 TrainedGenerator read_flow(const CodeFlow& flow, const AutoDecoder& d) {
@@ -95,7 +108,10 @@ std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, 
   if (trained && unknowns > 0 && unknowns < d.shape.code) {
     throw Error(ErrorCode::config, "/field/unknowns: a flow needs all numbers of a code: leave this key out");
   }
-  const Axes axes = trained ? flow_axes(trained->generator) : principal_axes(d);
+  const int family = trained ? trained->family(flow.family) : -1;
+  const FlowCodes codes = trained ? flow_codes(trained->generator, family)
+                                  : FlowCodes{{d.statistics.mean.begin(), d.statistics.mean.end()}, principal_axes(d)};
+  const Axes& axes = codes.axes;
   if (unknowns > axes.count) {
     throw Error(ErrorCode::config, "/field/unknowns: the codes of this decoder have " + std::to_string(axes.count) +
                                        " independent numbers");
@@ -107,9 +123,8 @@ std::shared_ptr<const DecoderField> make_decoder_field(const std::string& path, 
   f->unknowns = unknowns > 0 ? unknowns : axes.count;
   f->network.assign(d.parameters.begin(), d.parameters.begin() + d.shape.network_parameters());
   f->directions = shifts_of(d, {axes.values.begin(), axes.values.begin() + f->unknowns * d.shape.code});
-  const std::vector<float>& mean = trained ? trained->generator.offset : d.statistics.mean;
-  f->mean = shifts_of(d, {mean.begin(), mean.end()});
-  if (trained) f->flow = make_flow_map(trained->generator, flow.steps, trained->family(flow.family));
+  f->mean = shifts_of(d, codes.mean);
+  if (trained) f->flow = make_flow_map(trained->generator, flow.steps, family);
   return f;
 }
 

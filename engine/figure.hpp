@@ -50,6 +50,17 @@ struct ImagePanel {
   std::vector<double> contours;           // values whose lines are drawn
 };
 
+// What times up to this many seconds are shown in: s, ms or µs.
+struct TimeUnit {
+  double factor;  // of seconds
+  const char* name;
+};
+inline TimeUnit time_unit(double largest_s) {
+  if (largest_s >= 5) return {1, "s"};
+  if (largest_s >= 2e-4) return {1e3, "ms"};
+  return {1e6, "µs"};
+}
+
 struct Series {
   std::string name;
   std::vector<double> x, y;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "analysis/metrics.hpp"
+#include "engine/figure.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/text.hpp"
 #include "engine/json.hpp"
@@ -201,9 +202,8 @@ std::string tiles(const ReportInput& in) {
   if (chi2.is_number()) out += tile(format("%.3f", chi2.get<double>()), "χ² per datum (1: fits to the errors)");
   if (ip.is_number()) out += tile(format("%.3f", ip.get<double>()), "χ² of the chargeabilities");
   if (residual.is_number()) {
-    const auto seconds = residual.get<double>();
-    const bool milli = seconds >= 1e-4;
-    out += tile(format(milli ? "%.3g ms" : "%.3g µs", (milli ? 1e3 : 1e6) * seconds), "RMS residual");
+    const TimeUnit unit = time_unit(residual.get<double>());
+    out += tile(format("%.3g ", unit.factor * residual.get<double>()) + unit.name, "RMS residual");
   }
   const Json stop = value_at(in.result, {"stop_reason"});
   if (iterations(in) > 0) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "engine/figure.hpp"
+#include "engine/median.hpp"
 #include "engine/report.hpp"
 
 namespace terrane {
@@ -55,16 +56,10 @@ ReceiverAxis receiver_axis(const NdArray<float>& g) {
   return a;
 }
 
-struct TimeUnit {
-  double factor;
-  const char* name;
-};
-TimeUnit time_unit(const std::vector<float>& t) {
+TimeUnit unit_of(const std::vector<float>& t) {
   double largest = 0;
   for (const float v : t) largest = std::max(largest, std::fabs(static_cast<double>(v)));
-  if (largest >= 5) return {1, "s"};
-  if (largest >= 2e-3) return {1e3, "ms"};
-  return {1e6, "µs"};
+  return time_unit(largest);
 }
 
 Axis range_axis(const std::string& label, const std::vector<Series>& series, bool vertical) {
@@ -85,10 +80,7 @@ double median_step(const std::vector<double>& at, const std::vector<std::size_t>
   for (std::size_t k = 1; k < rows.size(); ++k) {
     if (at[rows[k]] > at[rows[k - 1]]) steps.push_back(at[rows[k]] - at[rows[k - 1]]);
   }
-  if (steps.empty()) return std::numeric_limits<double>::infinity();
-  const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(steps.size() / 2);
-  std::nth_element(steps.begin(), middle, steps.end());
-  return *middle;
+  return steps.empty() ? std::numeric_limits<double>::infinity() : median_of(std::move(steps));
 }
 
 // Up to eight sources: times against the position of the receiver.
@@ -96,7 +88,7 @@ void add_picks(const ReportInput& in, std::vector<Figure>& figures) {
   const auto groups = by_source(in.geometry);
   const ReceiverAxis axis = receiver_axis(in.geometry);
   const bool observed = !in.data_observed.empty(), predicted = !in.data_predicted.empty();
-  const TimeUnit unit = time_unit(observed ? in.data_observed : in.data_predicted);
+  const TimeUnit unit = unit_of(observed ? in.data_observed : in.data_predicted);
   constexpr std::size_t shown = 8;
   LinePlot plot;
   const std::size_t count = std::min(shown, groups.size());
@@ -141,7 +133,7 @@ void add_residuals(const ReportInput& in, std::vector<Figure>& figures) {
     residual[i] = in.data_observed[i] - in.data_predicted[i];
     square += static_cast<double>(residual[i]) * static_cast<double>(residual[i]);
   }
-  const TimeUnit unit = time_unit(residual);
+  const TimeUnit unit = unit_of(residual);
   const double rms = std::sqrt(square / static_cast<double>(n)) * unit.factor;
   const auto groups = by_source(in.geometry);
   std::map<std::pair<float, float>, std::size_t> receivers;

@@ -78,9 +78,11 @@ struct SampleRun {
   }
 };
 
+std::vector<std::int64_t> match_sampler(const MomentMatch& m) { return {static_cast<int>(m.sampler), m.steps}; }
+
 // Of the weights, and of the maps of moments where there are any.
 std::string checksum(const Generator& g) {
-  std::string bytes;
+  std::string bytes = g.match.any() ? Json(match_sampler(g.match)).dump() : "";
   for (const std::vector<float>* v : {&g.parameters, &g.match.shift, &g.match.matrix}) {
     bytes.append(reinterpret_cast<const char*>(v->data()), v->size() * sizeof(float));
   }
@@ -214,6 +216,7 @@ void write_generator(const std::string& path, const Generator& g) {
     const Index values = g.network.sample_values(), rows = static_cast<Index>(g.match.shift.size()) / values;
     t["match.shift"] = Tensor({rows, values}, g.match.shift);
     t["match.matrix"] = Tensor({rows, values, values}, g.match.matrix);
+    t["match.sampler"] = Tensor({2}, match_sampler(g.match));
   }
   const Json process = {{"type", g.process.process == Process::flow ? "flow-matching" : "ddpm"},
                         {"schedule", g.process.schedule},
@@ -264,7 +267,11 @@ Generator read_generator(const std::string& path) {
     const bool ok = (g.offset.size() == 1 || g.offset.size() == each) && g.offset.size() == g.scale.size();
     require(ok, ErrorCode::data, "offset and scale do not fit the network", path.c_str());
     if (file.tensors.count("match.shift") != 0) {
-      g.match = {tensor_values<float>(file.tensors, "match.shift", path),
+      const auto& sampler = tensor_values<std::int64_t>(file.tensors, "match.sampler", path);
+      const bool named = sampler.size() == 2 && sampler[0] >= 0 && sampler[0] <= static_cast<int>(SamplerKind::heun);
+      require(named, ErrorCode::data, "the maps of moments are for a sampler that there is not", path.c_str());
+      g.match = {static_cast<SamplerKind>(sampler[0]), sampler[1],
+                 tensor_values<float>(file.tensors, "match.shift", path),
                  tensor_values<float>(file.tensors, "match.matrix", path)};
       const auto rows = static_cast<std::size_t>(g.network.families()) + 1;
       require(g.match.shift.size() == rows * each && g.match.matrix.size() == rows * each * each, ErrorCode::data,

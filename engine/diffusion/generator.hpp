@@ -18,8 +18,10 @@
 namespace terrane {
 
 // Affine maps y -> shift + y matrix of samples in the units of the network, one for every family and one for samples
-// without (moment_match.hpp); empty: none.
+// without, and the sampler whose samples they are for (moment_match.hpp); empty: none.
 struct MomentMatch {
+  SamplerKind sampler = SamplerKind::heun;
+  Index steps = 0;
   std::vector<float> shift, matrix;  // (families + 1, values), (families + 1, values, values)
   bool any() const { return !shift.empty(); }
 };

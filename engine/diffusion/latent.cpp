@@ -82,7 +82,7 @@ std::vector<float> sample_codes(Stream& s, const Generator& g, const AutoDecoder
   require(g.network.sample_values() == decoder.shape.code, ErrorCode::config,
           "the generator draws codes of another length than the decoder reads");
   std::vector<float> codes = sample(s, g, o, seed, first, count, conditions, codes_a_batch);
-  if (o.guidance == 1 && conditions.condition.empty()) apply_match(g, conditions.family, codes);
+  if (match_applies(g, o, conditions)) apply_match(g, conditions.family, codes);
   return codes;
 }
 

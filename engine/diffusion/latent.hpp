@@ -35,9 +35,8 @@ using CodeConditions = std::function<std::vector<float>(Index model, Index numbe
 BatchSource code_source(const AutoDecoder& decoder, const Generator& prototype, std::vector<int> family,
                         const CodeSourceOptions& options = {}, CodeConditions conditions = {});
 
-// Codes first, first + 1, ...: (count, length) for decode_models, with generator.match where they are asked for nothing
-// but a family: wells, reflectivity and guidance want a distribution of their own. Error{config} when generator and
-// decoder do not fit.
+// Codes first, first + 1, ...: (count, length) for decode_models, through generator.match where it applies
+// (moment_match.hpp). Error{config} when generator and decoder do not fit.
 std::vector<float> sample_codes(Stream& s, const Generator& generator, const AutoDecoder& decoder,
                                 const SamplerOptions& options, std::uint64_t seed, std::uint64_t first, Index count,
                                 const SampleConditions& conditions = {});

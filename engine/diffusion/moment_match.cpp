@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "engine/diffusion/moment_match.hpp"
 
+#include <algorithm>
+
 #include "engine/evaluation/moments.hpp"
 #include "kernels/runtime/error.hpp"
 
@@ -20,15 +22,19 @@ void match_moments(Stream& s, Generator& g, const AutoDecoder& decoder, const st
   const Index d = decoder.shape.code, families = g.network.families();
   require(d == g.network.sample_values(), ErrorCode::config,
           "the generator draws codes of another length than the decoder reads");
+  if (samples == 0) samples = std::max<Index>(2048, 32 * d);
   require(samples >= 2 * d, ErrorCode::config, "moments are matched over at least twice as many samples as numbers");
   const Index count = static_cast<Index>(decoder.training_codes.size()) / d;
   require(family.empty() || static_cast<Index>(family.size()) == count, ErrorCode::data, "every code has one family");
   std::vector<float> codes = decoder.training_codes;
   g.normalize(codes);
   g.match = {};
+  if (d > longest_matched_code) return;
   SamplerOptions plain = sampler;
   plain.guidance = 1;
   MomentMatch match;
+  match.sampler = plain.kind;
+  match.steps = plain.steps;
   bool any = false;
   for (Index row = 0; row <= families; ++row) {
     const bool all = row == families;
@@ -59,6 +65,12 @@ void match_moments(Stream& s, Generator& g, const AutoDecoder& decoder, const st
     match.matrix.insert(match.matrix.end(), matrix.begin(), matrix.end());
   }
   if (any) g.match = std::move(match);
+}
+
+bool match_applies(const Generator& g, const SamplerOptions& o, const SampleConditions& conditions) {
+  if (!g.match.any() || o.kind != g.match.sampler || o.steps != g.match.steps) return false;
+  const bool plain = std::all_of(conditions.family.begin(), conditions.family.end(), [](int f) { return f < 0; });
+  return conditions.condition.empty() && (o.guidance == 1 || plain);
 }
 
 void apply_match(const Generator& g, const std::vector<int>& family, std::vector<float>& codes) {

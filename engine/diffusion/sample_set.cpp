@@ -75,7 +75,8 @@ class SampleWriter {
                                  source_.size, source_.told);
       if (source_.ascending) sort_downwards(s_, maps, points(), source_.size);
       if (source_.snap) {
-        snap_layers(s_, maps, points(), source_.size, {.least_rows = source_.snap_rows});
+        snap_layers(s_, maps, points(), source_.size,
+                    {.penalty_mps2 = source_.snap_penalty, .least_rows = source_.snap_rows});
       }
       all.insert(all.end(), maps.begin(), maps.end());
       if (!o_.seismic) report_maps(o_, name, begin + k + some);
@@ -115,6 +116,7 @@ SampleSource read_sample_source(const Json& source) {
   if (r.families.empty()) r.families = {""};
   r.snap = source.at("snap");
   r.snap_rows = source.at("snap_rows");
+  r.snap_penalty = source.at("snap_penalty");
   r.ascending = source.at("ascending");
   return r;
 }
@@ -134,6 +136,7 @@ Json write_sample_set(Stream& s, const SampleSource& source, const GeologySetOpt
                 {"guidance", source.sampler.guidance},
                 {"snapped", source.snap},
                 {"snap_rows", source.snap_rows},
+                {"snap_penalty", source.snap_penalty},
                 {"ascending", source.ascending},
                 {"wells", source.wells},
                 {"well_steps", source.told.well_fit.steps},

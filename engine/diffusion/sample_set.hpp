@@ -23,6 +23,7 @@ struct SampleSource {
   ToldConditions told{};                // of every sample
   bool snap = false;                    // to a few constant layers
   Index snap_rows = 1;                  // of a layer in a column at least
+  double snap_penalty = 400;            // (m/s)^2 that one more value must save
   bool ascending = false;               // velocities sorted downwards before that
 };
 

@@ -119,7 +119,7 @@ class TrainRun : public TrainingTask {
     const bool complete =
         train(trainer, steps, std::max<Index>(1, steps / 400), [](DiffusionTrainer& t) { return t.step().loss; });
     Generator generator = trainer.generator();
-    if (latent() && section_.at("match_moments").get<bool>()) {
+    if (complete && latent() && section_.at("match_moments").get<bool>()) {
       match_moments(s_, generator, *decoder_, models_.family, sampler_, seed() + 2);
     }
     write_results(std::move(generator));

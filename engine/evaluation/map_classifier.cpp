@@ -80,6 +80,12 @@ void MapClassifier::check(const ModelSet& maps) const {
           ErrorCode::data, "the maps are not of the size of the classifier");
 }
 
+void MapClassifier::check_labels(const ModelSet& maps, const std::vector<int>& label) const {
+  const bool known = std::all_of(label.begin(), label.end(), [&](int l) { return l >= 0 && l < classes_; });
+  require(known && label.size() == static_cast<std::size_t>(maps.count()), ErrorCode::data,
+          "every map needs a label that is one of the classes");
+}
+
 // A batch; places behind the last of `which` show the first map of it again.
 void MapClassifier::show(const ModelSet& maps, const std::vector<Index>& which) {
   const Index n = maps.points();
@@ -94,7 +100,7 @@ void MapClassifier::show(const ModelSet& maps, const std::vector<Index>& which) 
 
 double MapClassifier::fit(const ModelSet& maps, const std::vector<int>& label) {
   check(maps);
-  require(label.size() == static_cast<std::size_t>(maps.count()), ErrorCode::data, "every map needs a label");
+  check_labels(maps, label);
   const Index n = parameters(), batch = options_.batch, values = batch * pixels_ * classes_;
   const Buffer<float> m(s_, n), v(s_, n), seed(s_, values);
   fill(s_, Fill<float>{m.data(), 0.0F, n});
@@ -164,7 +170,7 @@ Features MapClassifier::values_of(const ModelSet& maps, Var v) {
 }
 
 double MapClassifier::accuracy(const ModelSet& maps, const std::vector<int>& label) {
-  require(label.size() == static_cast<std::size_t>(maps.count()), ErrorCode::data, "every map needs a label");
+  check_labels(maps, label);
   const Features f = scores(maps);
   Index right = 0;
   for (std::size_t i = 0; i < label.size(); ++i) {

@@ -25,7 +25,8 @@ struct MapClassifierOptions {
 
 class MapClassifier {
  public:
-  // Maps of height x width pixels in `classes` classes.
+  // Maps of height x width pixels in `classes` classes. Error{config} for fewer than two classes or impossible options;
+  // later Error{data} for maps of another size or labels that are no class, Error{diverged} when training does.
   MapClassifier(Stream& s, Index height, Index width, Index classes, const MapClassifierOptions& options = {});
 
   // label: class of every map. The mean loss of the last tenth of the steps.
@@ -41,6 +42,7 @@ class MapClassifier {
 
  private:
   void check(const ModelSet& maps) const;
+  void check_labels(const ModelSet& maps, const std::vector<int>& label) const;
   void show(const ModelSet& maps, const std::vector<Index>& which);
   std::vector<float> pixel_means(Var v) const;  // (batch, columns of v)
   Features values_of(const ModelSet& maps, Var v);
@@ -53,7 +55,7 @@ class MapClassifier {
 };
 
 // C2ST by this network: it learns to tell real maps from samples on the even maps of both; area under the ROC curve on
-// the odd ones. 1/2: indistinguishable. At least four maps each, of one size.
+// the odd ones. 1/2: indistinguishable. Error{data} for fewer than four maps of one of them or maps of two sizes.
 double network_auc(Stream& s, const ModelSet& real, const ModelSet& sample, const MapClassifierOptions& options = {});
 
 }  // namespace terrane

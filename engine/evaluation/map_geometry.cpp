@@ -6,6 +6,7 @@
 #include <limits>
 #include <numbers>
 
+#include "engine/median.hpp"
 #include "kernels/runtime/error.hpp"
 
 namespace terrane {
@@ -14,6 +15,7 @@ namespace {
 constexpr double step_mps = 25;  // what counts as an interface or a fault
 constexpr double on_line_px = 1.5;
 constexpr Index cycles = 8, beside_px = 2;
+constexpr std::size_t anchors = 64;  // about as many points are tried as ends of the line
 
 struct EdgePoint {
   double x, z;
@@ -64,7 +66,7 @@ const float* beside(const float* v, Index height, Index width, const Line& line,
 
 Index best_throw(const float* v, Index height, Index width, const Line& line) {
   const Index most = height / 5;
-  Index best = 0;
+  Index best = -1;
   double least = std::numeric_limits<double>::infinity();
   for (Index size = 0; size <= most; ++size) {  // the smaller one of equals
     for (const Index s : {size, -size}) {
@@ -80,13 +82,6 @@ Index best_throw(const float* v, Index height, Index width, const Line& line) {
     }
   }
   return best;
-}
-
-double median(std::vector<double> v) {
-  if (v.empty()) return 0;
-  const auto middle = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
-  std::nth_element(v.begin(), middle, v.end());
-  return *middle;
 }
 
 // Depth of the first step of every column; empty if one has none.
@@ -106,13 +101,13 @@ std::vector<double> power_of(const std::vector<double>& depth) {
   const auto n = static_cast<double>(depth.size());
   std::vector<double> power;
   for (Index k = 1; k <= cycles; ++k) {
-    double re = 0, im = 0;
+    double re = 0, im = 0;  // of whole cycles: the mean has no part in them
     for (std::size_t x = 0; x < depth.size(); ++x) {
       const double phase = 2 * std::numbers::pi * static_cast<double>(k) * static_cast<double>(x) / n;
       re += depth[x] * std::cos(phase);
       im += depth[x] * std::sin(phase);
     }
-    power.push_back(re * re + im * im);
+    power.push_back(2 * k <= static_cast<Index>(depth.size()) ? re * re + im * im : 0);
   }
   return power;
 }
@@ -125,8 +120,9 @@ Fault find_fault(const float* v, Index height, Index width) {
   if (points.size() < least) return {};
   std::size_t most = 0;
   Line line;
-  for (std::size_t a = 0; a < points.size(); ++a) {
-    for (std::size_t b = a + 4; b < points.size(); ++b) {  // neighbouring rows say little about a slope
+  const std::size_t stride = 1 + points.size() / anchors;
+  for (std::size_t a = 0; a < points.size(); a += stride) {
+    for (std::size_t b = a + 4 * stride; b < points.size(); b += stride) {  // near rows say little about a slope
       const Line through = fit_line({points[a], points[b]});
       const auto count = static_cast<std::size_t>(
           std::count_if(points.begin(), points.end(), [&](const EdgePoint& p) { return through.holds(p); }));
@@ -153,14 +149,14 @@ MapGeometry map_geometry(const ModelSet& maps) {
   g.dip.assign(9, 0);
   g.throw_px.assign(static_cast<std::size_t>(height / 5 + 1), 0);
   g.interface_power.assign(static_cast<std::size_t>(cycles), 0);
-  double faults = 0;
+  double faults = 0, throws = 0;
   std::vector<double> ranges;
   for (Index k = 0; k < count; ++k) {
     const float* v = maps.values.data() + k * maps.points();
     if (const Fault f = find_fault(v, height, width); f.found) {
       ++faults;
       ++g.dip[static_cast<std::size_t>(std::min(f.dip_degrees / 10, 8.0))];
-      ++g.throw_px[static_cast<std::size_t>(f.throw_px)];
+      if (f.throw_px >= 0) ++g.throw_px[static_cast<std::size_t>(f.throw_px)], ++throws;
     }
     const std::vector<double> depth = first_interface(v, height, width);
     if (depth.empty()) continue;
@@ -176,11 +172,14 @@ MapGeometry map_geometry(const ModelSet& maps) {
     for (double& x : v) x = all > 0 ? x / all : 0;
   };
   share(g.dip, faults);
-  share(g.throw_px, faults);
+  share(g.throw_px, throws);
   share(g.interface_power, static_cast<double>(ranges.size()));
+  g.faults = static_cast<Index>(faults);
+  g.throws = static_cast<Index>(throws);
+  g.interfaces = static_cast<Index>(ranges.size());
   g.fault_share = faults / static_cast<double>(count);
   g.interface_share = static_cast<double>(ranges.size()) / static_cast<double>(count);
-  g.interface_range_px = median(std::move(ranges));
+  g.interface_range_px = median_of(std::move(ranges));
   return g;
 }
 

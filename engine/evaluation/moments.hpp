@@ -25,7 +25,7 @@ struct JointMoments {
   Index size() const { return static_cast<Index>(mean.size()); }
 };
 std::vector<double> column_means(const Features& x);
-// At least two rows.
+// Error{data} for fewer than two rows.
 JointMoments moments_of(Stream& s, const Features& x);
 
 // a b of matrices (d, d).
@@ -36,7 +36,8 @@ std::vector<double> square_product(Stream& s, const std::vector<double>& a, cons
 std::vector<double> symmetric_power(Stream& s, const std::vector<double>& a, Index d, double power, double floor = 0,
                                     double* trace = nullptr);
 
-// A (d, d). Directions in which `a` has less than 1e-6 of its largest variance are not stretched further than that.
+// A (d, d). Error{data} for other sizes. Directions in which `a` has less than 1e-6 of its largest variance are not
+// stretched further than that.
 std::vector<double> gaussian_transport(Stream& s, const JointMoments& a, const JointMoments& b);
 
 }  // namespace terrane

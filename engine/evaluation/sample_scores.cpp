@@ -9,6 +9,16 @@
 
 namespace terrane {
 
+namespace {
+
+// JSD of two histograms of that many maps; null where one has fewer than ten.
+nlohmann::ordered_json if_enough(Index m, Index n, const std::vector<double>& p, const std::vector<double>& q) {
+  if (std::min(m, n) < 10) return nullptr;
+  return jensen_shannon(p, q);
+}
+
+}  // namespace
+
 PrincipalScores leading_components(Stream& s, const ModelSet& training) {
   constexpr Index most = 64;
   return {s, training, std::min({most, training.count() - 1, training.points()})};
@@ -52,11 +62,11 @@ nlohmann::ordered_json score_samples(Stream& s, const PrincipalScores& component
           {"steps_jsd", jensen_shannon(b.steps, a.steps)},
           {"transitions", transition_difference(b.transitions, a.transitions)},
           {"fault_share", y.fault_share},
-          {"dip_jsd", jensen_shannon(y.dip, z.dip)},
-          {"throw_jsd", jensen_shannon(y.throw_px, z.throw_px)},
+          {"dip_jsd", if_enough(y.faults, z.faults, y.dip, z.dip)},
+          {"throw_jsd", if_enough(y.throws, z.throws, y.throw_px, z.throw_px)},
           {"interface_share", y.interface_share},
           {"interface_range_px", y.interface_range_px},
-          {"interface_power_jsd", jensen_shannon(y.interface_power, z.interface_power)},
+          {"interface_power_jsd", if_enough(y.interfaces, z.interfaces, y.interface_power, z.interface_power)},
           {"depth_mean_rms_mps", std::sqrt(depth / static_cast<double>(a.depth_mean.size()))},
           {"nearest_ratio", near.ratio},
           {"too_close", near.too_close}};

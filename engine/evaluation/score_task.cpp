@@ -140,6 +140,14 @@ Drawing statistics_drawing(const Group& g) {
   return d;
 }
 
+// A set of samples beside the models of its family: those that were trained on, and held-out ones.
+struct Comparison {
+  int row = -1;  // of the family, -1: all models
+  Index count = 0;
+  NamedMaps set;
+  ModelSet own, held;
+};
+
 class ScoreRun : public StandaloneTask {
  public:
   ScoreRun(const Config& config, const RunOptions& options)
@@ -152,6 +160,13 @@ class ScoreRun : public StandaloneTask {
     if (models.train.extent[1] != 1) throw Error(ErrorCode::config, "/models: scores are of maps, not of volumes");
     std::vector<std::string> families;
     if (!models.family.empty()) families = c_.at("models").at("families").get<std::vector<std::string>>();
+    const Index most = samples.at("count").is_null() ? models.held_out.count() / 2 : samples.at("count").get<Index>();
+    std::vector<NamedMaps> sets = read_map_folder(samples.at("path"), std::max<Index>(most, 1));
+    std::vector<Comparison> comparisons;
+    for (NamedMaps& set : sets) {
+      const std::string family = samples.at("family").is_null() ? set.name : samples.at("family").get<std::string>();
+      comparisons.push_back(compared(models, family_row(families, family), std::move(set)));
+    }
     network_.steps = samples.at("network_steps");
     network_.seed = c_.at("seed");
     if (network_.steps > 0 && families.size() > 1) {
@@ -160,12 +175,7 @@ class ScoreRun : public StandaloneTask {
                         network_);
       families_->fit(models.train, models.family);
     }
-    const Index most = samples.at("count").is_null() ? models.held_out.count() / 2 : samples.at("count").get<Index>();
-    std::vector<NamedMaps> sets = read_map_folder(samples.at("path"), std::max<Index>(most, 1));
-    for (NamedMaps& set : sets) {
-      const std::string family = samples.at("family").is_null() ? set.name : samples.at("family").get<std::string>();
-      add(models, family_row(families, family), std::move(set));
-    }
+    for (Comparison& c : comparisons) add(std::move(c));
     return true;
   }
 
@@ -179,7 +189,8 @@ class ScoreRun : public StandaloneTask {
                 config_.place("/samples/family"));
   }
 
-  void add(const ModelSets& models, int row, NamedMaps set) {
+  // Error{data} or {config} where the set cannot be scored.
+  static Comparison compared(const ModelSets& models, int row, NamedMaps set) {
     const ModelSet own = models_of_family(models.train, models.family, row),
                    held = models_of_family(models.held_out, models.held_out_family, row);
     if (set.maps.extent != held.extent) {
@@ -196,6 +207,11 @@ class ScoreRun : public StandaloneTask {
                                          std::to_string(own.count()) +
                                          " others to compare with; scores need at least 16, 32 and 16");
     }
+    return {row, n, std::move(set), own, held};
+  }
+
+  void add(Comparison c) {
+    const auto& [row, n, set, own, held] = c;
     log_.info(set.name + ": " + std::to_string(n) + " samples against " + std::to_string(n) + " models");
     Group g{set.name, first_of(set.maps, 0, n), first_of(held, 0, n), first_of(held, n, n), {}};
     const PrincipalScores components = leading_components(s_, own);
@@ -241,6 +257,7 @@ class ScoreRun : public StandaloneTask {
     std::string rows =
         "<table><tr><th>" + std::to_string(g.real.count()) + " maps each</th><th>samples</th><th>floor</th></tr>\n";
     const auto number = [](const Json& v) {
+      if (v.is_null()) return std::string("-");
       char text[40];
       std::snprintf(text, sizeof text, "%.3g", v.get<double>());
       return std::string(text);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/median.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
@@ -24,12 +25,6 @@ Features pooled(const Features& x, const Features& g) {
   Features all = x;
   all.values.insert(all.values.end(), g.values.begin(), g.values.end());
   return all;
-}
-
-double median_of(std::vector<double> v) {
-  const auto middle = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
-  std::nth_element(v.begin(), middle, v.end());
-  return *middle;
 }
 
 // Distance of every row to its k-th neighbour in the same set.

@@ -558,29 +558,53 @@ TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
   match_moments(s, matched, decoder, family, sampler, 9, 500);
   ASSERT_TRUE(matched.match.any());
   EXPECT_EQ(matched.match.matrix.size(), 3U * 9);
-  const auto moments = [&](const Generator& of, int row) {
-    const std::vector<float> drawn = sample_codes(s, of, decoder, sampler, 9, 0, 500, {std::vector<int>(500, row), {}});
+  const auto moments = [&](const Generator& of, int row, std::uint64_t seed) {
+    const std::vector<float> drawn =
+        sample_codes(s, of, decoder, sampler, seed, 0, 500, {std::vector<int>(500, row), {}});
     return moments_of(s, {3, {drawn.begin(), drawn.end()}});
   };
-  for (int row = 0; row < 2; ++row) {
+  for (int row = -1; row < 2; ++row) {
     Features own{3, {}};
     for (std::size_t k = 0; k < 100; ++k) {
-      if (family[k] != row) continue;
+      if (row >= 0 && family[k] != row) continue;
       for (std::size_t c = 0; c < 3; ++c) own.values.push_back(decoder.training_codes[3 * k + c]);
     }
-    const JointMoments is = moments(matched, row), was = moments(g, row), wanted = moments_of(s, own);
+    const JointMoments is = moments(matched, row, 9), was = moments(g, row, 9), wanted = moments_of(s, own),
+                       fresh = moments(matched, row, 10);
+    const double size = wanted.covariance[0] + wanted.covariance[4] + wanted.covariance[8];
     for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(is.mean[c], wanted.mean[c], 1e-4);
-    for (std::size_t c = 0; c < 9; ++c) EXPECT_NEAR(is.covariance[c], wanted.covariance[c], 1e-4);
+    for (std::size_t c = 0; c < 9; ++c) {
+      EXPECT_NEAR(is.covariance[c], wanted.covariance[c], 1e-4 * std::max(1.0, size));  // those it was estimated from
+      EXPECT_NEAR(fresh.covariance[c], wanted.covariance[c], 0.5 * size);  // others, and rare ones of the wrong point
+    }
     EXPECT_GT(std::abs(was.covariance[0] - wanted.covariance[0]), 1e-3);
   }
   const SamplerOptions guided{.kind = SamplerKind::heun, .steps = 10, .guidance = 2};
-  EXPECT_EQ(sample_codes(s, matched, decoder, guided, 5, 0, 6, {asked, {}}),
-            sample_codes(s, g, decoder, guided, 5, 0, 6, {asked, {}}));
+  const SamplerOptions fewer{.kind = SamplerKind::heun, .steps = 9};
+  for (const SamplerOptions& other : {guided, fewer}) {
+    EXPECT_EQ(sample_codes(s, matched, decoder, other, 5, 0, 6, {asked, {}}),
+              sample_codes(s, g, decoder, other, 5, 0, 6, {asked, {}}));
+  }
+  EXPECT_EQ(sample_codes(s, matched, decoder, guided, 5, 0, 6), sample_codes(s, matched, decoder, sampler, 5, 0, 6));
   const std::string file = testing::TempDir() + "matched.safetensors";
   write_generator(file, matched);
   const Generator back = read_generator(file);
   EXPECT_EQ(back.match.shift, matched.match.shift);
   EXPECT_EQ(back.match.matrix, matched.match.matrix);
+  EXPECT_EQ(back.match.steps, 10);
+  std::string bytes;
+  {
+    std::ifstream in(file, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const std::vector<float>* part : {&matched.match.shift, &matched.match.matrix}) {
+    const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(part->data()), 12));
+    ASSERT_NE(at, std::string::npos);
+    std::string damaged = bytes;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    std::ofstream(file, std::ios::binary) << damaged;
+    EXPECT_THROW(read_generator(file), Error);
+  }
   EXPECT_THROW(match_moments(s, matched, decoder, {0}, sampler, 9, 500), Error);
   EXPECT_THROW(match_moments(s, matched, decoder, family, sampler, 9, 5), Error);
   match_moments(s, matched, decoder, std::vector<int>(100, -1), sampler, 9, 500);

@@ -329,6 +329,7 @@ TEST(MapClassifier, TellsFamiliesAndSamplesApart) {
   EXPECT_EQ(again.fit(both, label), loss);
   EXPECT_THROW(network.scores(maps("flat-vel-a", 1, 2)), Error);
   EXPECT_THROW(network.fit(both, {0, 1}), Error);
+  EXPECT_THROW(network.fit(both, std::vector<int>(2 * n, 2)), Error);
   EXPECT_THROW(MapClassifier(stream(), side, side, 1), Error);
 }
 

@@ -13,6 +13,7 @@
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/compression/latent_file.hpp"
 #include "engine/compression/model_set.hpp"
+#include "engine/diffusion/generator.hpp"
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/json_value.hpp"
@@ -441,6 +442,12 @@ TEST_F(Compress, GeneratorsAreTrainedAndSampled) {
   const Json a = Json::parse(read_file(path("a/result.json")));
   EXPECT_EQ(a.at("steps"), 30);
   EXPECT_TRUE(a.at("scores").at("curve-vel-a").contains("c2st_auc"));
+  EXPECT_TRUE(read_generator(path("a/generator.safetensors")).match.any());
+  const char* plain =
+      "run t.json --out plain --set generator.match_moments=false --set generator.steps=2 --set "
+      "generator.score_samples=0";
+  ASSERT_EQ(terrane(plain).code, 0);
+  EXPECT_FALSE(read_generator(path("plain/generator.safetensors")).match.any());
   for (const char* name : {"report.html", "contact.png", "decoder.safetensors"}) {
     EXPECT_TRUE(fs::exists(path(std::string("a/") + name))) << name;
   }
