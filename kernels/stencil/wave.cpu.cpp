@@ -15,28 +15,38 @@ inline Index forward_strip(const WaveLayout& g, Index z) {
   return k >= 0 && z >= g.z[k].inner && z < g.z[k].outer ? k : -1;
 }
 
+// Number of rows from z on, before nz, with the same strip(z) as z.
+template <class F>
+Index rows_alike(Index z, Index nz, const F& strip) {
+  const Index k = strip(z);
+  Index end = z + 1;
+  while (end < nz && strip(end) == k) ++end;
+  return end - z;
+}
+
 template <int R, Keep K, class T>
 void forward_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
-  for (Index z = 0; z < g.nz;) {
-    const Index k = forward_strip(g, z);
-    const bool pass = k < 0 && z + rows_per_pass <= g.nz && forward_strip(g, z + rows_per_pass - 1) < 0;
-    const Index rows = pass ? rows_per_pass : 1, z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+  Index rows = 0;
+  for (Index z = 0; z < g.nz; z += rows) {
+    const Index k = forward_strip(g, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+    rows = rows_alike(z, g.nz, [&](Index r) { return forward_strip(g, r); });
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       if (k >= 0 && part.strip >= 0) {
-        forward_layer<R, true, true, K>(step, z, z_row, part);
+        forward_layer<R, true, true, K>(step, z, z_row, part, rows);
       } else if (k >= 0) {
-        forward_layer<R, true, false, K>(step, z, z_row, part);
+        forward_layer<R, true, false, K>(step, z, z_row, part, rows);
       } else if (part.strip >= 0) {
-        for (Index r = 0; r < rows; ++r) forward_layer<R, false, true, K>(step, z + r, 0, part);
-      } else if (pass) {
-        interior_rows<R, rows_per_pass, K, Image::no>(step, z, part);
+        forward_layer<R, false, true, K>(step, z, 0, part, rows);
       } else {
-        interior_rows<R, 1, K, Image::no>(step, z, part);
+        Index r = 0;
+        for (; r + rows_per_pass <= rows; r += rows_per_pass) {
+          interior_rows<R, rows_per_pass, K, Image::no>(step, z + r, part);
+        }
+        for (; r < rows; ++r) interior_rows<R, 1, K, Image::no>(step, z + r, part);
       }
     }
-    z += rows;
   }
 }
 
@@ -49,11 +59,11 @@ void forward_strips(const Step<T>& step, const RowParts& parts) {
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       if (k >= 0 && part.strip >= 0) {
-        forward_layer<R, true, true, Keep::streamed>(step, z, z_row, part);
+        forward_layer<R, true, true, Keep::streamed>(step, z, z_row, part, 1);
       } else if (k >= 0) {
-        forward_layer<R, true, false, Keep::streamed>(step, z, z_row, part);
+        forward_layer<R, true, false, Keep::streamed>(step, z, z_row, part, 1);
       } else if (part.strip >= 0) {
-        forward_layer<R, false, true, Keep::streamed>(step, z, 0, part);
+        forward_layer<R, false, true, Keep::streamed>(step, z, 0, part, 1);
       } else if (!step.ring->core_row(z, 0)) {
         interior_rows<R, 1, Keep::streamed, Image::no>(step, z, part);
       }
@@ -73,32 +83,27 @@ template <int R, Image I, class T>
 void adjoint_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   const RollingRows<R, T> rolling{step.scratch, g.pitch};
-  for (Index z = 0; z < g.nz;) {
-    const Index k = g.z_strip(z);
-    const bool pass = k < 0 && z + rows_per_pass <= g.nz && g.z_strip(z + rows_per_pass - 1) < 0;
-    const Index rows = pass ? rows_per_pass : 1, z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+  Index rows = 0;
+  for (Index z = 0; z < g.nz; z += rows) {
+    const Index k = g.z_strip(z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+    rows = k >= 0 ? 1 : rows_alike(z, g.nz, [&](Index r) { return g.z_strip(r); });
     if (k >= 0) {
       for (Index r = z == g.z[k].begin ? z - R : z + R; r <= z + R; ++r) adjoint_rolling_row(step, rolling, g.z[k], r);
     }
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
-      for (Index r = 0; r < rows && part.strip >= 0; ++r) {
-        if (k >= 0) {
-          adjoint_layer<R, true, true, I>(step, rolling, z, z_row, part);
-        } else {
-          adjoint_layer<R, false, true, I>(step, rolling, z + r, 0, part);
-        }
-      }
-      if (part.strip >= 0) continue;
-      if (k >= 0) {
-        adjoint_layer<R, true, false, I>(step, rolling, z, z_row, part);
-      } else if (pass) {
-        plain_rows<R, rows_per_pass, I>(step, z, part);
+      if (k >= 0 && part.strip >= 0) {
+        adjoint_layer<R, true, true, I>(step, rolling, z, z_row, part, 1);
+      } else if (k >= 0) {
+        adjoint_layer<R, true, false, I>(step, rolling, z, z_row, part, 1);
+      } else if (part.strip >= 0) {
+        adjoint_layer<R, false, true, I>(step, rolling, z, 0, part, rows);
       } else {
-        plain_rows<R, 1, I>(step, z, part);
+        Index r = 0;
+        for (; r + rows_per_pass <= rows; r += rows_per_pass) plain_rows<R, rows_per_pass, I>(step, z + r, part);
+        for (; r < rows; ++r) plain_rows<R, 1, I>(step, z + r, part);
       }
     }
-    z += rows;
   }
 }
 

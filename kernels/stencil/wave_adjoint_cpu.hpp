@@ -46,62 +46,65 @@ template <int R, class T>
   }
 }
 
-// One row of a part in the layer, backwards.
+// Some rows of a part in the layer, backwards; inside a z strip one, whose rolling rows are there.
 template <int R, bool InZ, bool InX, Image I, class T>
 [[gnu::noinline]] void adjoint_layer(const Step<T>& step, const RollingRows<R, T>& rolling, Index z, Index z_row,
-                                     const RowPart& part) {
+                                     const RowPart& part, Index rows) {
   using V = Lanes<T>;
   const WaveLayout& g = step.s.g;
-  const Index at = z * g.pitch + part.begin, n = part.end - part.begin;
+  const Index n = part.end - part.begin;
   const FdAxis<V> fz = lanes_of(step.s.fz), fx = lanes_of(step.s.fx);
-  const T* q = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  const KeptValues<T> w = step.w_at(z, 0, part.begin);
-  T* image = I == Image::no ? nullptr : step.image + at;
-  const T *y[2 * R + 1], *t[2 * R + 1];
-  for (int k = -R; k <= R && InZ; ++k) {
-    y[k + R] = rolling.y(z + k) + part.begin;
-    t[k + R] = rolling.t(z + k) + part.begin;
-  }
-  const RowWeights<R, T> weights(step.s.fz, step.s.pz.b, z, g.nz);
-  T* phi_z = step.f.phi_z[0] + (InZ ? z_row * g.pitch + part.begin : 0);
-  const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
-  T* phi_x = step.f.phi_x[0] + xp;
-  const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row;
-  StripWindows<T> strip{step.s.px, q, phi_x, step.f.eta_x[0] + xp, part.begin, n, {}, {}, {}};
-  if constexpr (InX) {
-    strip.start();
-  } else {
-    row.start(q);
-  }
-  for (Index x = 0; x < n; x += V::count) {
-    const V here = V::load(q + x);
-    V lap;
-    if constexpr (InZ) {
-      V rows[2 * R + 1];
-      unroll<2 * R + 1>([&](auto k) { rows[k] = V::load(t[k] + x); });
-      lap = weights.w[0] * rows[0];
-      unroll<2 * R>([&](auto k) { lap = mul_add(weights.w[k + 1], rows[k + 1], lap); });
-      lap = lap - fd_first<R>(RowsAt<R, T>{y, x}, fz, V{});
-      pml_z.adjoint_phi(V::load(phi_z + x), fd_first<R>(Stack<V, R>{rows}, fz, V{})).store(phi_z + x);
-    } else {
-      lap = fd_second<R>(Column<T>{q + x, g.pitch}, fz, fz.center * here);
+  for (const Index behind = z + rows; z < behind; ++z, ++z_row) {
+    const Index at = z * g.pitch + part.begin;
+    const T* q = step.u + at;
+    const T* c = step.s.c + at;
+    T* next = step.next + at;
+    const KeptValues<T> w = step.w_at(z, 0, part.begin);
+    T* image = I == Image::no ? nullptr : step.image + at;
+    const T *y[2 * R + 1], *t[2 * R + 1];
+    for (int k = -R; k <= R && InZ; ++k) {
+      y[k + R] = rolling.y(z + k) + part.begin;
+      t[k + R] = rolling.t(z + k) + part.begin;
     }
+    const RowWeights<R, T> weights(step.s.fz, step.s.pz.b, z, g.nz);
+    T* phi_z = step.f.phi_z[0] + (InZ ? z_row * g.pitch + part.begin : 0);
+    const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
+    T* phi_x = step.f.phi_x[0] + xp;
+    const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
+    Window<T> row;
+    StripWindows<T> strip{step.s.px, q, phi_x, step.f.eta_x[0] + xp, part.begin, n, {}, {}, {}};
     if constexpr (InX) {
-      lap = fd_second<R>(strip.e, fx, mul_add(fx.center, strip.e.mid, lap)) - fd_first<R>(strip.y, fx, V{});
-      const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
-      pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(strip.t, fx, V{})).store(phi_x + x);
-      strip.advance(x);
+      strip.start();
     } else {
-      lap = fd_second<R>(row, fx, mul_add(fx.center, here, lap));
-      row.advance(V::load(q + x + 2 * V::count));
+      row.start(q);
     }
-    if constexpr (I != Image::no) {
-      mul_add(here, kept_w<I>(w, x), V::load(image + x)).store(image + x);
+    for (Index x = 0; x < n; x += V::count) {
+      const V here = V::load(q + x);
+      V lap;
+      if constexpr (InZ) {
+        V around[2 * R + 1];
+        unroll<2 * R + 1>([&](auto k) { around[k] = V::load(t[k] + x); });
+        lap = weights.w[0] * around[0];
+        unroll<2 * R>([&](auto k) { lap = mul_add(weights.w[k + 1], around[k + 1], lap); });
+        lap = lap - fd_first<R>(RowsAt<R, T>{y, x}, fz, V{});
+        pml_z.adjoint_phi(V::load(phi_z + x), fd_first<R>(Stack<V, R>{around}, fz, V{})).store(phi_z + x);
+      } else {
+        lap = fd_second<R>(Column<T>{q + x, g.pitch}, fz, fz.center * here);
+      }
+      if constexpr (InX) {
+        lap = fd_second<R>(strip.e, fx, mul_add(fx.center, strip.e.mid, lap)) - fd_first<R>(strip.y, fx, V{});
+        const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
+        pml_x.adjoint_phi(V::load(phi_x + x), fd_first<R>(strip.t, fx, V{})).store(phi_x + x);
+        strip.advance(x);
+      } else {
+        lap = fd_second<R>(row, fx, mul_add(fx.center, here, lap));
+        row.advance(V::load(q + x + 2 * V::count));
+      }
+      if constexpr (I != Image::no) {
+        mul_add(here, kept_w<I>(w, x), V::load(image + x)).store(image + x);
+      }
+      leapfrog(here, V::load(next + x), V::load(c + x), lap).store(next + x);
     }
-    leapfrog(here, V::load(next + x), V::load(c + x), lap).store(next + x);
   }
 }
 

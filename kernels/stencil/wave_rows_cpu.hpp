@@ -80,56 +80,59 @@ template <int R, int Rows, Keep K, Image I, class T>
   }
 }
 
-// One row of a part; InZ, InX: inside a strip of that axis. z_row: place of the row in the z strip storage.
+// Some rows of a part; InZ, InX: inside a strip of that axis. z_row: place of the first row in the z strip storage.
 template <int R, bool InZ, bool InX, Keep K, class T>
-[[gnu::noinline]] void forward_layer(const Step<T>& step, Index z, Index z_row, const RowPart& part) {
+[[gnu::noinline]] void forward_layer(const Step<T>& step, Index z, Index z_row, const RowPart& part, Index rows) {
   using V = Lanes<T>;
   const WaveLayout& g = step.s.g;
-  const Index at = z * g.pitch + part.begin, n = part.end - part.begin;
+  const Index n = part.end - part.begin;
   const FdAxis<V> fz = lanes_of(step.s.fz), fx = lanes_of(step.s.fx);
-  const T* u = step.u + at;
-  const T* c = step.s.c + at;
-  T* next = step.next + at;
-  const KeptValues<T> w = step.w_at(z, 0, part.begin);
-  const Index zp = InZ ? z_row * g.pitch + part.begin : 0;
-  const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
-  const T* phi_z = step.f.phi_z[step.parity] + zp;
-  T* phi_z_new = step.f.phi_z[1 - step.parity] + zp;
-  T* eta_z = step.f.eta_z[0] + zp;
-  T* phi_x = step.f.phi_x[0] + xp;
-  T* eta_x = step.f.eta_x[0] + xp;
-  const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
-  Window<T> row, phi_row;
-  row.start(u);
-  if constexpr (InX) phi_row.start(phi_x);
-  for (Index x = 0; x < n; x += V::count) {
-    const V here = row.template get<0>();
-    const Column<T> column{u + x, g.pitch};
-    V sum;
-    if constexpr (InZ) {
-      const Column<T> phi{phi_z + x, g.pitch};
-      V phi_new, eta = V::load(eta_z + x);
-      sum = pml_z.forward(fd_first<R>(column, fz, V{}), fd_second<R>(column, fz, fz.center * here),
-                          fd_first<R>(phi, fz, V{}), phi.template get<0>(), phi_new, eta);
-      phi_new.store(phi_z_new + x);
-      eta.store(eta_z + x);
-    } else {
-      sum = fd_second<R>(column, fz, fz.center * here);
+  for (const Index behind = z + rows; z < behind; ++z, ++z_row) {
+    const Index at = z * g.pitch + part.begin;
+    const T* u = step.u + at;
+    const T* c = step.s.c + at;
+    T* next = step.next + at;
+    const KeptValues<T> w = step.w_at(z, 0, part.begin);
+    const Index zp = InZ ? z_row * g.pitch + part.begin : 0;
+    const Index xp = InX ? z * g.x_pitch + g.x[part.strip].offset : 0;
+    const T* phi_z = step.f.phi_z[step.parity] + zp;
+    T* phi_z_new = step.f.phi_z[1 - step.parity] + zp;
+    T* eta_z = step.f.eta_z[0] + zp;
+    T* phi_x = step.f.phi_x[0] + xp;
+    T* eta_x = step.f.eta_x[0] + xp;
+    const CpmlCell<V> pml_z = broadcast_cell(step.s.pz, z);
+    Window<T> row, phi_row;
+    row.start(u);
+    if constexpr (InX) phi_row.start(phi_x);
+    for (Index x = 0; x < n; x += V::count) {
+      const V here = row.template get<0>();
+      const Column<T> column{u + x, g.pitch};
+      V sum;
+      if constexpr (InZ) {
+        const Column<T> phi{phi_z + x, g.pitch};
+        V phi_new, eta = V::load(eta_z + x);
+        sum = pml_z.forward(fd_first<R>(column, fz, V{}), fd_second<R>(column, fz, fz.center * here),
+                            fd_first<R>(phi, fz, V{}), phi.template get<0>(), phi_new, eta);
+        phi_new.store(phi_z_new + x);
+        eta.store(eta_z + x);
+      } else {
+        sum = fd_second<R>(column, fz, fz.center * here);
+      }
+      if constexpr (InX) {
+        const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
+        V phi_new, eta = V::load(eta_x + x);
+        sum = sum + pml_x.forward(fd_first<R>(row, fx, V{}), fd_second<R>(row, fx, fx.center * here),
+                                  fd_first<R>(phi_row, fx, V{}), phi_row.template get<0>(), phi_new, eta);
+        phi_new.store(phi_x + x);
+        eta.store(eta_x + x);
+        phi_row.advance(V::load(phi_x + x + 2 * V::count));
+      } else {
+        sum = fd_second<R>(row, fx, mul_add(fx.center, here, sum));
+      }
+      keep_w<K>(sum, w, x);
+      leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
+      row.advance(V::load(u + x + 2 * V::count));
     }
-    if constexpr (InX) {
-      const CpmlCell<V> pml_x = load_cell(step.s.px, part.begin + x);
-      V phi_new, eta = V::load(eta_x + x);
-      sum = sum + pml_x.forward(fd_first<R>(row, fx, V{}), fd_second<R>(row, fx, fx.center * here),
-                                fd_first<R>(phi_row, fx, V{}), phi_row.template get<0>(), phi_new, eta);
-      phi_new.store(phi_x + x);
-      eta.store(eta_x + x);
-      phi_row.advance(V::load(phi_x + x + 2 * V::count));
-    } else {
-      sum = fd_second<R>(row, fx, mul_add(fx.center, here, sum));
-    }
-    keep_w<K>(sum, w, x);
-    leapfrog(here, V::load(next + x), V::load(c + x), sum).store(next + x);
-    row.advance(V::load(u + x + 2 * V::count));
   }
 }
 

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 
+#include "kernels/stencil/denormals_cpu.hpp"
 #include "kernels/stencil/wave_strips_cpu.hpp"
 
 namespace terrane::TERRANE_BACKEND {
@@ -173,6 +174,7 @@ struct ForwardShot {
   Steps steps;
 
   void operator()(Index task) const {
+    const FlushDenormals flush;
     const WaveSetup<T>& s = a.setup;
     const WaveLayout& g = s.g;
     const WaveFields<T> f = fields_of_shot(a.fields, g, task);
@@ -237,6 +239,7 @@ struct AdjointShot {
   Steps steps;
 
   void operator()(Index task) const {
+    const FlushDenormals flush;
     const WaveSetup<T>& s = a.setup;
     const WaveLayout& g = s.g;
     const WaveFields<T> f = fields_of_shot(a.fields, g, task);
