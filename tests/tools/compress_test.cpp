@@ -342,7 +342,8 @@ TEST_F(Compress, MapsAreScored) {
   write_file_atomic(path("g.json"), R"({"task": "generate", "count": 40, "seed": 2, "threads": 1,
     "source": {"type": "procedural", "families": ["flat-vel-a", "curve-vel-a"], "size": 16}})");
   ASSERT_EQ(terrane("run g.json --out drawn").code, 0);
-  write_file_atomic(path("s.json"), R"({"task": "score", "threads": 1, "samples": {"path": "drawn"},
+  write_file_atomic(path("s.json"),
+                    R"({"task": "score", "threads": 1, "samples": {"path": "drawn", "network_steps": 200},
     "models": {"type": "generated", "families": ["flat-vel-a", "curve-vel-a"], "count": 400, "hold_out": 80, "size": 16,
                "seed": 3}})");
   EXPECT_EQ(terrane("check s.json").code, 0);
