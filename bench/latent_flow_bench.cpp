@@ -124,18 +124,14 @@ double variance_share(Stream& s, Generator g, const AutoDecoder& decoder, const 
   g.match = {};
   const std::vector<float> drawn =
       sample_codes(s, g, decoder, sampler, 11, 0, count, {std::vector<int>(count, row), {}});
-  std::vector<double> own;
-  for (std::size_t m = 0; m < family.size(); ++m) {
-    const auto from = decoder.training_codes.begin() + static_cast<Index>(m) * k;
-    if (family[m] == row) own.insert(own.end(), from, from + k);
-  }
+  const std::vector<float> own = codes_of_family(decoder, family, row);
   const auto sum = [&](const Features& f) {
     const JointMoments m = moments_of(s, f);
     double trace = 0;
     for (Index c = 0; c < k; ++c) trace += m.covariance[static_cast<std::size_t>(c * k + c)];
     return trace;
   };
-  return sum({k, {drawn.begin(), drawn.end()}}) / sum({k, std::move(own)});
+  return sum({k, {drawn.begin(), drawn.end()}}) / sum({k, {own.begin(), own.end()}});
 }
 
 ModelSet part(const ModelSet& set, Index first, Index count) {

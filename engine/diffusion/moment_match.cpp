@@ -17,6 +17,16 @@ Features as_features(const std::vector<float>& values, Index columns) {
 
 }  // namespace
 
+std::vector<float> codes_of_family(const AutoDecoder& decoder, const std::vector<int>& family, int row) {
+  if (row < 0) return decoder.training_codes;
+  std::vector<float> own;
+  for (std::size_t k = 0; k < family.size(); ++k) {
+    const auto from = decoder.training_codes.begin() + static_cast<Index>(k) * decoder.shape.code;
+    if (family[k] == row) own.insert(own.end(), from, from + decoder.shape.code);
+  }
+  return own;
+}
+
 void match_moments(Stream& s, Generator& g, const AutoDecoder& decoder, const std::vector<int>& family,
                    const SamplerOptions& sampler, std::uint64_t seed, Index samples) {
   const Index d = decoder.shape.code, families = g.network.families();
@@ -26,8 +36,6 @@ void match_moments(Stream& s, Generator& g, const AutoDecoder& decoder, const st
   require(samples >= 2 * d, ErrorCode::config, "moments are matched over at least twice as many samples as numbers");
   const Index count = static_cast<Index>(decoder.training_codes.size()) / d;
   require(family.empty() || static_cast<Index>(family.size()) == count, ErrorCode::data, "every code has one family");
-  std::vector<float> codes = decoder.training_codes;
-  g.normalize(codes);
   g.match = {};
   if (d > longest_matched_code) return;
   SamplerOptions plain = sampler;
@@ -38,11 +46,8 @@ void match_moments(Stream& s, Generator& g, const AutoDecoder& decoder, const st
   bool any = false;
   for (Index row = 0; row <= families; ++row) {
     const bool all = row == families;
-    std::vector<float> own;
-    for (Index k = 0; k < count; ++k) {
-      if (!all && (family.empty() || family[static_cast<std::size_t>(k)] != row)) continue;
-      own.insert(own.end(), codes.begin() + k * d, codes.begin() + (k + 1) * d);
-    }
+    std::vector<float> own = codes_of_family(decoder, family, all ? -1 : static_cast<int>(row));
+    g.normalize(own);
     std::vector<double> shift(static_cast<std::size_t>(d), 0.0), matrix(static_cast<std::size_t>(d * d), 0.0);
     for (Index c = 0; c < d; ++c) matrix[static_cast<std::size_t>(c * d + c)] = 1;
     if (static_cast<Index>(own.size()) >= 2 * d * d) {

@@ -14,6 +14,9 @@ namespace terrane {
 // Longest code that moments are matched for: the samples grow with the length, the map with its square.
 inline constexpr Index longest_matched_code = 512;
 
+// Training codes of a family in the units of the decoder, (count, length); row -1: all. family: as below.
+std::vector<float> codes_of_family(const AutoDecoder& decoder, const std::vector<int>& family, int row);
+
 // Estimates generator.match from `samples` codes (0: 2048, at least 32 times their length) of every family and as many
 // of none. family: of every training code, -1 or empty: none. A family with fewer training codes than twice their
 // length keeps its samples as they are, and so do all when their codes are longer than longest_matched_code.

@@ -95,13 +95,8 @@ void resample_down(Stream& s, const ResampleDown<T>& f) {
   if (f.ratio > most_phases || f.half != reach * f.ratio) return parallel_for_2d(s, f.rows, f.coarse, f);
   parallel_for_coarse(s, f.rows, ResampleDownRow<T>{f});
 }
-template <class T>
-void sum_rows(Stream& s, const SumRows<T>& f) {
-  parallel_for(s, f.length, f);
-}
 
 TERRANE_INSTANTIATE(resample_up, ResampleUp)
 TERRANE_INSTANTIATE(resample_down, ResampleDown)
-TERRANE_INSTANTIATE(sum_rows, SumRows)
 
 }  // namespace terrane::TERRANE_BACKEND

@@ -9,11 +9,9 @@ namespace terrane::TERRANE_BACKEND {
 // clang-format off
 template <class T> void resample_up(Stream& s, const ResampleUp<T>& f) { parallel_for_2d(s, f.rows, f.fine, f); }
 template <class T> void resample_down(Stream& s, const ResampleDown<T>& f) { parallel_for_2d(s, f.rows, f.coarse, f); }
-template <class T> void sum_rows(Stream& s, const SumRows<T>& f) { parallel_for(s, f.length, f); }
 // clang-format on
 
 TERRANE_INSTANTIATE(resample_up, ResampleUp)
 TERRANE_INSTANTIATE(resample_down, ResampleDown)
-TERRANE_INSTANTIATE(sum_rows, SumRows)
 
 }  // namespace terrane::TERRANE_BACKEND

@@ -9,28 +9,14 @@
 namespace terrane::TERRANE_BACKEND {
 namespace {
 
-// Strip of row z as the forward operator sees it; -1: none.
-inline Index forward_strip(const WaveLayout& g, Index z) {
-  const Index k = g.z_strip(z);
-  return k >= 0 && z >= g.z[k].inner && z < g.z[k].outer ? k : -1;
-}
-
-// Number of rows from z on, before nz, with the same strip(z) as z.
-template <class F>
-Index rows_alike(Index z, Index nz, const F& strip) {
-  const Index k = strip(z);
-  Index end = z + 1;
-  while (end < nz && strip(end) == k) ++end;
-  return end - z;
-}
-
 template <int R, Keep K, class T>
 void forward_step(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   Index rows = 0;
   for (Index z = 0; z < g.nz; z += rows) {
-    const Index k = forward_strip(g, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
-    rows = rows_alike(z, g.nz, [&](Index r) { return forward_strip(g, r); });
+    Index k = -1;
+    rows = passed_together(g.z, g.z_strips, z, g.nz, k);
+    const Index z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       if (k >= 0 && part.strip >= 0) {
@@ -55,7 +41,7 @@ template <int R, class T>
 void forward_strips(const Step<T>& step, const RowParts& parts) {
   const WaveLayout& g = step.s.g;
   for (Index z = 0; z < g.nz; ++z) {
-    const Index k = forward_strip(g, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
+    const Index k = forward_strip(g.z, g.z_strips, z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
     for (int i = 0; i < parts.count; ++i) {
       const RowPart& part = parts.part[i];
       if (k >= 0 && part.strip >= 0) {
@@ -86,7 +72,7 @@ void adjoint_step(const Step<T>& step, const RowParts& parts) {
   Index rows = 0;
   for (Index z = 0; z < g.nz; z += rows) {
     const Index k = g.z_strip(z), z_row = k < 0 ? 0 : g.z[k].offset + z - g.z[k].begin;
-    rows = k >= 0 ? 1 : rows_alike(z, g.nz, [&](Index r) { return g.z_strip(r); });
+    rows = k >= 0 ? 1 : whole_end(g.z, g.z_strips, z, g.nz) - z;
     if (k >= 0) {
       for (Index r = z == g.z[k].begin ? z - R : z + R; r <= z + R; ++r) adjoint_rolling_row(step, rolling, g.z[k], r);
     }

@@ -67,6 +67,29 @@ struct RowParts {
   int count = 0;
 };
 
+// Strip of a row or plane as the forward operator sees it; -1: none.
+inline Index forward_strip(const WaveStrip* strips, Index count, Index position) {
+  for (Index k = 0; k < count; ++k) {
+    if (position >= strips[k].inner && position < strips[k].outer) return k;
+  }
+  return -1;
+}
+// Where the strip of a position, or the cells between strips, end; at most `end`.
+inline Index whole_end(const WaveStrip* strips, Index count, Index position, Index end) {
+  for (Index k = 0; k < count; ++k) {
+    if (position < strips[k].begin) return std::min(end, strips[k].begin);
+    if (position < strips[k].end) return std::min(end, strips[k].end);
+  }
+  return end;
+}
+// Number of positions from `begin` on, before `end`, in the same strip, which is returned as well.
+inline Index passed_together(const WaveStrip* strips, Index count, Index begin, Index end, Index& strip) {
+  strip = forward_strip(strips, count, begin);
+  Index at = begin + 1;
+  while (at < end && forward_strip(strips, count, at) == strip) ++at;
+  return at - begin;
+}
+
 // forward: strips as the forward operator sees them.
 inline RowParts cut_row(const WaveLayout& g, bool forward = false) {
   RowParts parts;
