@@ -19,6 +19,7 @@ Needs numpy, torch, deepwave==0.0.27, devito==4.8.23 and pytest (which its examp
 """
 import argparse
 import datetime
+import gc
 import json
 import os
 import platform
@@ -225,6 +226,7 @@ def main():
                 for name, peer in peers.items():
                     for what in ("forward", "gradient"):
                         times[name][what].append(getattr(peer, what)()[0])
+                        gc.collect()  # fields of Devito refer to each other: snapshots of all repeats would pile up
             for what in ("forward", "gradient"):
                 case[what] = {name: rates(t[what], padded, interior, case["steps"][name], what, bandwidth)
                               for name, t in times.items()}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // CPU schedule of the 3-D wave steps. A step is cut into tiles, some planes high and some rows wide, so that the planes
-// under the stencil stay in the core's cache. Two steps run at once, tile by tile, the second one R planes and a tile
-// behind the first: it finds in the shared cache what the first has read from memory and written. Threads take shots
-// where there are enough of them, else the tiles of one shot, each those of its own rows, for threads need not share a
-// cache. Cells do not depend on the tiles, so the bits do not depend on the threads.
+// under the stencil stay in the core's cache. Four steps run at once, tile by tile, each of them R planes and a
+// tile behind the one before: it finds in the shared cache what the first has read from memory and the others have
+// written. Threads take shots where there are enough of them, else the tiles of one shot, each those of its own rows,
+// for threads need not share a cache. Cells do not depend on the tiles, so the bits do not depend on the threads.
 #include <omp.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 
 constexpr Index tile_bytes = Index{200} << 10;  // of the planes of one field under the stencil
 constexpr Index tile_planes = 16;
-constexpr int steps_together = 2;
+constexpr int steps_together = 4;  // more of them want more of the cache than they save
 
 // [0, n) cut at the ends of the strips and into pieces of at most `most` cells, between the strips a multiple of
 // `threads` pieces if they do not get too small; whole: the strips stay whole.
@@ -68,23 +68,24 @@ struct Tiles {
   Index columns() const { return static_cast<Index>(y.size()) - 1; }
   Index count() const { return slabs() * columns(); }
 
-  // Tile i of step 0 or 1. The second step stays R planes behind, so that the tiles of the first one that it needs are
+  // Tile i of a step. Every step stays R planes behind the one before, so that the tiles of that one which it needs are
   // those of the same slab and of slabs before.
   CellRange tile(Index step, Index i) const {
     const Index slab = i / columns(), column = i % columns();
-    const auto plane = [&](Index k) {
-      return step == 0 || k == slabs() ? at(z, k) : std::max<Index>(0, at(z, k) - radius);
-    };
-    return {plane(slab), plane(slab + 1), at(y, column), at(y, column + 1)};
+    return {plane(step, slab), plane(step, slab + 1), at(y, column), at(y, column + 1)};
   }
-  // First slab of the first step that a tile of the second one sees.
-  Index first_seen(const CellRange& tile) const {
+  // First slab of the step before that a tile sees.
+  Index first_seen(Index step, const CellRange& tile) const {
     Index slab = 0;
-    while (at(z, slab + 1) <= tile.z0 - radius) ++slab;
+    while (plane(step - 1, slab + 1) <= tile.z0 - radius) ++slab;
     return slab;
   }
 
  private:
+  // Where slab k of a step begins.
+  Index plane(Index step, Index k) const {
+    return k == slabs() ? at(z, k) : std::max<Index>(0, at(z, k) - step * radius);
+  }
   static Index at(const std::vector<Index>& v, Index i) { return v[static_cast<std::size_t>(i)]; }
   std::pair<Index, Index> around(Index column) const {
     Index first = column, last = column;
@@ -94,9 +95,9 @@ struct Tiles {
   }
 };
 
-// Runs the tiles of one or two steps, f(step, tile), and finish(step, tile) after each. A tile of the second step waits
-// for those of the first one that its stencil reaches; none of the others reads what it overwrites. A tile also waits
-// for the one above it, from which the adjoint takes rows over. Each comes in one fixed order after those it waits for.
+// Runs the tiles of some steps, f(step, tile), and finish(step, tile) after each. A tile waits for those of the step
+// before that its stencil reaches; none of the others reads what it overwrites. A tile also waits for the one above it,
+// from which the adjoint takes rows over. Each comes in one fixed order after those it waits for.
 template <class F, class Finish>
 class StepQueue {
  public:
@@ -105,13 +106,16 @@ class StepQueue {
         f_(f),
         finish_(finish),
         state_(new std::atomic<int>[static_cast<std::size_t>(steps * count_)]()) {
-    Index second = 0;
-    for (Index first = 0; first < count_; ++first) {
-      order_.push_back({0, first});
-      // One tile more than needed lies between, so that nobody waits for the one that has just begun.
-      while (steps > 1 && second < first && last_needed(second) < first) order_.push_back({1, second++});
+    std::vector<Index> next(static_cast<std::size_t>(steps));  // tile of each step
+    while (next.back() < count_) {
+      if (next.front() < count_) order_.push_back({0, next.front()++});
+      for (Index step = 1; step < steps; ++step) {
+        Index& tile = next[static_cast<std::size_t>(step)];
+        const Index before = next[static_cast<std::size_t>(step - 1)];
+        // One tile more than needed lies between, so that nobody waits for the one that has just begun.
+        while (tile < count_ && (before == count_ || last_needed(tile) < before - 1)) order_.push_back({step, tile++});
+      }
     }
-    while (steps > 1 && second < count_) order_.push_back({1, second++});
   }
 
   // A thread takes the next tile of its own columns; while that has to wait, the first one that anybody may take: other
@@ -170,9 +174,9 @@ class StepQueue {
     if (task.tile >= columns_ && !is_done(task.step, task.tile - columns_)) return false;
     if (task.step == 0) return true;
     const auto [first, last] = neighbours(task.tile);
-    for (Index slab = tiles_.first_seen(tile); slab <= task.tile / columns_; ++slab) {
+    for (Index slab = tiles_.first_seen(task.step, tile); slab <= task.tile / columns_; ++slab) {
       for (Index column = first; column <= last; ++column) {
-        if (!is_done(0, slab * columns_ + column)) return false;
+        if (!is_done(task.step - 1, slab * columns_ + column)) return false;
       }
     }
     return true;

@@ -7,13 +7,14 @@
 //                               earlier
 //   strips(step)                the cells outside the core of step.ring
 //   adjoint(steps, n, finish)   the same backwards; images if step.image, in the core from step.back if that is there
-//   steps_at_once               1 or 2
+//   steps_at_once               1 or more
 //   run(n, f)                   f(0) .. f(n - 1), which do not depend on each other
 //   threads()                   that run() takes
 //   image_pairs                 whether adjoint(step) adds the image of two steps at once, from step.w and step.later
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/stencil/denormals_cpu.hpp"
 #include "kernels/stencil/wave_strips_cpu.hpp"
@@ -41,11 +42,13 @@ struct Recorder {
   T* data;  // of this shot; may be null
   Index nt, shot, begin;
 
-  void sample(const T* u, Index n, bool last) {
+  // write(row): the values at the locations of the shot.
+  template <class Write>
+  void sample(Index n, bool last, const Write& write) {
     if (data == nullptr) return;
     const Index traces = points.per_shot, count = points.count[shot];
     T* row = tile + (n - begin) * traces;
-    for (Index l = 0; l < count; ++l) row[l] = points.record(u, points.first[shot] + l);
+    write(row);
     for (Index l = count; l < traces; ++l) row[l] = 0;
     if (n + 1 - begin < wave_tile_steps && !last) return;
     write_tile(tile, traces, data, nt, begin, n + 1);
@@ -112,6 +115,54 @@ void for_each_touched(const WavePoints<T>& p, const WaveLayout& g, Index shot, c
     if (in_plane >= begin && in_plane < behind) f(cell - p.touch_cell, *cell);
   }
 }
+
+// Samples of up to Most successive fields at the locations of a shot. The first field is there as a whole. Of the
+// others cells are taken as they come, for later steps overwrite them.
+template <int Most, class T>
+class BatchSamples {
+ public:
+  BatchSamples(const WavePoints<T>& points, Index shot, bool used) : points_(points), shot_(shot), used_(used) {
+    if (used && Most > 1) values_.resize(static_cast<std::size_t>(Most * points.most_touched));
+  }
+  void begin(const WaveLayout& g, const T* u) {
+    if (Most == 1) {
+      whole_ = u;
+    } else {
+      take(g, u, 0, all_cells(g));
+    }
+  }
+  // Cells of the field of a sample.
+  void take(const WaveLayout& g, const T* u, Index sample, const CellRange& cells) {
+    if (Most == 1 || !used_) return;
+    T* to = of(sample);
+    for_each_touched(points_, g, shot_, cells, [&](Index k, Index cell) { to[k - first_touched()] = u[cell]; });
+  }
+  // row[l stride] = value at location l.
+  void record(Index sample, T* row, Index stride) {
+    const Index count = points_.count[shot_];
+    if (Most == 1) {
+      for (Index l = 0; l < count; ++l) row[l * stride] = points_.record(whole_, points_.first[shot_] + l);
+      return;
+    }
+    for (Index l = 0; l < count; ++l) row[l * stride] = 0;
+    const T* from = of(sample);
+    for (Index k = first_touched(); k < first_touched() + points_.touch_count[shot_]; ++k, ++from) {
+      for (Index j = points_.touch_start[k]; j < points_.touch_start[k + 1]; ++j) {
+        row[points_.touch_location[j] * stride] += points_.touch_weight[j] * *from;
+      }
+    }
+  }
+
+ private:
+  Index first_touched() const { return points_.touch_first[shot_]; }
+  T* of(Index sample) { return values_.data() + sample * points_.most_touched; }
+
+  const WavePoints<T>& points_;
+  Index shot_;
+  bool used_;
+  const T* whole_ = nullptr;
+  std::vector<T> values_;  // (Most, most_touched)
+};
 
 // Touched cells of the sources of one shot in a range: f(cell, value of s at sample n).
 template <class T, class F>
@@ -183,24 +234,35 @@ struct ForwardShot {
     T* tile = s.scratch + task * wave_scratch_size(g, traces) + wave_scratch_size(g, 0);
     Recorder<T> record{s.receivers, tile,         a.data != nullptr ? a.data + task * traces * s.nt : nullptr,
                        s.nt,        s.shot[task], a.n0};
-    const auto keep = [&](Index n) {
-      T* u = f.u[n & 1];
-      record.sample(u, n, n + 1 == a.n1);
-      if (a.ring.used()) copy_frame(steps, g, a.ring.layout.ring, u, a.ring.ring_at(task, n), false);
+    BatchSamples<Steps::steps_at_once, T> samples(s.receivers, s.shot[task], a.data != nullptr);
+    const auto keep_ring = [&](Index n) {
+      if (a.ring.used()) copy_frame(steps, g, a.ring.layout.ring, f.u[n & 1], a.ring.ring_at(task, n), false);
     };
+    // The ring of a field is kept before a third step overwrites it.
+    const Index most = a.ring.used() ? std::min(2, Steps::steps_at_once) : Steps::steps_at_once;
     const Index last = std::min(a.n1, s.nt - 1);  // steps n0 .. last - 1
-    for (Index n = a.n0; n < last;) {
-      keep(n);
-      const Index count = std::min<Index>(Steps::steps_at_once, last - n);
-      const Step<T> several[] = {step_of(f, task, n), step_of(f, task, n + count - 1)};
-      steps.forward(several, count, [&](Index i, const CellRange& cells) {
-        inject_source(a, several[i], task, n + i, cells);
-        free_surface_images(g, several[i].next, cells);
-      });
-      if (count > 1) keep(n + 1);  // the second step has not touched that field
-      n += count;
+    std::vector<Step<T>> several;
+    for (Index n = a.n0; n < a.n1;) {
+      const Index count = std::min(most, last - n);
+      samples.begin(g, f.u[n & 1]);
+      keep_ring(n);
+      several.clear();
+      for (Index i = 0; i < count; ++i) several.push_back(step_of(f, task, n + i));
+      if (count > 0) {
+        steps.forward(several.data(), count, [&](Index i, const CellRange& cells) {
+          inject_source(a, several[static_cast<std::size_t>(i)], task, n + i, cells);
+          T* next = several[static_cast<std::size_t>(i)].next;
+          free_surface_images(g, next, cells);
+          if (i + 1 < count) samples.take(g, next, i + 1, cells);
+        });
+      }
+      const Index behind = n + std::max<Index>(count, 1);
+      for (Index i = n; i < behind; ++i) {
+        record.sample(i, i + 1 == a.n1, [&](T* row) { samples.record(i - n, row, 1); });
+      }
+      if (count > 1) keep_ring(n + 1);
+      n = behind;
     }
-    if (last < a.n1) keep(last);
     finish_streams();
   }
 
@@ -262,13 +324,13 @@ struct AdjointShot {
       if (rebuilds || (step.w.any() && !pending)) step.image = image;
       return step;
     };
-    const auto record = [&](Index n) {
+    BatchSamples<Steps::steps_at_once, T> samples(s.sources, shot, a.d_wavelet != nullptr);
+    const auto record = [&](Index n, Index sample) {
       if (a.d_wavelet == nullptr) return;
       T* out = a.d_wavelet + task * s.sources.per_shot * s.nt + n;
-      for (Index l = 0; l < s.sources.per_shot; ++l) {
-        const bool used = l < s.sources.count[shot] && n + 1 < s.nt;
-        out[l * s.nt] = used ? s.sources.record(f.u[1 - (n & 1)], s.sources.first[shot] + l) : T(0);
-      }
+      const Index used = n + 1 < s.nt ? s.sources.count[shot] : 0;
+      if (used > 0) samples.record(sample, out, s.nt);
+      for (Index l = used; l < s.sources.per_shot; ++l) out[l * s.nt] = 0;
     };
     const auto inject = [&](T* next, Index n, const CellRange& cells) {
       const WavePoints<T>& p = s.receivers;
@@ -277,6 +339,7 @@ struct AdjointShot {
                        [&](Index k, Index i) { next[i] = mul_add(s.c[i], p.gather(k, values, Index(1)), next[i]); });
       free_surface_images(g, next, cells);
     };
+    std::vector<Step<T>> several;
     for (Index n = a.n1 - 1; n >= a.n0;) {
       if (n < begin) {
         begin = std::max(a.n0, n + 1 - wave_tile_steps);
@@ -284,16 +347,20 @@ struct AdjointShot {
       }
       const bool advances = n + 1 < s.nt;  // else the field is zero
       const Index count = advances && !rebuilds ? std::min<Index>(Steps::steps_at_once, n + 1 - begin) : 1;
-      const Step<T> first = step_of(n);
-      Step<T> several[] = {first, count > 1 ? step_of(n - 1) : first};
-      record(n);
+      several.clear();
+      for (Index i = 0; i < count; ++i) several.push_back(step_of(n - i));
+      samples.begin(g, f.u[1 - (n & 1)]);
       if (!advances || rebuilds) {
         if (advances) rebuild_and_advance(several[0], back, task, n);
         inject(several[0].next, n, all_cells(g));
       } else {
-        steps.adjoint(several, count, [&](Index i, const CellRange& cells) { inject(several[i].next, n - i, cells); });
+        steps.adjoint(several.data(), count, [&](Index i, const CellRange& cells) {
+          T* next = several[static_cast<std::size_t>(i)].next;
+          inject(next, n - i, cells);
+          if (i + 1 < count) samples.take(g, next, i + 1, cells);
+        });
       }
-      if (count > 1) record(n - 1);  // from the field that the second step has not touched
+      for (Index i = 0; i < count; ++i) record(n - i, i);
       n -= count;
     }
   }
