@@ -18,7 +18,7 @@ namespace recipes_test {
 
 TEST(Recipes, EveryOneIsAValidConfig) {
   EXPECT_EQ(recipe_names().size(),
-            15u * 10 + 4u * 15 * 3 + 4 + travel_recipe_names().size() + dc_recipe_names().size());
+            18u * 10 + 4u * 18 * 3 + 4 + travel_recipe_names().size() + dc_recipe_names().size());
   for (const std::string& name : recipe_names()) {
     const Recipe r = make_recipe(name);
     Json c = r.config;
@@ -49,8 +49,8 @@ TEST(Recipes, PublishedNumbersStandBesideTheirCase) {
 }
 
 TEST(Recipes, StarsMatchParts) {
-  EXPECT_EQ(match_recipes("cr-fwi/marmousi/*/constant").size(), 15u);
-  EXPECT_EQ(match_recipes("cr-fwi/bp/*").size(), 45u);
+  EXPECT_EQ(match_recipes("cr-fwi/marmousi/*/constant").size(), 18u);
+  EXPECT_EQ(match_recipes("cr-fwi/bp/*").size(), 54u);
   EXPECT_EQ(match_recipes("cr-fwi/*").size() + match_recipes("ust/*").size() + match_recipes("nfs-inv/*").size() +
                 match_recipes("fields/*").size(),
             recipe_names().size());
