@@ -23,7 +23,7 @@ namespace {
 
 constexpr Index tile_bytes = Index{200} << 10;  // of the planes of one field under the stencil
 constexpr Index tile_planes = 16;
-constexpr int steps_together = 4;  // more of them want more of the cache than they save
+constexpr int steps_together = 4;  // six and eight are slower
 
 // [0, n) cut at the ends of the strips and into pieces of at most `most` cells, between the strips a multiple of
 // `threads` pieces if they do not get too small; whole: the strips stay whole.

@@ -250,10 +250,10 @@ struct ForwardShot {
       for (Index i = 0; i < count; ++i) several.push_back(step_of(f, task, n + i));
       if (count > 0) {
         steps.forward(several.data(), count, [&](Index i, const CellRange& cells) {
-          inject_source(a, several[static_cast<std::size_t>(i)], task, n + i, cells);
-          T* next = several[static_cast<std::size_t>(i)].next;
-          free_surface_images(g, next, cells);
-          if (i + 1 < count) samples.take(g, next, i + 1, cells);
+          const Step<T>& step = several[static_cast<std::size_t>(i)];
+          inject_source(a, step, task, n + i, cells);
+          free_surface_images(g, step.next, cells);
+          if (i + 1 < count) samples.take(g, step.next, i + 1, cells);
         });
       }
       const Index behind = n + std::max<Index>(count, 1);
