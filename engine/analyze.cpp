@@ -116,7 +116,7 @@ template <class T>
 AnalysisSession<T>::AnalysisSession(const AnalyzeRequest& r, const Config& c, const RunOptions& options, const Log& log)
     : request(r),
       config(c),
-      problem(build_problem(c, false)),
+      problem(build_problem(c, false, options.device)),
       s(options.device, stream_options(options)),
       field(Field<T>::make(c.json().at("field"), problem.grid, seed())),
       tape(s),
@@ -277,7 +277,7 @@ void analyze_run(const Config& config, const RunOptions& options) {
 namespace {
 
 Forecast forecast_of(const Json& analyses, std::size_t times, const Config& analysed) {
-  const Problem problem = build_problem(analysed, false);
+  const Problem problem = build_problem(analysed, false, Device{});
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
   for (const Json& a : analyses) {

@@ -326,7 +326,7 @@ class Benchmark {
         n(side(512, 32)) + R"(, "layers": )" + n(side(5, 2)) +
         R"(}, "optimizer": {"type": "adam", "lr": 1e-5, "iterations": 1000}})";
     const Config config = Config::parse(text, "W9");
-    Problem problem = build_problem(config, true);
+    Problem problem = build_problem(config, true, s_->device());
     problem.observed = simulate<float>(*s_, problem, problem.true_model, problem.wavelet, problem.shots());
     Inversion<float> inversion(*s_, config, problem, Log());
     const auto seconds = timed_seconds(

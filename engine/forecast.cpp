@@ -154,13 +154,13 @@ std::string task_line(const Json& c, const Problem& p, const Sizes& z) {
   return line;
 }
 
-// Wave fields that `storage` would keep in memory for the same run.
-Index kept_bytes(const Problem& p, const Sizes& z, Storage storage) {
+// Wave fields that `storage` would keep for the same run.
+StoragePlan kept_by(const Problem& p, const Sizes& z, Storage storage) {
   WaveOptions3 o = p.wave;
   o.storage = storage;
   o.memory_budget_bytes = 0;
   o.backward_shots = z.plan.backward_shots;
-  return plan_waves(p, o, z.batch, z.plan.scalar_bytes).storage.bytes;
+  return plan_waves(p, o, z.batch, z.plan.scalar_bytes).storage;
 }
 
 std::string stability_line(const Problem& p, const WavePlan& plan) {
@@ -195,7 +195,9 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "generate") return forecast_generate(config);
   if (c.at("task") == "train-generator") return forecast_train_generator(config);
   if (c.at("task") == "score") return forecast_score(config);
-  Problem problem = build_problem(config, false);
+  Problem problem = build_problem(config, false, options.device);
+  const bool gpu = options.device.kind == DeviceKind::cuda;
+  if (gpu && problem.wave.backward_shots == 0) problem.wave.backward_shots = problem.shots();  // wave_options_on
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {
     const auto header = npy_info(c.at("data").at("path"));
@@ -209,6 +211,24 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   const bool fp64 = c.at("precision").at("physics") == "fp64";
   const auto sizes = [&] {
     return fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
+  };
+  const bool invert = c.at("task") == "invert";
+  const Json& memory = c.at("memory");
+  const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
+  const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
+  const Index scalar = fp64 ? 8 : 4;
+  // Observed data: as read, in the scalar of the run, predicted data in double and single.
+  const auto records_of = [&](const Sizes& n) { return invert ? n.records * (8 + scalar + 12) : n.records * 12; };
+  // Of the host: `beside` are wave fields that it keeps besides the arrays.
+  const auto host_of = [&](const Sizes& n, Index beside) {
+    return program_bytes + records_of(n) + (gpu ? 0 : n.arrays) + beside;
+  };
+  // Where what leaves the memory of the device goes: to the host of a GPU while that has room.
+  const auto outside_of = [&](const Sizes& n) {
+    const bool host = gpu && problem.waves() &&
+                      (host_budget <= 0 ||
+                       static_cast<double>(host_of(n, kept_by(problem, n, Storage::host).host_bytes())) <= host_budget);
+    return host ? Storage::host : Storage::disk;
   };
   Sizes z;
   std::string refused;  // why the run would not start with the storage that is asked for
@@ -229,42 +249,37 @@ Forecast forecast(const Config& config, const RunOptions& options) {
       z = sizes();
     }
     if (z.plan.storage.bytes > storage_budget) {
-      problem.wave.storage = Storage::disk;
-      const Sizes on_disk = sizes();
-      if (on_disk.plan.storage.bytes < z.plan.storage.bytes) z = on_disk;
+      problem.wave.storage = outside_of(z);
+      const Sizes outside = sizes();
+      if (outside.plan.storage.bytes < z.plan.storage.bytes) z = outside;
     }
   }
-  const Index scalar = fp64 ? 8 : 4;
-  const bool invert = c.at("task") == "invert";
-  // Observed data: as read, in the scalar of the run, predicted data in double and single.
-  const Index host_records = invert ? z.records * (8 + scalar + 12) : z.records * 12;
-  const bool gpu = options.device.kind == DeviceKind::cuda;
-  const Index host = program_bytes + host_records + (gpu ? 0 : z.arrays), device = gpu ? z.arrays : 0;
+  const Index host_records = records_of(z);
+  const Index beside = invert ? z.plan.storage.host_bytes() : 0;
+  const Index host = host_of(z, beside), device = gpu ? z.arrays : 0;
   const int threads = options.threads > 0 ? options.threads : default_threads();
   const bool gauss_newton = invert && c.at("optimizer").at("type") == "gauss-newton";
   const double seconds = seconds_of(problem, z, invert, gauss_newton, threads);
   const Index keep =
       c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
-  const Index scratch = invert ? z.plan.storage.disk_bytes : 0;  // while the run lasts
+  const Index scratch = invert ? z.plan.storage.disk_bytes() : 0;  // while the run lasts
   const Index disk = scratch + z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
                      (keep + 1) * z.parameters * (scalar + 16) + z.iterations * 350 + (Index{3} << 20);
 
   Forecast f;
   f.lines.push_back(task_line(c, problem, z));
   f.lines.push_back(problem.waves() ? stability_line(problem, z.plan) : "physics: " + z.describe);
-  const Json& memory = c.at("memory");
-  const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
-  const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
   const std::string storage = problem.waves() ? std::string(to_string(z.plan.storage.policy)) : "";
-  f.lines.push_back(
-      "memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
-      gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
-      gigabytes(static_cast<double>(host_records)) + ", program " + gigabytes(static_cast<double>(program_bytes)) +
-      ")" + (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
-      (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") +
-      (problem.waves()
-           ? "; storage " + storage + " (" + gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
-           : ""));
+  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
+                    gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
+                    gigabytes(static_cast<double>(host_records)) +
+                    (beside > 0 ? ", wave fields " + gigabytes(static_cast<double>(beside)) : "") + ", program " +
+                    gigabytes(static_cast<double>(program_bytes)) + ")" +
+                    (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
+                    (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") +
+                    (problem.waves() ? "; storage " + storage + " (" +
+                                           gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
+                                     : ""));
   f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)) +
                     (scratch > 0 ? ", " + gigabytes(static_cast<double>(scratch)) + " of it only while it runs" : ""));
   char line[160];
@@ -280,6 +295,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
               {"program_bytes", program_bytes},
               {"storage", problem.waves() ? Json(storage) : Json(nullptr)},
               {"snapshot_bytes", z.plan.storage.bytes},
+              {"snapshot_host_bytes", beside},
               {"snapshot_disk_bytes", scratch}}},
             {"disk_bytes", disk},
             {"time_s", seconds},
@@ -306,14 +322,16 @@ Forecast forecast(const Config& config, const RunOptions& options) {
                  budget = host_fits ? device_budget : host_budget;
     f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
     const auto with = [&](Storage s) {
-      return problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_bytes(problem, z, s)) : need;
+      return problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_by(problem, z, s).bytes) : need;
     };
+    const Storage outside = outside_of(z);
     const Storage now = z.plan.storage.policy;
     if (now == Storage::all && with(Storage::ring) < budget) {
       f.remedy +=
           "Fits: \"physics.storage\": \"ring\" (about " + gigabytes(with(Storage::ring)) + ", about +30 % time).";
-    } else if ((now == Storage::all || now == Storage::ring) && with(Storage::disk) < budget) {
-      f.remedy += "Fits: \"physics.storage\": \"disk\" (about " + gigabytes(with(Storage::disk)) + ").";
+    } else if ((now == Storage::all || now == Storage::ring) && with(outside) < budget) {
+      f.remedy += "Fits: \"physics.storage\": \"" + std::string(to_string(outside)) + "\" (about " +
+                  gigabytes(with(outside)) + ").";
     } else if (z.batch > 1) {
       f.remedy += "Try \"optimizer.batch_shots\": 1, or raise /memory/" + part + "_bytes.";
     } else {

@@ -74,7 +74,7 @@ double choose_vmax(const Json& c, const Problem& p) {
   return 1.05 * v;
 }
 
-WaveOptions3 build_wave_options(const Config& config, const Problem& p) {
+WaveOptions3 build_wave_options(const Config& config, const Problem& p, const Device& device) {
   const Json& c = config.json();
   const Json& physics = c.at("physics");
   const Json& boundary = physics.at("boundary");
@@ -100,7 +100,7 @@ WaveOptions3 build_wave_options(const Config& config, const Problem& p) {
   if (physics.at("storage_path").is_string()) o.storage_directory = physics.at("storage_path");
   o.storage_precision = parse_storage_precision(physics.at("storage_precision").get<std::string>());
   const Json& memory = c.at("memory");
-  const Json& budget = memory.at("host_bytes");
+  const Json& budget = memory.at(device.kind == DeviceKind::cuda ? "device_bytes" : "host_bytes");
   // Half of the budget for snapshots: records, fields and the report need the rest.
   if (!budget.is_null()) o.memory_budget_bytes = static_cast<Index>(0.5 * budget.get<double>());
   return o;
@@ -170,7 +170,7 @@ Quantity Problem::data_quantity() const {
   return waves() ? Quantity::none : travel_times() ? Quantity::time : Quantity::voltage;
 }
 
-Problem build_problem(const Config& config, bool read_data) {
+Problem build_problem(const Config& config, bool read_data, const Device& device) {
   const Json& c = config.json();
   Problem p;
   const std::string physics = c.at("physics").at("type");
@@ -201,7 +201,7 @@ Problem build_problem(const Config& config, bool read_data) {
   if (p.travel_times()) build_travel(config, p);
   if (p.voltages()) build_resistivity(config, p);
   if (!p.waves()) return p;
-  p.wave = build_wave_options(config, p);
+  p.wave = build_wave_options(config, p, device);
   if (c.at("task") == "invert" && c.at("data").at("type") == "file" && read_data) read_observed(c.at("data"), p);
   if (c.contains("encoding") && c.at("encoding").is_object()) check_encoding(c.at("encoding"), p);
   return p;

@@ -71,8 +71,8 @@ struct Problem {
 };
 
 // Reads models, survey and wavelet; data files too, when `read_data`. Input errors are Error{data} with the file, setup
-// errors Error{config}.
-Problem build_problem(const Config& config, bool read_data);
+// errors Error{config}. device: where wave fields are kept, whose memory budget they obey.
+Problem build_problem(const Config& config, bool read_data, const Device& device = {});
 
 // --- survey_positions.cpp ---
 // Positions of a resolved section, y = 0 in two dimensions. build_positions: Error{data} naming the first one outside

@@ -42,12 +42,12 @@ std::vector<Component> physics_rows() {
         {.name = "storage",
          .kind = K::choice,
          .fallback = "\"auto\"",
-         .help =
-             "how wave fields are kept for the gradient: all, every-k steps (approximate), ring (cells beside the "
-             "absorbing layers, the rest is stepped backwards), disk (ring, in a file), checkpoint (recomputes), auto "
-             "(by the memory budget: all, else ring, else checkpoint)",
-         .words = "auto all every-k checkpoint ring disk",
-         .later = "host"},
+         .help = "how wave fields are kept for the gradient: all, every-k steps (approximate), ring (cells beside the "
+                 "absorbing layers, the rest is stepped backwards), disk (ring, in a file), host (ring, in the memory "
+                 "of the host: for "
+                 "GPUs), checkpoint (recomputes), auto "
+                 "(by the memory budget: all, else ring, else checkpoint)",
+         .words = "auto all every-k checkpoint ring disk host"},
         {.name = "storage_path",
          .kind = K::string,
          .fallback = "null",

@@ -82,7 +82,7 @@ class Runner {
     stream_options.threads = options_.threads;
     stream_options.trace = &trace_;
     s_ = std::make_unique<Stream>(options_.device, stream_options);
-    problem_ = build_problem(config_, true);
+    problem_ = build_problem(config_, true, options_.device);
     if (problem_.wave.storage_directory.empty()) problem_.wave.storage_directory = out_.path();
     check_budget();
     check_setup();
@@ -119,8 +119,8 @@ class Runner {
     if (problem_.waves()) {
       const WavePlan plan =
           plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
-      if (c.at("task") == "invert" && plan.storage.disk_bytes > 0) {  // is there room on the disk?
-        ScratchFile(plan.options.storage_directory, plan.storage.disk_bytes);
+      if (c.at("task") == "invert" && plan.storage.disk_bytes() > 0) {  // is there room on the disk?
+        ScratchFile(plan.options.storage_directory, plan.storage.disk_bytes());
       }
     } else {
       const Simulation<T> checked(*s_, problem_, {}, 1, false);

@@ -27,6 +27,8 @@ const KernelTable* make_kernel_table() {
     t.allocate = &allocate;
     t.deallocate = &deallocate;
     t.copy = &copy;
+    t.lock_host = &lock_host;
+    t.unlock_host = &unlock_host;
     t.stream_create = &stream_create;
     t.stream_destroy = &stream_destroy;
     t.synchronize = &synchronize;

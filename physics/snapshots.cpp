@@ -10,7 +10,7 @@
 namespace terrane {
 namespace {
 
-constexpr std::string_view names[] = {"auto", "all", "every-k", "checkpoint", "ring", "disk"};
+constexpr std::string_view names[] = {"auto", "all", "every-k", "checkpoint", "ring", "disk", "host"};
 
 constexpr std::string_view precisions[] = {"full", "bf16"};
 
@@ -35,11 +35,11 @@ StoragePlan plan_ring(Index steps, const RingCost& ring) {
   return plan;
 }
 
-StoragePlan plan_disk(Index steps, const RingCost& ring) {
-  StoragePlan plan = plan_segments(Storage::disk, steps, ring.segment_bytes + ring.group_bytes, ring.state_bytes);
+StoragePlan plan_outside(Storage policy, Index steps, const RingCost& ring) {
+  StoragePlan plan = plan_segments(policy, steps, ring.segment_bytes + ring.group_bytes, ring.state_bytes);
   // A segment needs one sample more on each side; the forward run at least two of all shots.
   plan.bytes += std::max(2 * ring.group_bytes, 2 * ring.step_bytes - plan.slots * ring.group_bytes);
-  plan.disk_bytes = (steps + 1) * ring.step_bytes;
+  plan.outside_bytes = (steps + 1) * ring.step_bytes;
   return plan;
 }
 
@@ -55,8 +55,8 @@ Storage parse_storage(std::string_view name) {
   for (std::size_t i = 0; i < std::size(names); ++i) {
     if (names[i] == name) return static_cast<Storage>(i);
   }
-  throw Error(ErrorCode::config,
-              "unknown storage policy '" + std::string(name) + "'; one of: auto, all, every-k, checkpoint, ring, disk");
+  throw Error(ErrorCode::config, "unknown storage policy '" + std::string(name) +
+                                     "'; one of: auto, all, every-k, checkpoint, ring, disk, host");
 }
 
 std::string_view to_string(Storage storage) { return names[static_cast<std::size_t>(storage)]; }
@@ -72,10 +72,11 @@ std::string_view to_string(StoragePrecision precision) { return precisions[stati
 
 StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapshot_bytes, Index state_bytes,
                          Index budget_bytes, const RingCost* ring) {
-  require((policy != Storage::ring && policy != Storage::disk) || ring != nullptr, ErrorCode::config,
-          "this physics has no storage 'ring' or 'disk'; use auto, all, every-k or checkpoint", "storage");
-  const Index budget = budget_bytes > 0 ? budget_bytes : default_storage_budget;
   StoragePlan plan;
+  plan.policy = policy;
+  require(!plan.ring() || ring != nullptr, ErrorCode::config,
+          "this physics has no storage 'ring', 'disk' or 'host'; use auto, all, every-k or checkpoint", "storage");
+  const Index budget = budget_bytes > 0 ? budget_bytes : default_storage_budget;
   plan.segment = steps + steps % 2;
   plan.policy = policy == Storage::every_k ? Storage::every_k : Storage::all;
   if (policy == Storage::every_k) {
@@ -86,7 +87,7 @@ StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapsho
   plan.bytes = plan.slots * snapshot_bytes;
   const bool too_large = policy == Storage::automatic && plan.bytes > budget;
   if (policy == Storage::ring || (too_large && ring != nullptr)) plan = plan_ring(steps, *ring);
-  if (policy == Storage::disk) plan = plan_disk(steps, *ring);
+  if (policy == Storage::disk || policy == Storage::host) plan = plan_outside(policy, steps, *ring);
   if (policy == Storage::checkpoint || (too_large && plan.bytes > budget)) {
     const StoragePlan checkpoint = plan_segments(Storage::checkpoint, steps, snapshot_bytes, state_bytes);
     if (policy == Storage::checkpoint || checkpoint.bytes < plan.bytes) plan = checkpoint;
@@ -95,7 +96,7 @@ StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapsho
     throw Error(ErrorCode::budget,
                 "storage '" + std::string(to_string(plan.policy)) + "' of the wavefields needs " +
                     gigabytes(plan.bytes) + ", the budget is " + gigabytes(budget) +
-                    "; use fewer shots at a time, storage ring, disk or checkpoint, or a larger budget");
+                    "; use fewer shots at a time, storage ring, disk, host or checkpoint, or a larger budget");
   }
   return plan;
 }

@@ -9,6 +9,7 @@
 //               backwards: exact up to rounding                                    n ring + checkpoints of the layers
 //   disk        the same with the ring in a file, of which a segment is in memory: the bits of `ring`, in the memory of
 //               the checkpoints of the layers
+//   host        the same with the ring in the memory of the host instead of a file: for GPUs
 // Snapshots and ring are kept in the scalar of the run or as bfloat16 (half of float, 3 digits).
 // automatic: `all` where it fits the budget, else `ring` where the physics has it and it fits, else the smaller of
 // `ring` and `checkpoint`.
@@ -21,9 +22,9 @@
 
 namespace terrane {
 
-enum class Storage { automatic, all, every_k, checkpoint, ring, disk };
+enum class Storage { automatic, all, every_k, checkpoint, ring, disk, host };
 
-// "auto", "all", "every-k", "checkpoint", "ring", "disk"; throws Error{config} otherwise.
+// "auto", "all", "every-k", "checkpoint", "ring", "disk", "host"; throws Error{config} otherwise.
 Storage parse_storage(std::string_view name);
 std::string_view to_string(Storage storage);
 
@@ -47,11 +48,14 @@ struct StoragePlan {
   Index slots = 0;                // snapshots held for a shot (ring: of the layers)
   Index segment = 0;              // steps of a segment (even); the whole run unless checkpoint or ring
   Index segments = 1;
-  Index states = 0;      // saved states (checkpoint, ring)
-  Index bytes = 0;       // snapshots, ring and saved states of all shots, in memory
-  Index disk_bytes = 0;  // of the file
+  Index states = 0;         // saved states (checkpoint, ring)
+  Index bytes = 0;          // snapshots, ring and saved states of all shots, in memory of the device
+  Index outside_bytes = 0;  // ring of all shots in the file or on the host
 
-  bool ring() const { return policy == Storage::ring || policy == Storage::disk; }
+  bool outside() const { return policy == Storage::disk || policy == Storage::host; }
+  bool ring() const { return policy == Storage::ring || outside(); }
+  Index disk_bytes() const { return policy == Storage::disk ? outside_bytes : 0; }
+  Index host_bytes() const { return policy == Storage::host ? outside_bytes : 0; }
 };
 
 // steps: time steps of the run; snapshot_bytes, state_bytes: of all shots. budget_bytes 0: default_storage_budget.

@@ -54,7 +54,7 @@ class Forward final : public terrane_forward {
   Forward(const Config& config, const Device& device, const terrane_forward_options& options, Log log)
       : log_(std::move(log)),
         stream_(device, stream_options(options, config.json())),
-        problem_(checked(build_problem(config, false))),
+        problem_(checked(build_problem(config, false, device))),
         batch_(shots_per_batch(config, problem_)),
         derivatives_(stream_, problem_, batch_, true),
         other_data_(stream_, derivatives_.tape.size(derivatives_.data)) {

@@ -68,6 +68,14 @@ const char* copy(void* native, const void* from, void* to, Index bytes) {
   return text_of(e != cudaSuccess ? e : cudaStreamSynchronize(stream));
 }
 
+const char* lock_host(void* host, Index bytes) {
+  const cudaError_t e = cudaHostRegister(host, static_cast<std::size_t>(bytes), cudaHostRegisterDefault);
+  if (e != cudaSuccess) static_cast<void>(cudaGetLastError());
+  return text_of(e);
+}
+
+const char* unlock_host(void* host) { return text_of(cudaHostUnregister(host)); }
+
 const char* stream_create(int device, void** native) {
   *native = nullptr;
   if (const char* failure = text_of(cudaSetDevice(device))) return failure;

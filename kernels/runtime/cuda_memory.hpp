@@ -11,6 +11,9 @@ const char* allocate(int device, Index bytes, void** out);
 const char* deallocate(int device, void* pointer);
 // Between host and device in any direction; returns when the bytes have arrived.
 const char* copy(void* native, const void* from, void* to, Index bytes);
+// Page-locks memory of the host. A refusal leaves it as it was.
+const char* lock_host(void* host, Index bytes);
+const char* unlock_host(void* host);
 const char* stream_create(int device, void** native);
 const char* stream_destroy(void* native);
 const char* synchronize(void* native);

@@ -25,6 +25,8 @@ struct KernelTable {
   const char* (*allocate)(int device, Index bytes, void** out) = nullptr;
   const char* (*deallocate)(int device, void* pointer) = nullptr;
   const char* (*copy)(void* native, const void* from, void* to, Index bytes) = nullptr;  // any direction, synchronous
+  const char* (*lock_host)(void* host, Index bytes) = nullptr;  // its pages, so that copies are fast
+  const char* (*unlock_host)(void* host) = nullptr;
   const char* (*stream_create)(int device, void** native) = nullptr;
   const char* (*stream_destroy)(void* native) = nullptr;
   const char* (*synchronize)(void* native) = nullptr;

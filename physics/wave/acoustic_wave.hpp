@@ -86,7 +86,7 @@ class AcousticWave {
   void run(Stream& s, const WaveAdjoint<T>& a) const;
   void run_background(Stream& s, WaveWork<T>& work, const T* wavelet, Index segment) const;
   Index segment_end(Index segment) const;
-  // Storage `ring` and `disk`, shots [first, first + count) of the batch at a time.
+  // With a ring, shots [first, first + count) of the batch at a time.
   WaveRing<T> ring_of(const WaveWork<T>& work, Index first) const;
   void run_kept(Stream& s, WaveForward<T>& a, WaveWork<T>& work) const;
   void move_ring(Stream& s, WaveWork<T>& work, const WaveRing<T>& ring, Index first, Index count, Index n0, Index n1,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The wave operator with storage `ring` or `disk` (kernels/stencil/wave_ring.hpp). Derivatives take groups of shots,
-// one after another, so that the snapshots of a segment and the fields of the backward run exist for one group only.
+// The wave operator with storage `ring`, `disk` or `host` (kernels/stencil/wave_ring.hpp). Derivatives take groups of
+// shots, one after another, so that the snapshots of a segment and the fields of the backward run exist for one group
+// only.
 //
-// On disk the ring has the order of `ring` in memory, (shots, samples, cells): the forward run writes a block of steps,
-// one piece a shot, and a group reads the samples of its segment and one more on each side.
+// Outside of the device the ring has the order of `ring` in memory, (shots, samples, cells): the forward run writes a
+// block of steps, one piece a shot, and a group reads the samples of its segment and one more on each side.
 #include <algorithm>
 
 #include "physics/wave/wave_work.hpp"
@@ -15,44 +16,34 @@ template <class T>
 WaveRing<T> AcousticWave<T>::ring_of(const WaveWork<T>& work, Index first) const {
   WaveRing<T> r;
   r.layout = plan_.ring;
-  const bool disk = plan_.storage.policy == Storage::disk;
-  r.held = disk ? plan_.storage.slots + 2 : plan_.inner_nt;
+  const bool outside = plan_.storage.outside();
+  r.held = outside ? plan_.storage.slots + 2 : plan_.inner_nt;
   r.ring = kept_values(plan_, work.ring.data());
-  if (!disk) r.ring = r.ring.at(first * r.held * r.layout.ring.size);
+  if (!outside) r.ring = r.ring.at(first * r.held * r.layout.ring.size);
   r.skirt = work.skirt.data();
   r.w = work.strips.data();
   r.slots = plan_.storage.slots;
   return r;
 }
 
-// Samples [n0, n1) of shots [first, first + count) between memory, where they are those of `ring`, and the file.
+// Samples [n0, n1) of shots [first, first + count) between the device, where they are those of `ring`, and outside.
 template <class T>
 void AcousticWave<T>::move_ring(Stream& s, WaveWork<T>& work, const WaveRing<T>& ring, Index first, Index count,
                                 Index n0, Index n1, bool write) const {
   const Index sample = ring.layout.ring.size * (ring.ring.half != nullptr ? Index{2} : Index{sizeof(T)});
   const Index bytes = (n1 - n0) * sample;
-  const bool direct = s.device().kind == DeviceKind::cpu;
-  std::vector<char> staged(static_cast<std::size_t>(direct ? 0 : bytes));
-  if (write) s.synchronize();
-  for (Index shot = 0; shot < count && bytes > 0; ++shot) {
+  for (Index shot = 0; shot < count; ++shot) {
     const KeptValues<T> at = ring.ring_at(shot, n0);
     void* memory = at.half != nullptr ? static_cast<void*>(at.half) : static_cast<void*>(at.full);
-    void* host = direct ? memory : staged.data();
     const Index offset = ((first + shot) * plan_.inner_nt + n0) * sample;
-    if (write) {
-      if (!direct) copy_to_host(s, memory, host, bytes);
-      work.file.write(offset, host, bytes);
-    } else {
-      work.file.read(offset, host, bytes);
-      if (!direct) copy_to_device(s, host, memory, bytes);
-    }
+    write ? work.outside.write(s, offset, memory, bytes) : work.outside.read(s, offset, memory, bytes);
   }
 }
 
-// Steps n0 .. n1-1 with their ring, which goes to disk a block at a time.
+// Steps n0 .. n1-1 with their ring, which goes outside a block at a time.
 template <class T>
 void AcousticWave<T>::run_kept(Stream& s, WaveForward<T>& a, WaveWork<T>& work) const {
-  if (plan_.storage.policy != Storage::disk) return run(s, a);
+  if (!plan_.storage.outside()) return run(s, a);
   const Index begin = a.n0, end = a.n1, steps = ring_block_steps(plan_);
   a.ring.held = steps;
   for (a.n0 = begin; a.n0 < end; a.n0 = a.n1) {
@@ -150,7 +141,7 @@ void AcousticWave<T>::ring_adjoint(Stream& s, WaveWork<T>& work, const T* wavele
       a.n0 = strips.n0 = a.ring.first = strips.ring.first = k * storage.segment;
       a.n1 = strips.n1 = segment_end(k);
       load_strips(s, work, k, first, count);
-      if (storage.policy == Storage::disk) {
+      if (storage.outside()) {
         a.ring.held_first = strips.ring.held_first = std::max<Index>(0, a.n0 - 1);
         move_ring(s, work, a.ring, first, count, a.ring.held_first, std::min(a.n1 + 1, nt), false);
       }

@@ -88,7 +88,7 @@ struct CoreAxis {
   }
 };
 
-// Samples of the ring in memory, all shots together: all of them, or what a segment backwards or two steps forward
+// Samples of the ring on the device, all shots together: all of them, or what a segment backwards or two steps forward
 // need.
 Index held_samples(const WavePlan& p) {
   if (p.storage.policy == Storage::ring) return p.shots * p.inner_nt;
@@ -221,9 +221,10 @@ std::string WavePlan::describe() const {
     const std::string y = flat() ? "" : std::to_string(ny) + " x ";
     return std::to_string(nz) + " x " + y + std::to_string(nx);
   };
-  char text[400], disk[64] = "";
-  if (storage.policy == Storage::disk) {
-    std::snprintf(disk, sizeof disk, ", %.3g GB on disk", static_cast<double>(storage.disk_bytes) * 1e-9);
+  char text[400], outside[64] = "";
+  if (storage.outside()) {
+    std::snprintf(outside, sizeof outside, ", %.3g GB on %s", static_cast<double>(storage.outside_bytes) * 1e-9,
+                  storage.policy == Storage::disk ? "disk" : "the host");
   }
   std::snprintf(text, sizeof text,
                 "acoustic %s, order %d, grid %s (%s with layers), dt %.4g ms = %.4g ms / %lld, %lld steps, %lld shots "
@@ -233,7 +234,7 @@ std::string WavePlan::describe() const {
                 static_cast<long long>(substeps), static_cast<long long>(inner_nt), static_cast<long long>(shots),
                 std::string(to_string(storage.policy)).c_str(),
                 options.storage_precision == StoragePrecision::bf16 ? " in bf16" : "",
-                static_cast<double>(storage.bytes) * 1e-9, disk);
+                static_cast<double>(storage.bytes) * 1e-9, outside);
   return text;
 }
 

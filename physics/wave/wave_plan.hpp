@@ -105,7 +105,7 @@ struct WaveSizes {
 };
 inline constexpr Index tangent_chunk = 16;  // steps whose w is computed at a time for a tangent (ring)
 WaveSizes wave_sizes(const WavePlan& plan, WaveUse use);
-// Steps of the forward run between writes of the ring to disk, even; without a file those of a segment.
+// Steps of the forward run between writes of the ring to disk or host, even; else those of a segment.
 Index ring_block_steps(const WavePlan& plan);
 
 }  // namespace terrane

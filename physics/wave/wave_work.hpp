@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/kernels.hpp"
-#include "physics/scratch_file.hpp"
+#include "physics/outside_memory.hpp"
 #include "physics/wave/acoustic_wave.hpp"
 
 namespace terrane {
@@ -21,8 +21,8 @@ struct WaveWork {
   Buffer<T> c, fields, snapshots, states, scratch, inner_wavelet, inner_data;
   Buffer<T> adjoint_fields, image, image_total, d_wavelet, d_source;
   Buffer<T> tangent_fields, tangent_model, tangent_wavelet, flag;
-  Buffer<T> ring, skirt, strips, background;                          // storage `ring` and `disk`
-  ScratchFile file;                                                   // (shots, inner_nt, ring.size) of `disk`
+  Buffer<T> ring, skirt, strips, background;                          // with a ring
+  OutsideMemory outside;                                              // (shots, inner_nt, ring.size): `disk`, `host`
   std::unique_ptr<RunMemory> memory = std::make_unique<RunMemory>();  // of the kernels
 
   // Allocates what `needed` asks for and is not there yet.
@@ -53,8 +53,11 @@ struct WaveWork {
     make(skirt, n.skirt);
     make(strips, n.strips);
     make(background, n.background);
-    const Index disk = needed >= WaveUse::gradient ? plan.storage.disk_bytes : 0;
-    if (file.bytes() != disk) file = ScratchFile(plan.options.storage_directory, disk);
+    if (needed >= WaveUse::gradient && outside.bytes() != plan.storage.outside_bytes) {
+      outside = plan.storage.policy == Storage::disk
+                    ? OutsideMemory(ScratchFile(plan.options.storage_directory, plan.storage.outside_bytes))
+                    : OutsideMemory(HostMemory(s, plan.storage.outside_bytes));
+    }
     ready = true;
     use = needed;
   }

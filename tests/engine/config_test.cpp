@@ -99,9 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
             "later_physics", "\"acoustic\"", "\"elastic\"",
             "a.json:4:23: /physics/type: \"elastic\" arrives in a later version; this one has acoustic, straight-ray, "
             "eikonal, dc-2.5d, dc-3d"},
-        Wrong{"later_storage", "\"acoustic\"", "\"acoustic\", \"storage\": \"host\"",
-              "a.json:4:46: /physics/storage: \"host\" arrives in a later version; this one has auto, all, every-k, "
-              "checkpoint, ring, disk"},
+        Wrong{"later_precision", "\"physics\"", "\"precision\": {\"physics\": \"bf16\"}, \"physics\"",
+              "a.json:4:28: /precision/physics: \"bf16\" arrives in a later version; this one has fp64, fp32"},
         Wrong{"order", "\"acoustic\"", "\"acoustic\", \"order\": 3",
               "a.json:4:44: /physics/order: 3 is not one of 2, 4, 6, 8"},
         Wrong{"no_shots", "\"count\": 5", "\"count\": 0",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Storage `disk` of wave fields in a run: the same result, nothing left behind, forecast, errors before the start.
+// Storage `disk` and `host` of wave fields in a run: the same result, nothing left behind, forecast, errors before the
+// start.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -52,6 +53,10 @@ TEST_F(DiskStorage, SameModelAndNothingLeft) {
              there = run("path", {"physics.storage=disk", "physics.storage_path=\"" + scratch + "\""});
   EXPECT_EQ(model("disk"), model("ring"));
   EXPECT_EQ(model("path"), model("ring"));
+  const Json host = run("host", {"physics.storage=host"});
+  EXPECT_EQ(model("host"), model("ring"));
+  EXPECT_EQ(host.at("memory").at("storage"), "host");
+  EXPECT_NE(host.at("solver").get<std::string>().find("GB on the host"), std::string::npos) << host.at("solver");
   EXPECT_EQ(here.at("memory").at("storage"), "disk");
   EXPECT_NE(here.at("solver").get<std::string>().find("GB on disk"), std::string::npos) << here.at("solver");
   EXPECT_TRUE(fs::is_empty(scratch));
@@ -76,6 +81,37 @@ TEST_F(DiskStorage, ForecastNamesMemoryAndDisk) {
   const Forecast tight = forecast_of({"physics.storage=ring", "memory.host_bytes=" + std::to_string(between)});
   EXPECT_FALSE(tight.fits);
   EXPECT_NE(tight.remedy.find("\"physics.storage\": \"disk\""), std::string::npos) << tight.remedy;
+}
+
+// Without a GPU nothing of it is used: the forecast counts what one would hold.
+TEST_F(DiskStorage, ForecastOfAGpuKeepsItsOwnBudget) {
+  const auto forecast_of = [&](const std::vector<std::string>& sets) {
+    RunOptions o = options("none");
+    o.device = Device::parse("cuda");
+    return forecast(Config::parse(kSmall, "test", sets), o);
+  };
+  const auto memory = [](const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); };
+  const Forecast all = forecast_of({}), ring = forecast_of({"physics.storage=ring"}),
+                 host = forecast_of({"physics.storage=host"});
+  EXPECT_EQ(all.json.at("memory").at("storage"), "all");
+  EXPECT_EQ(memory(all, "device_bytes"), memory(all, "arrays_bytes"));
+  EXPECT_GT(memory(host, "snapshot_host_bytes"), 400 * 3 * 4 * 4 * (48 + 20));
+  EXPECT_EQ(memory(host, "host_bytes") - memory(ring, "host_bytes"), memory(host, "snapshot_host_bytes"));
+  EXPECT_EQ(memory(host, "snapshot_disk_bytes"), 0);
+  EXPECT_LT(memory(host, "device_bytes"), memory(ring, "device_bytes"));
+  EXPECT_NE(host.lines[2].find(", wave fields "), std::string::npos) << host.lines[2];
+  // The budget of the main memory does not choose what the GPU holds, that of the GPU does.
+  const auto bytes = [](double b) { return std::to_string(b); };
+  const double little = 1.9 * memory(all, "snapshot_bytes");  // half of it is for wave fields
+  EXPECT_EQ(forecast_of({"memory.host_bytes=" + bytes(little)}).json.at("memory").at("storage"), "all");
+  EXPECT_EQ(forecast_of({"memory.device_bytes=" + bytes(little)}).json.at("memory").at("storage"), "ring");
+  const double between = 0.5 * (memory(host, "device_bytes") + memory(ring, "device_bytes"));
+  const Forecast tight = forecast_of({"physics.storage=ring", "memory.device_bytes=" + bytes(between)});
+  EXPECT_FALSE(tight.fits);
+  EXPECT_NE(tight.remedy.find("\"physics.storage\": \"host\""), std::string::npos) << tight.remedy;
+  const Forecast both = forecast_of({"physics.storage=ring", "memory.device_bytes=" + bytes(between),
+                                     "memory.host_bytes=" + bytes(memory(ring, "host_bytes") + 1)});
+  EXPECT_NE(both.remedy.find("\"physics.storage\": \"disk\""), std::string::npos) << both.remedy;
 }
 
 // A disk that cannot be written is found before the data are simulated; what an earlier run left there stays.

@@ -238,6 +238,16 @@ TEST(FakeNv, RuntimeRefusesWrongCalls) {
   EXPECT_EQ(cudaGetLastError(), cudaSuccess);
 }
 
+TEST(FakeNv, LocksPagesOfTheHost) {
+  std::vector<char> host(64);
+  EXPECT_EQ(cudaHostRegister(host.data(), 64, cudaHostRegisterDefault), cudaSuccess);
+  EXPECT_EQ(cudaHostRegister(host.data(), 64, cudaHostRegisterDefault), cudaErrorInvalidValue);
+  EXPECT_EQ(fake_nv_locked_bytes(), 64u);
+  EXPECT_EQ(cudaHostUnregister(host.data()), cudaSuccess);
+  EXPECT_EQ(cudaHostUnregister(host.data()), cudaErrorInvalidValue);
+  static_cast<void>(cudaGetLastError());
+}
+
 template <class P, bool wait = true, bool barrier = true>
 std::vector<float> product(const std::vector<float>& a, const std::vector<float>& b, int depth) {
   std::vector<float> c(16 * 8, -1.0f);

@@ -170,26 +170,30 @@ TYPED_TEST(WaveStorage, GroupsAndThreadsDoNotChangeBits) {
   }
 }
 
-// On disk: the same bits, whatever the number of steps, segments and groups, read more than once.
+// Outside of the device: the same bits, whatever the number of steps, segments and groups, read more than once.
 template <class T, class Case>
-void expect_disk_equals_ring(Stream& s, Case c) {
+void expect_outside_equals_ring(Stream& s, Case c) {
   c.options.storage = Storage::ring;
   WaveRun<T> ring(s, c);
-  c.options.storage = Storage::disk;
-  WaveRun<T> disk(s, c);
   const auto data = ring.forward(true);
-  EXPECT_TRUE(same_bits(disk.forward(true), data));
   const auto want = ring.vjp(data);
-  for (int time = 0; time < 2; ++time) {
-    const auto got = disk.vjp(data);
-    EXPECT_TRUE(same_bits(got.vp, want.vp));
-    EXPECT_TRUE(same_bits(got.wavelet, want.wavelet));
-  }
   const auto v = cast<T>(random_vector(ring.vp.size(), 11, -1, 1));
-  EXPECT_TRUE(same_bits(disk.jvp(&v, nullptr), ring.jvp(&v, nullptr)));
+  const auto tangent = ring.jvp(&v, nullptr);
+  for (const Storage storage : {Storage::disk, Storage::host}) {
+    SCOPED_TRACE(to_string(storage));
+    c.options.storage = storage;
+    WaveRun<T> outside(s, c);
+    EXPECT_TRUE(same_bits(outside.forward(true), data));
+    for (int time = 0; time < 2; ++time) {
+      const auto got = outside.vjp(data);
+      EXPECT_TRUE(same_bits(got.vp, want.vp));
+      EXPECT_TRUE(same_bits(got.wavelet, want.wavelet));
+    }
+    EXPECT_TRUE(same_bits(outside.jvp(&v, nullptr), tangent));
+  }
 }
 
-TYPED_TEST(WaveStorage, DiskGivesTheBitsOfTheRing) {
+TYPED_TEST(WaveStorage, DiskAndHostGiveTheBitsOfTheRing) {
   for_each_device([](Stream& s) {
     const bool volume = TypeParam::sides == 6, host = s.device().kind == DeviceKind::cpu;
     for (const Index nt : {Index{1}, Index{2}, Index{3}, Index{6}, Index{41}, Index{400}}) {
@@ -200,18 +204,18 @@ TYPED_TEST(WaveStorage, DiskGivesTheBitsOfTheRing) {
       c.survey.nt = nt;
       c.wavelet = random_vector(nt, 7, -1, 1);
       c.options.backward_shots = nt % 2 == 0 ? 1 : 2;
-      expect_disk_equals_ring<float>(s, c);
+      expect_outside_equals_ring<float>(s, c);
     }
     if (!host) return;
-    expect_disk_equals_ring<double>(s, TypeParam::small());  // layers everywhere: nothing to keep
+    expect_outside_equals_ring<double>(s, TypeParam::small());  // layers everywhere: nothing to keep
     auto c = ring_case_of(TypeParam{});
     c.options.storage_precision = StoragePrecision::bf16;
-    expect_disk_equals_ring<float>(s, c);
+    expect_outside_equals_ring<float>(s, c);
     if (volume) return;
     c = ring_case_of(TypeParam{}, 8);
     c.options.free_surface = true;
     c.options.substeps = 2;
-    expect_disk_equals_ring<double>(s, c);
+    expect_outside_equals_ring<double>(s, c);
   });
 }
 
@@ -272,15 +276,19 @@ TYPED_TEST(WaveStorage, AutomaticChoiceByBudget) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::budget);
   }
-  const StoragePlan disk = plan(Storage::disk, 0);
+  const StoragePlan disk = plan(Storage::disk, 0), host = plan(Storage::host, 0);
   EXPECT_LT(disk.bytes, ring.bytes);
   const WavePlan whole = make_wave_plan(c.grid, c.survey, c.options, 0, 4);
-  EXPECT_EQ(disk.disk_bytes, whole.shots * whole.inner_nt * 4 * whole.ring.ring.size);
-  EXPECT_EQ(ring.disk_bytes, 0);
+  EXPECT_EQ(disk.disk_bytes(), whole.shots * whole.inner_nt * 4 * whole.ring.ring.size);
+  EXPECT_EQ(disk.host_bytes(), 0);
+  EXPECT_EQ(ring.outside_bytes, 0);
+  EXPECT_EQ(host.bytes, disk.bytes);
+  EXPECT_EQ(host.host_bytes(), disk.disk_bytes());
+  EXPECT_EQ(host.disk_bytes(), 0);
   EXPECT_EQ(plan(Storage::disk, disk.bytes).policy, Storage::disk);
   c.options.storage_precision = StoragePrecision::bf16;
   EXPECT_LT(plan(Storage::ring, 0).bytes, ring.bytes);
-  EXPECT_EQ(plan(Storage::disk, 0).disk_bytes, disk.disk_bytes / 2);
+  EXPECT_EQ(plan(Storage::disk, 0).disk_bytes(), disk.disk_bytes() / 2);
   EXPECT_EQ(plan(Storage::all, 0).bytes, all.bytes / 2);
   try {
     make_wave_plan(c.grid, c.survey, c.options, 0, 8);
@@ -294,6 +302,7 @@ TEST(WaveStoragePlan, PhysicsWithoutARing) {
   EXPECT_EQ(plan_storage(Storage::automatic, 1, 100, 1 << 20, 1 << 20, Index{40} << 20).policy, Storage::checkpoint);
   EXPECT_THROW(plan_storage(Storage::ring, 1, 100, 1, 1, 0), Error);
   EXPECT_THROW(plan_storage(Storage::disk, 1, 100, 1, 1, 0), Error);
+  EXPECT_THROW(plan_storage(Storage::host, 1, 100, 1, 1, 0), Error);
   EXPECT_THROW(parse_storage_precision("int8"), Error);
 }
 

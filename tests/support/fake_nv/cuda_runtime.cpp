@@ -29,6 +29,7 @@ constexpr std::size_t alignment = 256;  // of cudaMalloc
 struct Device {
   std::mutex mutex;
   std::map<const char*, std::size_t> allocations;
+  std::map<const void*, std::size_t> locked;  // host memory
   std::set<const FakeStream*> streams;
 };
 
@@ -141,6 +142,31 @@ cudaError_t cudaFree(void* pointer) {
   if (d.allocations.erase(static_cast<const char*>(pointer)) == 0) return status(cudaErrorInvalidValue);
   std::free(pointer);
   return cudaSuccess;
+}
+
+cudaError_t cudaHostRegister(void* host, std::size_t bytes, unsigned flags) {
+  if (host == nullptr || bytes == 0 || flags != cudaHostRegisterDefault || fake_nv_is_device_range(host, bytes)) {
+    return status(cudaErrorInvalidValue);
+  }
+  const char* text = std::getenv("FAKE_NV_LOCKED_BYTES");
+  if (text != nullptr && bytes > std::strtoull(text, nullptr, 10)) return status(cudaErrorMemoryAllocation);
+  Device& d = device();
+  const std::lock_guard lock(d.mutex);
+  return status(d.locked.emplace(host, bytes).second ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaHostUnregister(void* host) {
+  Device& d = device();
+  const std::lock_guard lock(d.mutex);
+  return status(d.locked.erase(host) == 1 ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+std::size_t fake_nv_locked_bytes() {
+  Device& d = device();
+  const std::lock_guard lock(d.mutex);
+  std::size_t sum = 0;
+  for (const auto& [host, bytes] : d.locked) sum += bytes;
+  return sum;
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {

@@ -103,6 +103,10 @@ cudaError_t cudaDriverGetVersion(int* version);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaMalloc(void** out, std::size_t bytes);
 cudaError_t cudaFree(void* pointer);
+// Locks no page where FAKE_NV_LOCKED_BYTES is smaller.
+inline constexpr unsigned cudaHostRegisterDefault = 0;
+cudaError_t cudaHostRegister(void* host, std::size_t bytes, unsigned flags);
+cudaError_t cudaHostUnregister(void* host);
 cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind);
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream);
@@ -123,6 +127,7 @@ const char* cudaGetErrorString(cudaError_t error);
 // For the other stand-ins: [pointer, pointer + bytes) lies inside one live allocation of cudaMalloc.
 bool fake_nv_is_device_range(const void* pointer, std::size_t bytes);
 bool fake_nv_is_stream(cudaStream_t stream);
+std::size_t fake_nv_locked_bytes();  // of host memory
 // For the emulator: is the stream recording a graph, and a launch for it.
 bool fake_nv_is_recording(cudaStream_t stream);
 void fake_nv_record(cudaStream_t stream, std::function<void()> launch);
