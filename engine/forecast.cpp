@@ -186,6 +186,10 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
 
 }  // namespace
 
+Index memory_for(const RunOptions& options) {
+  return options.machine_memory_bytes > 0 ? options.machine_memory_bytes : machine_memory_bytes();
+}
+
 Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return forecast_table(config, options);
@@ -214,7 +218,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   };
   const bool invert = c.at("task") == "invert";
   const Json& memory = c.at("memory");
-  const double host_budget = memory.at("host_bytes").is_null() ? 0 : memory.at("host_bytes").get<double>();
+  const bool stated = !memory.at("host_bytes").is_null();
+  const double host_budget = stated ? memory.at("host_bytes").get<double>() : static_cast<double>(memory_for(options));
   const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
   const Index scalar = fp64 ? 8 : 4;
   // Observed data: as read, in the scalar of the run, predicted data in double and single.
@@ -276,7 +281,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
                     (beside > 0 ? ", wave fields " + gigabytes(static_cast<double>(beside)) : "") + ", program " +
                     gigabytes(static_cast<double>(program_bytes)) + ")" +
                     (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
-                    (host_budget > 0 ? ", budget " + gigabytes(host_budget) : "") +
+                    (host_budget > 0 ? (stated ? ", budget " : ", this machine ") + gigabytes(host_budget) : "") +
                     (problem.waves() ? "; storage " + storage + " (" +
                                            gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
                                      : ""));
@@ -320,7 +325,9 @@ Forecast forecast(const Config& config, const RunOptions& options) {
     const std::string part = host_fits ? "device" : "host";
     const double need = static_cast<double>(host_fits ? device : host),
                  budget = host_fits ? device_budget : host_budget;
-    f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. ";
+    const bool machine = !host_fits && !stated;
+    f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) +
+               (machine ? " of this machine. " : " budget. ");
     const auto with = [&](Storage s) {
       return problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_by(problem, z, s).bytes) : need;
     };
@@ -333,7 +340,9 @@ Forecast forecast(const Config& config, const RunOptions& options) {
       f.remedy += "Fits: \"physics.storage\": \"" + std::string(to_string(outside)) + "\" (about " +
                   gigabytes(with(outside)) + ").";
     } else if (z.batch > 1) {
-      f.remedy += "Try \"optimizer.batch_shots\": 1, or raise /memory/" + part + "_bytes.";
+      f.remedy += "Try \"optimizer.batch_shots\": 1" + (machine ? "." : ", or raise /memory/" + part + "_bytes.");
+    } else if (machine) {
+      f.remedy += "Take a smaller grid or fewer samples, or a larger machine.";
     } else {
       f.remedy += "Raise /memory/" + part + "_bytes to " + gigabytes(1.05 * need) + ".";
     }

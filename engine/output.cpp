@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "engine/output.hpp"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -117,5 +120,16 @@ Index status_bytes(const std::string& key) {
 
 Index resident_bytes() { return status_bytes("VmRSS"); }
 Index peak_resident_bytes() { return status_bytes("VmHWM"); }
+
+Index machine_memory_bytes() {
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  Index bytes = pages > 0 && page > 0 ? Index{pages} * page : 0;
+  // Inside a container both are those of its own group; "max" and the largest number stand for no limit.
+  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    Index limit = 0;
+    if (std::ifstream in(file); in >> limit && limit > 0) bytes = bytes > 0 ? std::min(bytes, limit) : limit;
+  }
+  return bytes;
+}
 
 }  // namespace terrane

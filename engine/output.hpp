@@ -51,5 +51,7 @@ double now_s();
 // Resident memory of this process now and at its peak, bytes.
 Index resident_bytes();
 Index peak_resident_bytes();
+// Main memory of this machine, or what the control group of this process may take of it; 0: unknown.
+Index machine_memory_bytes();
 
 }  // namespace terrane

@@ -117,8 +117,7 @@ class Runner {
   void check_setup() {
     const Json& c = config_.json();
     if (problem_.waves()) {
-      const WavePlan plan =
-          plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
+      const WavePlan plan = wave_plan();
       if (c.at("task") == "invert" && plan.storage.disk_bytes() > 0) {  // is there room on the disk?
         ScratchFile(plan.options.storage_directory, plan.storage.disk_bytes());
       }
@@ -137,9 +136,18 @@ class Runner {
       make_optimizer<T>(*s_, optimizer, field.groups(), field.parameters(), 1.0);
     }
   }
+  WavePlan wave_plan() const {
+    return plan_waves(problem_, wave_options_on(*s_, problem_.wave), shots_per_batch(config_, problem_), sizeof(T));
+  }
+  // Without a stated budget only wave fields can be too many for the machine.
+  bool may_be_too_large() const {
+    if (!problem_.waves() || config_.json().at("task") != "invert") return false;
+    const StoragePlan storage = wave_plan().storage;
+    return storage.bytes + storage.host_bytes() > memory_for(options_) / 4;
+  }
   void check_budget() {
     const Json& memory = config_.json().at("memory");
-    if (memory.at("host_bytes").is_null() && memory.at("device_bytes").is_null()) return;
+    if (memory.at("host_bytes").is_null() && memory.at("device_bytes").is_null() && !may_be_too_large()) return;
     const Forecast f = forecast(config_, options_);
     forecast_bytes_ = f.json.at("memory").at("host_bytes");
     if (!f.fits) throw Error(ErrorCode::budget, f.remedy);

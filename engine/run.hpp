@@ -31,7 +31,8 @@ struct RunOptions {
   bool resume = false;     // continue when it holds a resumable run of the same config, else start
   Device device;
   bool device_explicit = false;
-  int threads = 0;  // 0: default_threads()
+  int threads = 0;                 // 0: default_threads()
+  Index machine_memory_bytes = 0;  // that a run may take where memory.host is not stated; 0: this machine's
   Log log;
   LogLevel console = LogLevel::info;  // level of the log that run() opens on stderr and in log.txt when `log` is silent
   LogSink sink;                       // takes the place of stderr, at the same level
@@ -44,6 +45,9 @@ nlohmann::ordered_json run(const Config& config, const RunOptions& options);
 
 // Continues the run in `dir` from its newest good checkpoint. `sets` may change what cli.md allows for resume.
 nlohmann::ordered_json resume(const std::string& dir, const RunOptions& options, const std::vector<std::string>& sets);
+
+// Main memory that a run without a stated budget may take; 0: unknown.
+Index memory_for(const RunOptions& options);
 
 struct Forecast {
   nlohmann::ordered_json json;

@@ -114,6 +114,34 @@ TEST_F(DiskStorage, ForecastOfAGpuKeepsItsOwnBudget) {
   EXPECT_NE(both.remedy.find("\"physics.storage\": \"disk\""), std::string::npos) << both.remedy;
 }
 
+// What the machine cannot hold is refused before it is computed, with the setting that fits.
+TEST_F(DiskStorage, TheMachineIsTheBudgetWhereNoneIsStated) {
+  const auto config = [&](const std::string& set) { return Config::parse(kSmall, "test", {set}); };
+  RunOptions o = options("none");
+  const auto host = [&](const std::string& set) {
+    return forecast(config(set), o).json.at("memory").at("host_bytes").get<Index>();
+  };
+  const Index all = host("physics.storage=all"), ring = host("physics.storage=ring");
+  ASSERT_LT(ring, all);
+  EXPECT_TRUE(forecast(config("physics.storage=all"), o).fits);
+  o.machine_memory_bytes = (all + ring) / 2;
+  const Forecast f = forecast(config("physics.storage=all"), o);
+  EXPECT_FALSE(f.fits);
+  EXPECT_NE(f.lines[2].find(", this machine "), std::string::npos) << f.lines[2];
+  EXPECT_NE(f.remedy.find(" of this machine. Fits: \"physics.storage\": \"ring\""), std::string::npos) << f.remedy;
+  EXPECT_TRUE(forecast(config("physics.storage=ring"), o).fits);
+  EXPECT_TRUE(forecast(config("memory.host_bytes=" + std::to_string(all)), o).fits);
+  o.machine_memory_bytes = 1000;
+  try {
+    terrane::run(config("physics.storage=all"), o);
+    FAIL() << "ran";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::budget);
+    EXPECT_NE(e.message().find("of this machine"), std::string::npos) << e.message();
+  }
+  EXPECT_FALSE(fs::exists(root_ + "/none/resolved.json"));
+}
+
 // A disk that cannot be written is found before the data are simulated; what an earlier run left there stays.
 TEST_F(DiskStorage, ErrorsLeaveCheckpointsAlone) {
   run("first", {"physics.storage=ring"});
