@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <utility>
 
 #include "engine/analyze.hpp"
 #include "engine/compression/compress_task.hpp"
@@ -184,6 +185,101 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
   return text;
 }
 
+// What the arrays, records and wave fields of one task take, and what they may take.
+struct Memory {
+  bool gpu = false;     // holds the arrays
+  bool invert = false;  // else forward
+  Index scalar = 4;
+  bool stated = false;                        // the host's budget; else it is that of the machine
+  double host_budget = 0, device_budget = 0;  // 0: none
+
+  Memory(const Json& c, const RunOptions& options)
+      : gpu(options.device.kind == DeviceKind::cuda),
+        invert(c.at("task") == "invert"),
+        scalar(c.at("precision").at("physics") == "fp64" ? 8 : 4),
+        stated(!c.at("memory").at("host_bytes").is_null()),
+        host_budget(stated ? c.at("memory").at("host_bytes").get<double>() : static_cast<double>(memory_for(options))),
+        device_budget(c.at("memory").at("device_bytes").is_null() ? 0
+                                                                  : c.at("memory").at("device_bytes").get<double>()) {}
+
+  // Observed data: as read, in the scalar of the run, predicted data in double and single.
+  Index records(const Sizes& z) const { return invert ? z.records * (8 + scalar + 12) : z.records * 12; }
+  // Wave fields that the host keeps besides the arrays.
+  Index beside(const Sizes& z) const { return invert ? z.plan.storage.host_bytes() : 0; }
+  Index host(const Sizes& z) const { return program_bytes + records(z) + (gpu ? 0 : z.arrays) + beside(z); }
+  Index device(const Sizes& z) const { return gpu ? z.arrays : 0; }
+  bool host_has_room(Index bytes) const { return host_budget <= 0 || static_cast<double>(bytes) <= host_budget; }
+  bool device_has_room(Index bytes) const { return device_budget <= 0 || static_cast<double>(bytes) <= device_budget; }
+
+  // Where wave fields go that leave the memory of the device: to the host of a GPU while that has room.
+  Storage outside(const Problem& p, const Sizes& z) const {
+    if (!gpu || !p.waves()) return Storage::disk;
+    const Index more = kept_by(p, z, Storage::host).host_bytes() - beside(z);
+    return host_has_room(host(z) + more) ? Storage::host : Storage::disk;
+  }
+};
+
+std::string memory_line(const Problem& p, const Sizes& z, const Memory& m) {
+  const auto text = [](Index bytes) { return gigabytes(static_cast<double>(bytes)); };
+  const Index beside = m.beside(z);
+  std::string line = "memory: host " + text(m.host(z)) + " (arrays " + text(m.gpu ? 0 : z.arrays) + ", records " +
+                     text(m.records(z)) + (beside > 0 ? ", wave fields " + text(beside) : "") + ", program " +
+                     text(program_bytes) + ")";
+  if (m.gpu) line += ", device " + text(m.device(z));
+  if (m.host_budget > 0) line += (m.stated ? ", budget " : ", this machine ") + gigabytes(m.host_budget);
+  if (!p.waves()) return line;
+  const StoragePlan& storage = z.plan.storage;
+  return line + "; storage " + std::string(to_string(storage.policy)) + " (" + text(storage.bytes) + " of snapshots)";
+}
+
+// The sizes of the smallest of the storages in memory, or outside where that does not fit either.
+template <class F>
+Sizes smallest_sizes(Problem problem, const Memory& m, const F& sizes_of) {
+  const Index budget = std::exchange(problem.wave.memory_budget_bytes, 0);
+  problem.wave.storage = Storage::ring;
+  const Sizes ring = sizes_of(problem);
+  problem.wave.storage = Storage::checkpoint;
+  Sizes z = sizes_of(problem);
+  if (ring.arrays < z.arrays) z = ring;
+  if (z.plan.storage.bytes <= budget) return z;
+  problem.wave.storage = m.outside(problem, z);
+  const Sizes outside = sizes_of(problem);
+  return outside.plan.storage.bytes < z.plan.storage.bytes ? outside : z;
+}
+
+// How a run that does not fit its memory would. refused: why it would not start with the storage that is asked for.
+std::string remedy_of(const Problem& p, const Sizes& z, const Memory& m, const std::string& refused) {
+  const bool host_fits = m.host_has_room(m.host(z)), small = z.plan.storage.bytes <= p.wave.memory_budget_bytes;
+  const auto fits = [](Storage s, double bytes, const char* time = "") {
+    return "Fits: \"physics.storage\": \"" + std::string(to_string(s)) + "\" (about " + gigabytes(bytes) + time + ").";
+  };
+  if (!refused.empty() && (small || host_fits)) {
+    const auto need = static_cast<double>(m.gpu ? m.device(z) : m.host(z));
+    return refused + "." + (small ? " " + fits(z.plan.storage.policy, need) : "");
+  }
+  const std::string part = host_fits ? "device" : "host";
+  const bool machine = !host_fits && !m.stated;
+  const double need = static_cast<double>(host_fits ? m.device(z) : m.host(z)),
+               budget = host_fits ? m.device_budget : m.host_budget;
+  const std::string over = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) +
+                           (machine ? " of this machine. " : " budget. ");
+  const auto with = [&](Storage s) {
+    return p.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_by(p, z, s).bytes) : need;
+  };
+  const Storage now = z.plan.storage.policy, outside = m.outside(p, z);
+  if (now == Storage::all && with(Storage::ring) < budget) {
+    return over + fits(Storage::ring, with(Storage::ring), ", about +30 % time");
+  }
+  if ((now == Storage::all || now == Storage::ring) && with(outside) < budget) {
+    return over + fits(outside, with(outside));
+  }
+  if (z.batch > 1) {
+    return over + "Try \"optimizer.batch_shots\": 1" + (machine ? "." : ", or raise /memory/" + part + "_bytes.");
+  }
+  if (machine) return over + "Take a smaller grid or fewer samples, or a larger machine.";
+  return over + "Raise /memory/" + part + "_bytes to " + gigabytes(1.05 * need) + ".";
+}
+
 }  // namespace
 
 Index memory_for(const RunOptions& options) {
@@ -200,8 +296,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "train-generator") return forecast_train_generator(config);
   if (c.at("task") == "score") return forecast_score(config);
   Problem problem = build_problem(config, false, options.device);
-  const bool gpu = options.device.kind == DeviceKind::cuda;
-  if (gpu && problem.wave.backward_shots == 0) problem.wave.backward_shots = problem.shots();  // wave_options_on
+  const Memory memory(c, options);
+  if (memory.gpu && problem.wave.backward_shots == 0) problem.wave.backward_shots = problem.shots();  // wave_options_on
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {
     const auto header = npy_info(c.at("data").at("path"));
@@ -212,56 +308,19 @@ Forecast forecast(const Config& config, const RunOptions& options) {
                   c.at("data").at("path"));
     }
   }
-  const bool fp64 = c.at("precision").at("physics") == "fp64";
-  const auto sizes = [&] {
-    return fp64 ? measure<double>(config, problem, options) : measure<float>(config, problem, options);
-  };
-  const bool invert = c.at("task") == "invert";
-  const Json& memory = c.at("memory");
-  const bool stated = !memory.at("host_bytes").is_null();
-  const double host_budget = stated ? memory.at("host_bytes").get<double>() : static_cast<double>(memory_for(options));
-  const double device_budget = memory.at("device_bytes").is_null() ? 0 : memory.at("device_bytes").get<double>();
-  const Index scalar = fp64 ? 8 : 4;
-  // Observed data: as read, in the scalar of the run, predicted data in double and single.
-  const auto records_of = [&](const Sizes& n) { return invert ? n.records * (8 + scalar + 12) : n.records * 12; };
-  // Of the host: `beside` are wave fields that it keeps besides the arrays.
-  const auto host_of = [&](const Sizes& n, Index beside) {
-    return program_bytes + records_of(n) + (gpu ? 0 : n.arrays) + beside;
-  };
-  // Where what leaves the memory of the device goes: to the host of a GPU while that has room.
-  const auto outside_of = [&](const Sizes& n) {
-    const bool host = gpu && problem.waves() &&
-                      (host_budget <= 0 ||
-                       static_cast<double>(host_of(n, kept_by(problem, n, Storage::host).host_bytes())) <= host_budget);
-    return host ? Storage::host : Storage::disk;
+  const auto sizes_of = [&](const Problem& p) {
+    return memory.scalar == 8 ? measure<double>(config, p, options) : measure<float>(config, p, options);
   };
   Sizes z;
-  std::string refused;  // why the run would not start with the storage that is asked for
-  const Index storage_budget = problem.wave.memory_budget_bytes;
+  std::string refused;
   try {
-    z = sizes();
+    z = sizes_of(problem);
   } catch (const Error& e) {
     if (e.code() != ErrorCode::budget) throw;
     refused = e.message();
-    problem.wave.memory_budget_bytes = 0;  // say what the smallest policy would need
-    problem.wave.storage = Storage::ring;
-    z = sizes();
-    const Index ring = z.arrays;
-    problem.wave.storage = Storage::checkpoint;
-    z = sizes();
-    if (ring < z.arrays) {
-      problem.wave.storage = Storage::ring;
-      z = sizes();
-    }
-    if (z.plan.storage.bytes > storage_budget) {
-      problem.wave.storage = outside_of(z);
-      const Sizes outside = sizes();
-      if (outside.plan.storage.bytes < z.plan.storage.bytes) z = outside;
-    }
+    z = smallest_sizes(problem, memory, sizes_of);
   }
-  const Index host_records = records_of(z);
-  const Index beside = invert ? z.plan.storage.host_bytes() : 0;
-  const Index host = host_of(z, beside), device = gpu ? z.arrays : 0;
+  const bool invert = memory.invert;
   const int threads = options.threads > 0 ? options.threads : default_threads();
   const bool gauss_newton = invert && c.at("optimizer").at("type") == "gauss-newton";
   const double seconds = seconds_of(problem, z, invert, gauss_newton, threads);
@@ -269,22 +328,12 @@ Forecast forecast(const Config& config, const RunOptions& options) {
       c.at("checkpoint").at("keep").get<Index>() + static_cast<Index>(c.at("checkpoint").at("keep_iterations").size());
   const Index scratch = invert ? z.plan.storage.disk_bytes() : 0;  // while the run lasts
   const Index disk = scratch + z.records * 4 * (invert ? 2 : 1) + problem.grid.cells() * 16 +
-                     (keep + 1) * z.parameters * (scalar + 16) + z.iterations * 350 + (Index{3} << 20);
+                     (keep + 1) * z.parameters * (memory.scalar + 16) + z.iterations * 350 + (Index{3} << 20);
 
   Forecast f;
   f.lines.push_back(task_line(c, problem, z));
   f.lines.push_back(problem.waves() ? stability_line(problem, z.plan) : "physics: " + z.describe);
-  const std::string storage = problem.waves() ? std::string(to_string(z.plan.storage.policy)) : "";
-  f.lines.push_back("memory: host " + gigabytes(static_cast<double>(host)) + " (arrays " +
-                    gigabytes(gpu ? 0.0 : static_cast<double>(z.arrays)) + ", records " +
-                    gigabytes(static_cast<double>(host_records)) +
-                    (beside > 0 ? ", wave fields " + gigabytes(static_cast<double>(beside)) : "") + ", program " +
-                    gigabytes(static_cast<double>(program_bytes)) + ")" +
-                    (gpu ? ", device " + gigabytes(static_cast<double>(device)) : "") +
-                    (host_budget > 0 ? (stated ? ", budget " : ", this machine ") + gigabytes(host_budget) : "") +
-                    (problem.waves() ? "; storage " + storage + " (" +
-                                           gigabytes(static_cast<double>(z.plan.storage.bytes)) + " of snapshots)"
-                                     : ""));
+  f.lines.push_back(memory_line(problem, z, memory));
   f.lines.push_back("disk: " + gigabytes(static_cast<double>(disk)) +
                     (scratch > 0 ? ", " + gigabytes(static_cast<double>(scratch)) + " of it only while it runs" : ""));
   char line[160];
@@ -293,14 +342,14 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   f.lines.emplace_back(line);
   f.json = {{"task", c.at("task")},
             {"memory",
-             {{"host_bytes", host},
-              {"device_bytes", device},
+             {{"host_bytes", memory.host(z)},
+              {"device_bytes", memory.device(z)},
               {"arrays_bytes", z.arrays},
-              {"records_bytes", host_records},
+              {"records_bytes", memory.records(z)},
               {"program_bytes", program_bytes},
-              {"storage", problem.waves() ? Json(storage) : Json(nullptr)},
+              {"storage", problem.waves() ? Json(to_string(z.plan.storage.policy)) : Json(nullptr)},
               {"snapshot_bytes", z.plan.storage.bytes},
-              {"snapshot_host_bytes", beside},
+              {"snapshot_host_bytes", memory.beside(z)},
               {"snapshot_disk_bytes", scratch}}},
             {"disk_bytes", disk},
             {"time_s", seconds},
@@ -312,41 +361,8 @@ Forecast forecast(const Config& config, const RunOptions& options) {
                            {"limit_s", stable_step_s(problem)},
                            {"vmax_mps", problem.wave.vmax_mps}};
   }
-  const bool host_fits = host_budget <= 0 || static_cast<double>(host) <= host_budget;
-  f.fits = refused.empty() && host_fits && (device_budget <= 0 || static_cast<double>(device) <= device_budget);
-  const bool smaller_fits = z.plan.storage.bytes <= storage_budget;
-  if (!refused.empty() && (smaller_fits || host_fits)) {
-    f.remedy = refused + ".";
-    if (smaller_fits) {
-      f.remedy += " Fits: \"physics.storage\": \"" + storage + "\" (about " +
-                  gigabytes(static_cast<double>(gpu ? device : host)) + ").";
-    }
-  } else if (!f.fits) {
-    const std::string part = host_fits ? "device" : "host";
-    const double need = static_cast<double>(host_fits ? device : host),
-                 budget = host_fits ? device_budget : host_budget;
-    const bool machine = !host_fits && !stated;
-    f.remedy = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) +
-               (machine ? " of this machine. " : " budget. ");
-    const auto with = [&](Storage s) {
-      return problem.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_by(problem, z, s).bytes) : need;
-    };
-    const Storage outside = outside_of(z);
-    const Storage now = z.plan.storage.policy;
-    if (now == Storage::all && with(Storage::ring) < budget) {
-      f.remedy +=
-          "Fits: \"physics.storage\": \"ring\" (about " + gigabytes(with(Storage::ring)) + ", about +30 % time).";
-    } else if ((now == Storage::all || now == Storage::ring) && with(outside) < budget) {
-      f.remedy += "Fits: \"physics.storage\": \"" + std::string(to_string(outside)) + "\" (about " +
-                  gigabytes(with(outside)) + ").";
-    } else if (z.batch > 1) {
-      f.remedy += "Try \"optimizer.batch_shots\": 1" + (machine ? "." : ", or raise /memory/" + part + "_bytes.");
-    } else if (machine) {
-      f.remedy += "Take a smaller grid or fewer samples, or a larger machine.";
-    } else {
-      f.remedy += "Raise /memory/" + part + "_bytes to " + gigabytes(1.05 * need) + ".";
-    }
-  }
+  f.fits = refused.empty() && memory.host_has_room(memory.host(z)) && memory.device_has_room(memory.device(z));
+  if (!f.fits) f.remedy = remedy_of(problem, z, memory, refused);
   f.json["fits"] = f.fits;
   return f;
 }
