@@ -201,13 +201,20 @@ inline void look_ahead(const CellRange& tile, Rows3& rows) {
 template <int R, class T>
 struct ForwardTile {
   const Step<T>* steps;
-  T* scratch;  // (threads, pass_values)
+  T *of_team, *of_thread;  // (teams, steps_together) and (threads) of those values
+  bool alone;              // a thread is a team of its own
+
+  static Index values_of_team(const WaveLayout& g) { return steps_together * PhiBefore<T>::values_z(g); }
+  static Index values_of_thread(const WaveLayout& g) { return pass_values(g) + PhiBefore<T>::values_y(g); }
 
   void operator()(Index i, const CellRange& tile) const {
     const FlushDenormals flush;
     const Step<T>& step = steps[i];
     const WaveLayout& g = step.s.g;
-    T* own = scratch + omp_get_thread_num() * pass_values(g);
+    const Index thread = omp_get_thread_num();
+    T* own = of_thread + thread * values_of_thread(g);
+    const PhiBefore<T> before{of_team + (alone ? thread : 0) * values_of_team(g) + i * PhiBefore<T>::values_z(g),
+                              own + pass_values(g)};
     Rows3 rows{tile.z0, 0, 0, 0, -1, -1, {}};
     for (; rows.z < tile.z1; rows.z += rows.planes) {
       const Index z_end = std::min(whole_end(g.z, g.z_strips, rows.z, tile.z1), rows.z + planes_per_pass3);
@@ -220,16 +227,27 @@ struct ForwardTile {
         spans.add(0, g.pitch);
       }
       bring_planes_closer(g, step.u, rows.z, rows.planes, tile.y0, tile.y1, rows.z == tile.z0);
+      if (rows.kz >= 0 && rows.z == g.z[rows.kz].inner) enter_strip_z(g, tile, before.z);
+      // A strip along y is one tile.
+      if (g.y_strip(tile.y0) >= 0) std::fill_n(before.y, PhiBefore<T>::values_y(g), T(0));
       for (rows.y = tile.y0; rows.y < tile.y1; rows.y += rows.rows) {
         rows.rows = passed_together(g.y, g.y_strips, rows.y, std::min(tile.y1, rows.y + rows_per_pass3), rows.ky);
         look_ahead(tile, rows);
-        for (int k = 0; k < spans.count; ++k) forward_rows3<R>(step, rows, spans.span[k], own);
+        for (int k = 0; k < spans.count; ++k) forward_rows3<R>(step, rows, spans.span[k], before, own);
       }
     }
     finish_streams();
     if (!step.background.any()) return;
     for (Index z = tile.z0; z < tile.z1; ++z) {
       for (Index y = tile.y0; y < tile.y1; ++y) add_background(step, z * g.plane + y * g.pitch, g.pitch);
+    }
+  }
+
+ private:
+  // Before a strip phi is zero.
+  static void enter_strip_z(const WaveLayout& g, const CellRange& tile, T* before) {
+    for (Index k = 0; k < g.radius; ++k) {
+      std::fill_n(before + k * g.plane + tile.y0 * g.pitch, (tile.y1 - tile.y0) * g.pitch, T(0));
     }
   }
 };
@@ -352,7 +370,10 @@ struct TileSteps {
   T *of_team = nullptr, *of_thread = nullptr;
 
   TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup) {
-    of_thread = room(s, s.threads() * pass_values(a.setup.g));
+    using Tile = ForwardTile<1, T>;  // sizes do not depend on the order's own code
+    const Index teams = stream != nullptr ? 1 : s.threads();
+    of_team = room(s, teams * Tile::values_of_team(a.setup.g) + s.threads() * Tile::values_of_thread(a.setup.g));
+    of_thread = of_team + teams * Tile::values_of_team(a.setup.g);
   }
   TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup) {
     tables = AdjointTables<T>(a.setup, tiles);
@@ -363,7 +384,9 @@ struct TileSteps {
 
   template <class F>
   void forward(const Step<T>* steps, Index count, const F& finish) const {
-    with_radius(steps->s.g.radius, [&](auto r) { work_off(count, ForwardTile<r, T>{steps, of_thread}, finish); });
+    with_radius(steps->s.g.radius, [&](auto r) {
+      work_off(count, ForwardTile<r, T>{steps, of_team, of_thread, stream == nullptr}, finish);
+    });
   }
   void strips(const Step<T>& step) const {
     forward(&step, 1, [](Index, const CellRange&) {});

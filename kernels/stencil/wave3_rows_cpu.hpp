@@ -163,13 +163,14 @@ void second_in_plane(const WaveSetup<T>& s, const Rows3& rows, const T* u, Index
   rows.ky < 0 ? second_in_plane<R, true>(s, u, n, w) : second_in_plane<R, false>(s, u, n, w);
 }
 
-// phi and eta of some rows in a strip, at their first cells; stride: between neighbours of phi across the rows.
+// phi and eta of some rows in a strip, at their first cells; stride: between neighbours across the rows. phi is updated
+// in place, so what it was in the R rows before these is kept: R rows from `before` on, `apart` from each other.
 template <class T>
 struct LayerRow {
-  const T* phi;
-  T* phi_new;
-  T* eta;
+  T *phi, *eta;
   Index stride, ahead;
+  T* before;
+  Index apart;
 };
 
 // w of the axis across N rows, which are neighbours along it; stride: between neighbours of u. p: profile at the first
@@ -182,13 +183,13 @@ template <int R, int N, bool First, class T>
   CpmlCell<V> pml[N];
   unroll<N>([&](auto r) { pml[r] = broadcast_cell(p, r); });
   u -= R * stride;
-  layer.phi -= R * layer.stride;
   for (Index x = 0; x < n; x += V::count) {
     V first_phi[N], phi[N], around[N + 2 * R];
-    load_rows<N + 2 * R>(layer.phi + x, layer.stride, around);
+    load_rows<R>(layer.before + x, layer.apart, around);
+    load_rows<N + R>(layer.phi + x, layer.stride, around + R);
+    unroll<R>([&](auto k) { around[N + k].store(layer.before + x + k * layer.apart); });  // of the next rows
     unroll<N>([&](auto r) {
-      prefetch(layer.phi + x + layer.ahead + (2 * R + r) * layer.stride, layer.eta + x + layer.ahead + r * layer.stride,
-               layer.phi_new + x + layer.ahead + r * layer.stride);
+      prefetch(layer.phi + x + layer.ahead + (R + r) * layer.stride, layer.eta + x + layer.ahead + r * layer.stride);
       first_phi[r] = fd_first<R>(Stack<V, R>{around + r}, f, V{});
       phi[r] = around[r + R];
     });
@@ -199,7 +200,7 @@ template <int R, int N, bool First, class T>
       w.template add<First>(x, r,
                             pml[r].forward(fd_first<R>(row, f, V{}), fd_second<R>(row, f, f.center * around[r + R]),
                                            first_phi[r], phi[r], phi_new, eta));
-      phi_new.store(layer.phi_new + x + r * layer.stride);
+      phi_new.store(layer.phi + x + r * layer.stride);
       eta.store(layer.eta + x + r * layer.stride);
     });
   }
@@ -284,13 +285,21 @@ CpmlProfile<T> profile_at(const CpmlProfile<T>& p, Index i) {
   return {p.a + i, p.b + i, p.db + i};
 }
 
+// What phi was before a pass, in the R planes before it (R, plane) and in the R rows before it in each of its planes
+// (planes_per_pass3, R, pitch).
+template <class T>
+struct PhiBefore {
+  T *z, *y;
+  static Index values_z(const WaveLayout& g) { return g.radius * g.plane; }
+  static Index values_y(const WaveLayout& g) { return planes_per_pass3 * g.radius * g.pitch; }
+};
+
 // A pass of a forward step, columns of `span`. w: pass_values of this thread.
 template <int R, class T>
-void forward_rows3(const Step<T>& step, const Rows3& rows, const Span& span, T* w) {
+void forward_rows3(const Step<T>& step, const Rows3& rows, const Span& span, const PhiBefore<T>& before, T* w) {
   const WaveSetup<T>& s = step.s;
   const WaveLayout& g = s.g;
   const WaveFields<T>& f = step.f;
-  const int old = step.parity;
   const Index n = span.end - span.begin, ahead = rows.ahead.of(g.plane, g.pitch);
   for (Index r = 0; r < rows.rows; ++r) {
     const T* u = step.u + rows.z * g.plane + (rows.y + r) * g.pitch + span.begin;
@@ -298,8 +307,12 @@ void forward_rows3(const Step<T>& step, const Rows3& rows, const Span& span, T* 
     with_count(rows.planes, [&](auto planes) {
       if (rows.kz < 0) return second_across<R, planes>(s.fz, u, g.plane, n, out);
       const Index p = g.z_place(rows.kz, rows.z, rows.y + r, span.begin);
-      const LayerRow<T> layer{f.phi_z[old] + p, f.phi_z[1 - old] + p, f.eta_z[0] + p, g.z_plane,
-                              rows.ahead.of(g.z_plane, g.pitch)};
+      const LayerRow<T> layer{f.phi_z[0] + p,
+                              f.eta_z[0] + p,
+                              g.z_plane,
+                              rows.ahead.of(g.z_plane, g.pitch),
+                              before.z + (rows.y + r) * g.pitch + span.begin,
+                              g.plane};
       forward_across<R, planes, true>(s.fz, profile_at(s.pz, rows.z), layer, u, g.plane, n, out);
     });
   }
@@ -308,8 +321,12 @@ void forward_rows3(const Step<T>& step, const Rows3& rows, const Span& span, T* 
     second_in_plane<R>(s, rows, step.u + first, n, w);
     if (rows.ky >= 0) {
       const Index p = g.y_place(rows.ky, z, rows.y, span.begin);
-      const LayerRow<T> layer{f.phi_y[old] + p, f.phi_y[1 - old] + p, f.eta_y[0] + p, g.pitch,
-                              rows.ahead.of(g.y_plane, g.pitch)};
+      const LayerRow<T> layer{f.phi_y[0] + p,
+                              f.eta_y[0] + p,
+                              g.pitch,
+                              rows.ahead.of(g.y_plane, g.pitch),
+                              before.y + (z - rows.z) * R * g.pitch + span.begin,
+                              g.pitch};
       with_count(rows.rows, [&](auto count) {
         forward_across<R, count, false>(s.fy, profile_at(s.py, rows.y), layer, step.u + first, g.pitch, n,
                                         RowsOfW<T>{w, g.pitch});
