@@ -277,7 +277,7 @@ void analyze_run(const Config& config, const RunOptions& options) {
 namespace {
 
 Forecast forecast_of(const Json& analyses, std::size_t times, const Config& analysed) {
-  const Problem problem = build_problem(analysed, false, Device{});
+  const Problem problem = build_problem(analysed, false);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
   for (const Json& a : analyses) {

@@ -167,7 +167,7 @@ Json ensemble(const Config& config, const RunOptions& options, bool continuing) 
     stopped = value_at(m.result, {"status"}) == "stopped";
   }
   std::vector<std::vector<double>> models;
-  const Problem problem = build_problem(config, false, options.device);
+  const Problem problem = build_problem(config, false);
   Json rows = Json::array();
   const Member* first = nullptr;
   for (const Member& m : members) {

@@ -187,20 +187,19 @@ std::string stability_line(const Problem& p, const WavePlan& plan) {
 
 // What the arrays, records and wave fields of one task take, and what they may take.
 struct Memory {
-  bool gpu = false;     // holds the arrays
-  bool invert = false;  // else forward
-  Index scalar = 4;
-  bool stated = false;                        // the host's budget; else it is that of the machine
-  double host_budget = 0, device_budget = 0;  // 0: none
+  bool gpu;     // holds the arrays
+  bool invert;  // else forward
+  Index scalar;
+  bool stated;                        // the host's budget; else it is that of the machine
+  double host_budget, device_budget;  // 0: none
 
-  Memory(const Json& c, const RunOptions& options)
+  Memory(const Config& config, const RunOptions& options)
       : gpu(options.device.kind == DeviceKind::cuda),
-        invert(c.at("task") == "invert"),
-        scalar(c.at("precision").at("physics") == "fp64" ? 8 : 4),
-        stated(!c.at("memory").at("host_bytes").is_null()),
-        host_budget(stated ? c.at("memory").at("host_bytes").get<double>() : static_cast<double>(memory_for(options))),
-        device_budget(c.at("memory").at("device_bytes").is_null() ? 0
-                                                                  : c.at("memory").at("device_bytes").get<double>()) {}
+        invert(config.json().at("task") == "invert"),
+        scalar(config.json().at("precision").at("physics") == "fp64" ? 8 : 4),
+        stated(memory_budget(config, DeviceKind::cpu) > 0),
+        host_budget(stated ? memory_budget(config, DeviceKind::cpu) : static_cast<double>(memory_for(options))),
+        device_budget(memory_budget(config, DeviceKind::cuda)) {}
 
   // Observed data: as read, in the scalar of the run, predicted data in double and single.
   Index records(const Sizes& z) const { return invert ? z.records * (8 + scalar + 12) : z.records * 12; }
@@ -296,7 +295,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   if (c.at("task") == "train-generator") return forecast_train_generator(config);
   if (c.at("task") == "score") return forecast_score(config);
   Problem problem = build_problem(config, false, options.device);
-  const Memory memory(c, options);
+  const Memory memory(config, options);
   if (memory.gpu && problem.wave.backward_shots == 0) problem.wave.backward_shots = problem.shots();  // wave_options_on
   const bool file = c.contains("data") && c.at("data").is_object() && c.at("data").at("type") == "file";
   if (file && problem.waves()) {

@@ -99,10 +99,8 @@ WaveOptions3 build_wave_options(const Config& config, const Problem& p, const De
   o.storage_every = physics.at("storage_every");
   if (physics.at("storage_path").is_string()) o.storage_directory = physics.at("storage_path");
   o.storage_precision = parse_storage_precision(physics.at("storage_precision").get<std::string>());
-  const Json& memory = c.at("memory");
-  const Json& budget = memory.at(device.kind == DeviceKind::cuda ? "device_bytes" : "host_bytes");
   // Half of the budget for snapshots: records, fields and the report need the rest.
-  if (!budget.is_null()) o.memory_budget_bytes = static_cast<Index>(0.5 * budget.get<double>());
+  o.memory_budget_bytes = static_cast<Index>(0.5 * memory_budget(config, device.kind));
   return o;
 }
 
@@ -170,6 +168,11 @@ Quantity Problem::data_quantity() const {
   return waves() ? Quantity::none : travel_times() ? Quantity::time : Quantity::voltage;
 }
 
+double memory_budget(const Config& config, DeviceKind device) {
+  const Json& budget = config.json().at("memory").at(device == DeviceKind::cuda ? "device_bytes" : "host_bytes");
+  return budget.is_null() ? 0 : budget.get<double>();
+}
+
 Problem build_problem(const Config& config, bool read_data, const Device& device) {
   const Json& c = config.json();
   Problem p;
@@ -198,7 +201,7 @@ Problem build_problem(const Config& config, bool read_data, const Device& device
   if (c.at("task") == "invert" && c.at("data").at("type") == "synthetic" && p.true_model.empty()) {
     throw Error(ErrorCode::config, "/data: synthetic data need a true_model", config.place("/data"));
   }
-  if (p.travel_times()) build_travel(config, p);
+  if (p.travel_times()) build_travel(config, p, device);
   if (p.voltages()) build_resistivity(config, p);
   if (!p.waves()) return p;
   p.wave = build_wave_options(config, p, device);

@@ -70,8 +70,11 @@ struct Problem {
   Quantity data_quantity() const;  // none: waves, whose unit is free
 };
 
+// Stated budget of the main memory, or on a GPU of its own, bytes; 0: none.
+double memory_budget(const Config& config, DeviceKind device);
+
 // Reads models, survey and wavelet; data files too, when `read_data`. Input errors are Error{data} with the file, setup
-// errors Error{config}. device: where wave fields are kept, whose memory budget they obey.
+// errors Error{config}. device: whose memory budget wave fields and matrices obey.
 Problem build_problem(const Config& config, bool read_data, const Device& device = {});
 
 // --- survey_positions.cpp ---
@@ -105,7 +108,7 @@ Index shots_per_batch(const Config& config, const Problem& problem);
 // --- travel_problem.cpp ---
 // Survey, options and data of a travel-time config, into `problem` (whose grid, property and models are set). Data are
 // read always: they say which pairs there are.
-void build_travel(const Config& config, Problem& problem);
+void build_travel(const Config& config, Problem& problem, const Device& device);
 // The resolved grid section for a file of picks: its sensors with a margin, about three nodes between neighbours.
 Json grid_for_picks(const Json& config);
 

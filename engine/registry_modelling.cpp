@@ -44,9 +44,8 @@ std::vector<Component> physics_rows() {
          .fallback = "\"auto\"",
          .help = "how wave fields are kept for the gradient: all, every-k steps (approximate), ring (cells beside the "
                  "absorbing layers, the rest is stepped backwards), disk (ring, in a file), host (ring, in the memory "
-                 "of the host: for "
-                 "GPUs), checkpoint (recomputes), auto "
-                 "(by the memory budget: all, else ring, else checkpoint)",
+                 "of the host: for GPUs), checkpoint (recomputes), auto (by the memory budget: all, else ring, else "
+                 "checkpoint)",
          .words = "auto all every-k checkpoint ring disk host"},
         {.name = "storage_path",
          .kind = K::string,

@@ -146,8 +146,8 @@ class Runner {
     return storage.bytes + storage.host_bytes() > memory_for(options_) / 4;
   }
   void check_budget() {
-    const Json& memory = config_.json().at("memory");
-    if (memory.at("host_bytes").is_null() && memory.at("device_bytes").is_null() && !may_be_too_large()) return;
+    const bool stated = memory_budget(config_, DeviceKind::cpu) > 0 || memory_budget(config_, DeviceKind::cuda) > 0;
+    if (!stated && !may_be_too_large()) return;
     const Forecast f = forecast(config_, options_);
     forecast_bytes_ = f.json.at("memory").at("host_bytes");
     if (!f.fits) throw Error(ErrorCode::budget, f.remedy);

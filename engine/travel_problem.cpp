@@ -101,7 +101,7 @@ std::vector<std::uint8_t> air_above(const Json& surface, const Problem& p) {
 
 }  // namespace
 
-void build_travel(const Config& config, Problem& p) {
+void build_travel(const Config& config, Problem& p, const Device& device) {
   const Json& c = config.json();
   const bool invert = c.at("task") == "invert", from_file = invert && c.at("data").at("type") == "file";
   const TravelProperty property =
@@ -138,8 +138,7 @@ void build_travel(const Config& config, Problem& p) {
         static_cast<double>(p.travel.data()) * (p.rays.kernel == RayKernel::length
                                                     ? static_cast<double>(p.grid.nz + p.grid.nx)
                                                     : static_cast<double>(p.grid.nx) * (1 + 4.3 * p.rays.width_cells));
-    const Json& budget = c.at("memory").at("host_bytes");
-    const double allowed = budget.is_null() ? 1e9 : 0.25 * budget.get<double>();
+    const double budget = memory_budget(config, device.kind), allowed = budget > 0 ? 0.25 * budget : 1e9;
     const std::string storage = physics.at("storage");
     p.rays.sparse = storage == "matrix" || (storage == "auto" && 32 * entries < allowed);
     return;

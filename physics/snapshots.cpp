@@ -72,11 +72,10 @@ std::string_view to_string(StoragePrecision precision) { return precisions[stati
 
 StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapshot_bytes, Index state_bytes,
                          Index budget_bytes, const RingCost* ring) {
-  StoragePlan plan;
-  plan.policy = policy;
-  require(!plan.ring() || ring != nullptr, ErrorCode::config,
+  require(!has_ring(policy) || ring != nullptr, ErrorCode::config,
           "this physics has no storage 'ring', 'disk' or 'host'; use auto, all, every-k or checkpoint", "storage");
   const Index budget = budget_bytes > 0 ? budget_bytes : default_storage_budget;
+  StoragePlan plan;
   plan.segment = steps + steps % 2;
   plan.policy = policy == Storage::every_k ? Storage::every_k : Storage::all;
   if (policy == Storage::every_k) {
@@ -87,7 +86,7 @@ StoragePlan plan_storage(Storage policy, Index every, Index steps, Index snapsho
   plan.bytes = plan.slots * snapshot_bytes;
   const bool too_large = policy == Storage::automatic && plan.bytes > budget;
   if (policy == Storage::ring || (too_large && ring != nullptr)) plan = plan_ring(steps, *ring);
-  if (policy == Storage::disk || policy == Storage::host) plan = plan_outside(policy, steps, *ring);
+  if (is_outside(policy)) plan = plan_outside(policy, steps, *ring);
   if (policy == Storage::checkpoint || (too_large && plan.bytes > budget)) {
     const StoragePlan checkpoint = plan_segments(Storage::checkpoint, steps, snapshot_bytes, state_bytes);
     if (policy == Storage::checkpoint || checkpoint.bytes < plan.bytes) plan = checkpoint;

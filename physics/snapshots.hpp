@@ -24,6 +24,9 @@ namespace terrane {
 
 enum class Storage { automatic, all, every_k, checkpoint, ring, disk, host };
 
+inline bool is_outside(Storage s) { return s == Storage::disk || s == Storage::host; }  // of the device
+inline bool has_ring(Storage s) { return s == Storage::ring || is_outside(s); }
+
 // "auto", "all", "every-k", "checkpoint", "ring", "disk", "host"; throws Error{config} otherwise.
 Storage parse_storage(std::string_view name);
 std::string_view to_string(Storage storage);
@@ -52,8 +55,8 @@ struct StoragePlan {
   Index bytes = 0;          // snapshots, ring and saved states of all shots, in memory of the device
   Index outside_bytes = 0;  // ring of all shots in the file or on the host
 
-  bool outside() const { return policy == Storage::disk || policy == Storage::host; }
-  bool ring() const { return policy == Storage::ring || outside(); }
+  bool outside() const { return is_outside(policy); }
+  bool ring() const { return has_ring(policy); }
   Index disk_bytes() const { return policy == Storage::disk ? outside_bytes : 0; }
   Index host_bytes() const { return policy == Storage::host ? outside_bytes : 0; }
 };

@@ -16,12 +16,12 @@
 
 namespace terrane {
 
-namespace {
-
 Error out_of_memory(const std::string& where, Index bytes) {
   return Error(ErrorCode::budget, where + " cannot give another " + std::to_string(bytes >> 20) +
                                       " MiB; lower the number of shots in a batch or set physics.storage");
 }
+
+namespace {
 
 class CpuArena : public Arena {
  public:

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "kernels/runtime/device.hpp"
+#include "kernels/runtime/error.hpp"
 
 namespace terrane {
 
@@ -39,6 +41,9 @@ class Arena {
  private:
   MemoryStats stats_;
 };
+
+// Error{budget}: `where` has no room for `bytes` more.
+Error out_of_memory(const std::string& where, Index bytes);
 
 // `table` supplies the allocation calls of cuda and emulated.
 std::shared_ptr<Arena> make_arena(const Device& device, const KernelTable& table);

@@ -2,10 +2,9 @@
 #include "kernels/runtime/host_memory.hpp"
 
 #include <new>
-#include <string>
 #include <utility>
 
-#include "kernels/runtime/error.hpp"
+#include "kernels/runtime/arena.hpp"
 #include "kernels/runtime/kernel.hpp"
 
 namespace terrane {
@@ -13,10 +12,7 @@ namespace terrane {
 HostMemory::HostMemory(Stream& s, Index bytes) : bytes_(bytes) {
   if (bytes <= 0) return;
   data_.reset(new (std::nothrow) char[static_cast<std::size_t>(bytes)]);
-  if (data_ == nullptr) {
-    throw Error(ErrorCode::budget, "host memory cannot give another " + std::to_string(bytes >> 20) +
-                                       " MiB; lower the number of shots in a batch or set physics.storage");
-  }
+  if (data_ == nullptr) throw out_of_memory("host memory", bytes);
   // Where the system locks no more pages, copies are slower and right.
   const KernelTable& table = s.table();
   if (table.lock_host != nullptr && table.lock_host(data_.get(), bytes) == nullptr) unlock_ = table.unlock_host;

@@ -68,7 +68,8 @@ struct WaveLayout {
   }
 };
 
-// One block of memory a kind, each (shots, size). Even steps: u[0] is current, phi[0] is old, eta[0] holds.
+// One block of memory a kind, each (shots, size). Even steps: u[0] is current, phi[0] is old, eta[0] holds; schedules
+// that update phi in place keep it in phi[0].
 template <class T>
 struct WaveFields {
   T* u[2] = {};      // (shots, field)

@@ -198,22 +198,22 @@ inline void look_ahead(const CellRange& tile, Rows3& rows) {
                                : Ahead{rows.planes, std::max<Index>(rows_ahead - height, tile.y0 - rows.y)};
 }
 
+inline Index forward_of_team(const WaveLayout& g) { return steps_together * phi_before_z(g); }
+inline Index forward_of_thread(const WaveLayout& g) { return pass_values(g) + phi_before_y(g); }
+
 template <int R, class T>
 struct ForwardTile {
   const Step<T>* steps;
-  T *of_team, *of_thread;  // (teams, steps_together) and (threads) of those values
+  T *of_team, *of_thread;  // (teams, forward_of_team), (threads, forward_of_thread)
   bool alone;              // a thread is a team of its own
-
-  static Index values_of_team(const WaveLayout& g) { return steps_together * PhiBefore<T>::values_z(g); }
-  static Index values_of_thread(const WaveLayout& g) { return pass_values(g) + PhiBefore<T>::values_y(g); }
 
   void operator()(Index i, const CellRange& tile) const {
     const FlushDenormals flush;
     const Step<T>& step = steps[i];
     const WaveLayout& g = step.s.g;
     const Index thread = omp_get_thread_num();
-    T* own = of_thread + thread * values_of_thread(g);
-    const PhiBefore<T> before{of_team + (alone ? thread : 0) * values_of_team(g) + i * PhiBefore<T>::values_z(g),
+    T* own = of_thread + thread * forward_of_thread(g);
+    const PhiBefore<T> before{of_team + (alone ? thread : 0) * forward_of_team(g) + i * phi_before_z(g),
                               own + pass_values(g)};
     Rows3 rows{tile.z0, 0, 0, 0, -1, -1, {}};
     for (; rows.z < tile.z1; rows.z += rows.planes) {
@@ -229,7 +229,7 @@ struct ForwardTile {
       bring_planes_closer(g, step.u, rows.z, rows.planes, tile.y0, tile.y1, rows.z == tile.z0);
       if (rows.kz >= 0 && rows.z == g.z[rows.kz].inner) enter_strip_z(g, tile, before.z);
       // A strip along y is one tile.
-      if (g.y_strip(tile.y0) >= 0) std::fill_n(before.y, PhiBefore<T>::values_y(g), T(0));
+      if (g.y_strip(tile.y0) >= 0) std::fill_n(before.y, phi_before_y(g), T(0));
       for (rows.y = tile.y0; rows.y < tile.y1; rows.y += rows.rows) {
         rows.rows = passed_together(g.y, g.y_strips, rows.y, std::min(tile.y1, rows.y + rows_per_pass3), rows.ky);
         look_ahead(tile, rows);
@@ -370,16 +370,11 @@ struct TileSteps {
   T *of_team = nullptr, *of_thread = nullptr;
 
   TileSteps(Stream& s, const WaveForward<T>& a) : TileSteps(s, a.setup) {
-    using Tile = ForwardTile<1, T>;  // sizes do not depend on the order's own code
-    const Index teams = stream != nullptr ? 1 : s.threads();
-    of_team = room(s, teams * Tile::values_of_team(a.setup.g) + s.threads() * Tile::values_of_thread(a.setup.g));
-    of_thread = of_team + teams * Tile::values_of_team(a.setup.g);
+    take_room(s, forward_of_team(a.setup.g), forward_of_thread(a.setup.g));
   }
   TileSteps(Stream& s, const WaveAdjoint<T>& a) : TileSteps(s, a.setup) {
     tables = AdjointTables<T>(a.setup, tiles);
-    const Index teams = stream != nullptr ? 1 : s.threads();
-    of_team = room(s, teams * tables.of_team() + s.threads() * tables.of_thread());
-    of_thread = of_team + teams * tables.of_team();
+    take_room(s, tables.of_team(), tables.of_thread());
   }
 
   template <class F>
@@ -412,7 +407,12 @@ struct TileSteps {
     StepQueue<TileOfStep, F> queue(tiles, steps, tile, finish);
     run(threads(), [&](Index) { queue.work(stream != nullptr ? omp_get_thread_num() : 0); });
   }
-  static T* room(Stream& s, Index values) { return static_cast<T*>(s.scratch(values * static_cast<Index>(sizeof(T)))); }
+  // Values of each team and thread.
+  void take_room(Stream& s, Index team, Index thread) {
+    const Index all = (stream != nullptr ? 1 : s.threads()) * team;
+    of_team = static_cast<T*>(s.scratch((all + s.threads() * thread) * static_cast<Index>(sizeof(T))));
+    of_thread = of_team + all;
+  }
 };
 
 // Threads take shots where there are enough of them, else the tiles of one shot after another.

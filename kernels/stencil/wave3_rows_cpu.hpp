@@ -290,9 +290,9 @@ CpmlProfile<T> profile_at(const CpmlProfile<T>& p, Index i) {
 template <class T>
 struct PhiBefore {
   T *z, *y;
-  static Index values_z(const WaveLayout& g) { return g.radius * g.plane; }
-  static Index values_y(const WaveLayout& g) { return planes_per_pass3 * g.radius * g.pitch; }
 };
+inline Index phi_before_z(const WaveLayout& g) { return g.radius * g.plane; }
+inline Index phi_before_y(const WaveLayout& g) { return planes_per_pass3 * g.radius * g.pitch; }
 
 // A pass of a forward step, columns of `span`. w: pass_values of this thread.
 template <int R, class T>

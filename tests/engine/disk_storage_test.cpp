@@ -22,6 +22,8 @@ const std::string kSmallText = changed(small_waves, R"({
   "optimizer": {"iterations": 3}, "checkpoint": {"every_iterations": 1}, "report": {"enabled": false}})");
 const char* const kSmall = kSmallText.c_str();
 
+double memory(const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); }
+
 class DiskStorage : public ::testing::Test {
  protected:
   DiskStorage() : root_(testing::TempDir() + "terrane_disk_" + std::to_string(::getpid())) {
@@ -70,7 +72,6 @@ TEST_F(DiskStorage, ForecastNamesMemoryAndDisk) {
     return forecast(Config::parse(kSmall, "test", sets), options("none"));
   };
   const Forecast ring = forecast_of({"physics.storage=ring"}), disk = forecast_of({"physics.storage=disk"});
-  const auto memory = [](const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); };
   EXPECT_EQ(memory(ring, "snapshot_disk_bytes"), 0);
   EXPECT_GT(memory(disk, "snapshot_disk_bytes"), 400 * 3 * 4 * 4 * (48 + 20));
   EXPECT_LT(memory(disk, "arrays_bytes"), memory(ring, "arrays_bytes") - 0.7 * memory(disk, "snapshot_disk_bytes"));
@@ -90,7 +91,6 @@ TEST_F(DiskStorage, ForecastOfAGpuKeepsItsOwnBudget) {
     o.device = Device::parse("cuda");
     return forecast(Config::parse(kSmall, "test", sets), o);
   };
-  const auto memory = [](const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); };
   const Forecast all = forecast_of({}), ring = forecast_of({"physics.storage=ring"}),
                  host = forecast_of({"physics.storage=host"});
   EXPECT_EQ(all.json.at("memory").at("storage"), "all");
@@ -119,7 +119,7 @@ TEST_F(DiskStorage, TheMachineIsTheBudgetWhereNoneIsStated) {
   const auto config = [&](const std::string& set) { return Config::parse(kSmall, "test", {set}); };
   RunOptions o = options("none");
   const auto host = [&](const std::string& set) {
-    return forecast(config(set), o).json.at("memory").at("host_bytes").get<Index>();
+    return static_cast<Index>(memory(forecast(config(set), o), "host_bytes"));
   };
   const Index all = host("physics.storage=all"), ring = host("physics.storage=ring");
   ASSERT_LT(ring, all);
