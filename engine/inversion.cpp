@@ -65,10 +65,10 @@ std::vector<Index> Inversion<T>::draw_shots(Index iteration) const {
 }
 
 template <class T>
-void Inversion<T>::select_shots() {
+void Inversion<T>::select_shots(Index iteration) {
   Stage& g = *current_;
-  const auto shots = draw_shots(iteration_);
-  if (encoding_) return encode_shots(shots);
+  const auto shots = draw_shots(iteration);
+  if (encoding_) return encode_shots(iteration, shots);
   if (g.shots == shots) return;  // the whole survey: set once
   g.shots = shots;
   g.simulation->select(shots);
@@ -87,9 +87,9 @@ void Inversion<T>::select_shots() {
 
 // Wavelets and data of the super-shots with the codes of this iteration.
 template <class T>
-void Inversion<T>::encode_shots(const std::vector<Index>& shots) {
+void Inversion<T>::encode_shots(Index iteration, const std::vector<Index>& shots) {
   Stage& g = *current_;
-  ShotCodes codes = encoding_->codes(iteration_, shots);
+  ShotCodes codes = encoding_->codes(iteration, shots);
   if (g.codes == codes) return;
   g.tape.set(g.wavelets, converted<T>(encoding_->wavelets(codes, g.wavelet)));
   const Index per_shot = g.tape.size(g.target) / batch_;
@@ -103,23 +103,69 @@ void Inversion<T>::encode_shots(const std::vector<Index>& shots) {
 }
 
 template <class T>
-double Inversion<T>::evaluate(const T** gradient, IterationReport* report) {
+void Inversion<T>::open_average() {
+  if (!average_.empty()) return;
+  average_ = Buffer<double>(s_, static_cast<Index>(theta_.size()));
+  copy(s_, std::span<const double>(std::vector<double>(theta_.size(), 0.0)), average_.data());
+}
+
+// Share of the old mean in the running mean of the parameters; 0: none is made.
+inline double average_decay(const Json& optimizer) {
+  const Json average = optimizer.value("average", Json(nullptr));  // posterior sampling has none
+  return average.is_null() ? 0 : average.get<double>();
+}
+
+// phi and its gradient on the tape of the stage, for the optimizer.
+template <class T>
+void Inversion<T>::make_objective() {
   Stage& g = *current_;
-  g.tape.forward();
-  g.tape.backward(g.sweep, g.phi);
-  *gradient = g.sweep.cotangent(g.theta);
-  const double phi = static_cast<double>(g.tape.scalar(g.phi));
-  if (report != nullptr && report->phi_data == 0 &&
-      report->phi_model.empty()) {  // the first evaluation of the iteration
-    report->phi_data = static_cast<double>(g.tape.scalar(g.phi_data));
-    report->chi2 = chi2();
-    for (const auto& [name, var] : g.penalties) report->phi_model[name] = static_cast<double>(g.tape.scalar(var));
-    if (iteration_ == 0) {
-      const auto host = to_host(s_, g.sweep.cotangent(g.model), g.tape.size(g.model));
-      first_gradient_.assign(host.begin(), host.end());
-    }
+  Objective<T>& o = g.objective;
+  o.parameters = g.tape.data(g.theta);
+  o.n = g.tape.size(g.theta);
+  g.before = Buffer<T>(s_, o.n);
+  o.scalars = {g.tape.data(g.phi), g.tape.data(g.phi_data)};
+  for (const auto& [_, var] : g.penalties) o.scalars.push_back(g.tape.data(var));
+  o.launch = [&g] {
+    g.tape.forward();
+    g.tape.backward(g.sweep, g.phi);
+    return g.sweep.cotangent(g.theta);
+  };
+  o.prepare = [this](Index k) { prepare(iteration_ + k); };
+  o.evaluated = [this] { note_evaluation(); };
+  const double decay = average_decay(g.optimizer);
+  if (decay == 0) return;
+  open_average();
+  o.moved = [this, &g, decay] {
+    running_mean(s_, RunningMean<T>{g.tape.data(g.theta), average_.data(), decay, g.tape.size(g.theta)});
+  };
+}
+
+// What an iteration needs of the host before it is evaluated.
+template <class T>
+void Inversion<T>::prepare(Index iteration) {
+  Stage& g = *current_;
+  select_shots(iteration);
+  if (g.share.valid()) {
+    const double progress =
+        static_cast<double>(iteration - g.first_iteration) / static_cast<double>(std::max<Index>(1, g.iterations - 1));
+    g.tape.set(g.share, std::vector<T>{static_cast<T>(weci_share(g.misfit, progress))});
   }
-  return phi;
+  if (g.data_share.valid()) {
+    const double beta = trade_off_beta(config_.json().at("trade_off"), iteration);
+    g.tape.set(g.data_share, std::vector<T>{static_cast<T>(1 - beta)});
+    if (g.model_share.valid()) g.tape.set(g.model_share, std::vector<T>{static_cast<T>(beta)});
+  }
+  refresh_denoisers(iteration);
+}
+
+// What the report wants of the evaluation and only the tape has.
+template <class T>
+void Inversion<T>::note_evaluation() {
+  Stage& g = *current_;
+  chi2_ = chi2();
+  if (iteration_ > 0) return;
+  const auto host = to_host(s_, g.sweep.cotangent(g.model), g.tape.size(g.model));
+  first_gradient_.assign(host.begin(), host.end());
 }
 
 // Of the predicted data on the tape. Not of waves: they are many, and their standard deviation is seldom known.
@@ -129,73 +175,86 @@ double Inversion<T>::chi2() {
   return mean_square_residual(problem_, current_->tape.get(current_->predicted), problem_.observed);
 }
 
-template <class T>
-void Inversion<T>::average_parameters() {
-  const Json average = current_->optimizer.value("average", Json(nullptr));  // posterior sampling has none
-  const double decay = average.is_null() ? 0 : average.template get<double>();
-  if (decay == 0) return;
-  const auto theta = current_->tape.get(current_->theta);
-  average_.resize(theta.size(), 0.0);
-  for (std::size_t i = 0; i < theta.size(); ++i) {
-    average_[i] = decay * average_[i] + (1 - decay) * static_cast<double>(theta[i]);
-  }
-  average_weight_ = decay * average_weight_ + (1 - decay);
-}
-
 // Their targets are those of the model that the iteration starts from.
 template <class T>
-void Inversion<T>::refresh_denoisers() {
+void Inversion<T>::refresh_denoisers(Index iteration) {
   Stage& g = *current_;
   if (g.denoisers.empty()) return;
   const std::vector<double> start = model();
   for (DenoiserTerm<T>& d : g.denoisers) {
-    d.refresh(g.tape, start, iteration_, iteration_ - g.first_iteration, g.iterations);
+    d.refresh(g.tape, start, iteration, iteration - g.first_iteration, g.iterations);
   }
 }
 
+// Iterations until somebody has to look: at the first gradient, at chi2, at a multiple of what the optimizer does
+// without waiting.
 template <class T>
-IterationReport Inversion<T>::step() {
+Index Inversion<T>::block(Index most) const {
+  const bool looks = iteration_ == 0 || (!problem_.waves() && !problem_.std.empty());
+  const Index every = looks ? 1 : optimizer_->block();
+  const Index left = stage_ends_[static_cast<std::size_t>(stage_)] - iteration_;
+  return std::max<Index>(1, std::min({most, left, every - (iteration_ - current_->first_iteration) % every}));
+}
+
+template <class T>
+std::vector<IterationReport> Inversion<T>::steps(Index most) {
   const double start = now_s();
   if (iteration_ >= stage_ends_[static_cast<std::size_t>(stage_)]) open_stage(stage_ + 1);
-  if (least_squares_ != nullptr) return least_squares_step();
+  if (least_squares_ != nullptr) return {least_squares_step()};
   Stage& g = *current_;
-  IterationReport report;
-  report.iteration = iteration_;
-  report.stage = stage_;
-  report.rate_factor = schedule_factor(g.optimizer.at("schedule"), iteration_ - g.first_iteration, g.iterations);
-  select_shots();
-  if (g.share.valid()) {
-    const double progress =
-        static_cast<double>(iteration_ - g.first_iteration) / static_cast<double>(std::max<Index>(1, g.iterations - 1));
-    g.tape.set(g.share, std::vector<T>{static_cast<T>(weci_share(g.misfit, progress))});
+  const Index count = block(most);
+  std::vector<double> factors;
+  for (Index k = 0; k < count; ++k) {
+    factors.push_back(schedule_factor(g.optimizer.at("schedule"), iteration_ + k - g.first_iteration, g.iterations));
   }
-  if (g.data_share.valid()) {
-    const double beta = trade_off_beta(config_.json().at("trade_off"), iteration_);
-    g.tape.set(g.data_share, std::vector<T>{static_cast<T>(1 - beta)});
-    if (g.model_share.valid()) g.tape.set(g.model_share, std::vector<T>{static_cast<T>(beta)});
-  }
-  refresh_denoisers();
-  const std::vector<T> before = g.tape.get(g.theta);
-  Objective<T> objective;
-  objective.parameters = g.tape.data(g.theta);
-  objective.n = g.tape.size(g.theta);
-  objective.evaluate = [&](const T** gradient) { return evaluate(gradient, &report); };
+  copy_values(s_, CopyValues<T>{g.tape.data(g.theta), g.before.data(), g.before.size()});
+  std::vector<IterationReport> reports;
   try {
-    const StepReport step = optimizer_->step(s_, objective, report.rate_factor);
-    report.phi = step.phi;
-    report.gradient_norm = step.gradient_norm;
-    report.step_norm = step.step_norm;
-    report.evaluations = step.evaluations;
-    average_parameters();
-    check_progress(report);
-    if (step.stalled) stop_reason_ = "line_search";
+    reports = reports_of(optimizer_->steps(s_, g.objective, factors), factors);
   } catch (...) {
-    g.tape.set(g.theta, before);
+    copy_values(s_, CopyValues<T>{g.before.data(), g.tape.data(g.theta), g.before.size()});
     throw;
   }
-  report.seconds = now_s() - start;
-  ++iteration_;
-  return report;
+  for (IterationReport& r : reports) r.seconds = (now_s() - start) / static_cast<double>(count);
+  iteration_ += count;
+  return reports;
+}
+
+template <class T>
+std::vector<IterationReport> Inversion<T>::reports_of(const std::vector<StepReport>& steps,
+                                                      const std::vector<double>& factors) {
+  const Stage& g = *current_;
+  const double decay = average_decay(g.optimizer);
+  std::vector<IterationReport> reports;
+  for (std::size_t k = 0; k < steps.size(); ++k) {
+    const StepReport& step = steps[k];
+    IterationReport r;
+    r.iteration = iteration_ + static_cast<Index>(k);
+    r.stage = stage_;
+    r.rate_factor = factors[k];
+    r.phi = step.phi;
+    r.phi_data = step.values.at(1);
+    for (std::size_t p = 0; p < g.penalties.size(); ++p) r.phi_model[g.penalties[p].first] = step.values.at(2 + p);
+    if (steps.size() == 1) r.chi2 = chi2_;
+    r.gradient_norm = step.gradient_norm;
+    r.step_norm = step.step_norm;
+    r.evaluations = step.evaluations;
+    if (decay > 0) average_weight_ = decay * average_weight_ + (1 - decay);
+    check_progress(r);
+    if (step.stalled) stop_reason_ = "line_search";
+    reports.push_back(std::move(r));
+  }
+  return reports;
+}
+
+template <class T>
+bool Inversion<T>::replays() const {
+  return current_->objective.recording->replays();
+}
+
+template <class T>
+std::string Inversion<T>::why_not_replayed() const {
+  return current_->objective.recording->why_not();
 }
 
 template <class T>
@@ -241,7 +300,7 @@ std::vector<double> Inversion<T>::model() {
 template <class T>
 std::vector<double> Inversion<T>::result_parameters() {
   if (average_weight_ == 0) return parameters();
-  std::vector<double> mean = average_;
+  std::vector<double> mean = to_host(s_, average_);
   for (double& v : mean) v /= average_weight_;
   return mean;
 }
@@ -280,7 +339,7 @@ CheckpointState Inversion<T>::state() {
     c.tensors["optimizer." + name] = Tensor({static_cast<Index>(values.size())}, values);
   }
   c.tensors["first_gradient"] = Tensor({static_cast<Index>(first_gradient_.size())}, first_gradient_);
-  c.tensors["average"] = Tensor({static_cast<Index>(average_.size())}, average_);
+  c.tensors["average"] = Tensor({average_.size()}, to_host(s_, average_));
   c.tensors["scalars"] =
       Tensor({5}, std::vector<double>{std::isfinite(best_phi_) ? best_phi_ : -1.0, initial_phi_, stage_first_phi_,
                                       static_cast<double>(best_iteration_), average_weight_});
@@ -306,7 +365,10 @@ void Inversion<T>::restore(const CheckpointState& c) {
     optimizer_->restore(s_, state);
   }
   first_gradient_ = tensor_values<double>(c.tensors, "first_gradient", where);
-  average_ = tensor_values<double>(c.tensors, "average", where);
+  if (const auto& average = tensor_values<double>(c.tensors, "average", where); !average.empty()) {
+    open_average();
+    copy(s_, std::span<const double>(average), average_.data());
+  }
   const auto& scalars = tensor_values<double>(c.tensors, "scalars", where);
   best_phi_ = scalars.at(0) < 0 ? std::numeric_limits<double>::infinity() : scalars.at(0);
   initial_phi_ = scalars.at(1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The inversion: one tape a stage, one iteration a call of step().
+// The inversion: one tape a stage, iterations in blocks of optimizer.read_every.
 //
 //   theta -> field -> bounds -> (gradient metric) -> physics -> misfit + regularizers = phi
 //   with a trade-off: (1 - beta) misfit + beta regularizers, beta by the iteration
@@ -24,6 +24,7 @@
 #include "engine/field.hpp"
 #include "engine/optimizer.hpp"
 #include "engine/problem.hpp"
+#include "kernels/runtime/buffer.hpp"
 #include "kernels/runtime/log.hpp"
 
 namespace terrane {
@@ -55,9 +56,16 @@ class Inversion {
   int stages() const { return static_cast<int>(stage_ends_.size()); }
   bool finished() const { return iteration_ >= total_ || !stop_reason_.empty(); }
   const std::string& stop_reason() const { return stop_reason_; }
-  // One iteration. Throws Error{diverged} when the misfit is not finite, grows beyond stop.grow_factor, or a model
-  // exceeds what the time step stands; the parameters are then those before the iteration.
-  IterationReport step();
+  // A block of iterations, at most `most` and optimizer.read_every: up to a multiple of that or the end of the stage.
+  // Rules of stopping are looked at when it has ended. Throws Error{diverged} when the misfit is not finite, grows
+  // beyond stop.grow_factor, or a model exceeds what the time step stands; the parameters are then those before the
+  // block.
+  std::vector<IterationReport> steps(Index most);
+  IterationReport step() { return steps(1).at(0); }
+  // Whether iterations are replayed from a recording, and if not why ("" before it has been tried, or where there are
+  // no graphs).
+  bool replays() const;
+  std::string why_not_replayed() const;
 
   std::vector<double> model();       // (nz, nx) of the current parameters
   std::vector<double> parameters();  // theta
@@ -89,13 +97,17 @@ class Inversion {
   void record_objective(const Json& stage);
   void open_least_squares(const Json& regularizers);  // inversion_least_squares.cpp
   IterationReport least_squares_step();
-  double evaluate(const T** gradient, IterationReport* report);
-  void refresh_denoisers();
-  void select_shots();
-  void encode_shots(const std::vector<Index>& shots);
+  void make_objective();
+  void open_average();
+  Index block(Index most) const;
+  void prepare(Index iteration);
+  void note_evaluation();
+  std::vector<IterationReport> reports_of(const std::vector<StepReport>& steps, const std::vector<double>& factors);
+  void refresh_denoisers(Index iteration);
+  void select_shots(Index iteration);
+  void encode_shots(Index iteration, const std::vector<Index>& shots);
   std::vector<Index> draw_shots(Index iteration) const;
   double chi2();
-  void average_parameters();
   void check_progress(const IterationReport& report);
 
   Stream& s_;
@@ -116,8 +128,9 @@ class Inversion {
   double best_phi_ = 0, initial_phi_ = 0, stage_first_phi_ = 0;
   Index best_iteration_ = -1;
   std::vector<double> first_gradient_;
-  std::vector<double> average_;  // of the parameters, not yet divided by average_weight_
+  Buffer<double> average_;  // of the parameters, not yet divided by average_weight_
   double average_weight_ = 0;
+  double chi2_ = std::numeric_limits<double>::quiet_NaN();  // of the last evaluation that was looked at
   std::string stop_reason_, description_;
 };
 

@@ -251,6 +251,7 @@ void Inversion<T>::open_stage(int index) {
   }
   // A stage without its own optimizer goes on with the moments of the one before.
   const int owner = stage.at("optimizer").is_null() ? -1 : index;  // -1: that of the config
+  make_objective();
   if (g.optimizer.at("type") == "posterior") {
     optimizer_ = make_posterior_sampler<T>(s_, g.optimizer, problem_.grid.section(), g.iterations,
                                            c.at("seed").template get<std::uint64_t>());

@@ -27,6 +27,8 @@ struct Inversion<T>::Stage {
   Var data_share, model_share;  // 1 - beta and beta of a trade-off
   std::vector<std::pair<std::string, Var>> penalties;
   std::vector<DenoiserTerm<T>> denoisers;
+  Buffer<T> before;        // theta at the start of a block of iterations
+  Objective<T> objective;  // phi of the tape, for the optimizer
   Json optimizer, misfit;
   Index first_iteration = 0, iterations = 0;
 };

@@ -75,13 +75,6 @@ std::vector<GroupRate> group_rates(const Json& optimizer, const std::vector<Para
   return rates;
 }
 
-template <class T>
-double clip_factor(const Json& optimizer, double gradient_norm) {
-  if (optimizer.at("clip_norm").is_null()) return 1;
-  const double limit = optimizer.at("clip_norm");
-  return gradient_norm > limit ? limit / gradient_norm : 1;
-}
-
 // Adam and SGD share everything but the update of one group.
 template <class T>
 class FirstOrder : public Optimizer<T> {
@@ -91,26 +84,31 @@ class FirstOrder : public Optimizer<T> {
         rates_(std::move(rates)),
         n_(n),
         adam_(adam),
+        clip_norm_(optimizer_.at("clip_norm").is_null() ? 0 : optimizer_.at("clip_norm").get<double>()),
         m_(s, n),
         v_(s, adam ? n : 0),
-        before_(s, n) {
+        before_(s, n),
+        schedule_(s, 3 * block()),
+        squares_(s, 2),
+        settings_(s, 4),
+        at_(s, 1) {
     fill(s, Fill<T>{m_.data(), T(0), n});
     if (adam) fill(s, Fill<T>{v_.data(), T(0), n});
   }
 
-  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
-    StepReport report;
-    const T* gradient = nullptr;
-    report.phi = objective.evaluate(&gradient);
-    report.gradient_norm = norm(s, gradient, n_);
-    if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm)) return report;
-    const double clip = clip_factor<T>(optimizer_, report.gradient_norm);
-    copy_values(s, CopyValues<T>{objective.parameters, before_.data(), n_});
-    ++count_;
-    for (const GroupRate& g : rates_) update(s, objective.parameters, gradient, g, g.lr * rate_factor, clip);
-    axpby(s, Axpby<T>{T(1), objective.parameters, T(-1), before_.data(), n_});
-    report.step_norm = norm(s, before_.data(), n_);
-    return report;
+  Index block() const override { return optimizer_.value("read_every", Index{1}); }
+
+  std::vector<StepReport> steps(Stream& s, Objective<T>& objective, const std::vector<double>& factors) override {
+    const auto count = static_cast<Index>(factors.size());
+    require(count >= 1 && count <= block(), ErrorCode::failed, "more steps than optimizer.read_every at a time");
+    begin_block(s, objective, factors);
+    for (Index k = 0; k < count; ++k) {
+      if (objective.prepare) objective.prepare(k);
+      objective.recording->run(s, [&] { launch_step(s, objective); });
+    }
+    objective.recording->check();
+    if (count == 1 && objective.evaluated) objective.evaluated();
+    return read_block(s, count, static_cast<Index>(objective.scalars.size()));
   }
   OptimizerState state(Stream& s) const override {
     OptimizerState state{{"count", {static_cast<double>(count_)}}, {"m", download(s, m_)}};
@@ -124,25 +122,80 @@ class FirstOrder : public Optimizer<T> {
   }
 
  private:
-  void update(Stream& s, T* x, const T* gradient, const GroupRate& g, double lr, double clip) {
+  void begin_block(Stream& s, Objective<T>& objective, const std::vector<double>& factors) {
+    const auto wanted = static_cast<Index>(objective.scalars.size());
+    if (objective.scalars != known_) {
+      known_ = objective.scalars;
+      scalars_ = to_device(s, known_);
+      rows_ = Buffer<double>(s, block() * (2 + wanted));
+      objective.recording->forget();
+    }
+    std::vector<double> schedule;
+    for (std::size_t k = 0; k < factors.size(); ++k) {
+      const auto t = static_cast<double>(count_ + 1 + static_cast<Index>(k));
+      schedule.push_back(factors[k]);
+      for (int moment = 0; moment < 2; ++moment) {
+        schedule.push_back(adam_ ? 1 - std::pow(optimizer_.at("betas")[moment].template get<double>(), t) : 1);
+      }
+    }
+    copy(s, std::span<const double>(schedule), schedule_.data());
+    const Index first = 0;
+    copy(s, std::span<const Index>(&first, 1), at_.data());
+  }
+  void launch_step(Stream& s, const Objective<T>& objective) {
+    T* x = objective.parameters;
+    const T* gradient = objective.launch();
+    square_sum(s, SquareSum<T>{gradient, squares_.data(), n_});
+    begin_step(s,
+               BeginStep<T>{schedule_.data(), at_.data(), squares_.data(), known_.at(0), clip_norm_, settings_.data()});
+    copy_values(s, CopyValues<T>{x, before_.data(), n_});
+    for (const GroupRate& g : rates_) update(s, x, gradient, g);
+    axpby(s, Axpby<T>{T(1), x, T(-1), before_.data(), n_});
+    square_sum(s, SquareSum<T>{before_.data(), squares_.data() + 1, n_});
+    if (objective.moved) objective.moved();
+    end_step(s, EndStep<T>{squares_.data(), scalars_.data(), scalars_.size(), rows_.data(), at_.data()});
+  }
+  void update(Stream& s, T* x, const T* gradient, const GroupRate& g) {
     T *px = x + g.offset, *pm = m_.data() + g.offset;
     const T* pg = gradient + g.offset;
     if (!adam_) {
-      const double momentum = optimizer_.at("momentum");
-      momentum_step(s, MomentumStep<T>{px, pg, pm, T(lr), T(momentum), T(clip), g.size});
+      const auto momentum = optimizer_.at("momentum").template get<T>();
+      momentum_scheduled(s, ScheduledMomentum<T>{{px, pg, pm, T(0), momentum, T(1), g.size}, g.lr, settings_.data()});
       return;
     }
     const double b1 = optimizer_.at("betas")[0], b2 = optimizer_.at("betas")[1];
-    const auto t = static_cast<double>(count_);
-    adam_step(s, AdamStep<T>{px, pg, pm, v_.data() + g.offset, lr, b1, b2, optimizer_.at("epsilon").get<double>(),
-                             1 - std::pow(b1, t), 1 - std::pow(b2, t), clip, 0.0, g.size});
+    const double epsilon = optimizer_.at("epsilon");
+    adam_scheduled(s, ScheduledAdam<T>{{px, pg, pm, v_.data() + g.offset, g.lr, b1, b2, epsilon, 1, 1, 1, 0.0, g.size},
+                                       settings_.data()});
   }
+  std::vector<StepReport> read_block(Stream& s, Index steps, Index scalars) {
+    const std::vector<double> rows = to_host(s, rows_.data(), steps * (2 + scalars));
+    std::vector<StepReport> reports(static_cast<std::size_t>(steps));
+    bool moved = true;
+    for (std::size_t k = 0; k < reports.size(); ++k) {
+      const auto row = rows.begin() + static_cast<std::ptrdiff_t>(k) * (2 + scalars);
+      StepReport& r = reports[k];
+      r.values.assign(row + 2, row + 2 + scalars);
+      r.phi = r.values.at(0);
+      r.gradient_norm = std::sqrt(row[0]);
+      r.step_norm = std::sqrt(row[1]);
+      moved = moved && std::isfinite(r.phi) && std::isfinite(r.gradient_norm);
+      if (moved) ++count_;
+    }
+    return reports;
+  }
+
   Json optimizer_;
   std::vector<GroupRate> rates_;
   Index n_;
   bool adam_;
+  double clip_norm_;
   Index count_ = 0;
   Buffer<T> m_, v_, before_;
+  Buffer<double> schedule_, squares_, settings_, rows_;  // kernels/fit/optimize.hpp
+  Buffer<Index> at_;
+  std::vector<const T*> known_;  // scalars of the objective
+  Buffer<const T*> scalars_;
 };
 
 template <class T>
@@ -164,10 +217,10 @@ class Lbfgs : public Optimizer<T> {
     rho_.assign(static_cast<std::size_t>(memory_), 0.0);
   }
 
-  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
+  StepReport single(Stream& s, Objective<T>& objective, double rate_factor) override {
     StepReport report;
     const T* gradient = nullptr;
-    report.phi = objective.evaluate(&gradient);
+    report.phi = objective.evaluate(s, &gradient);
     report.gradient_norm = norm(s, gradient, n_);
     if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm) || report.gradient_norm == 0) return report;
     copy_values(s, CopyValues<T>{objective.parameters, x0_.data(), n_});
@@ -239,7 +292,7 @@ class Lbfgs : public Optimizer<T> {
     double low = 0, high = 0, best = 0;
     for (int trial = 0; trial < 14; ++trial) {
       move(s, objective.parameters, length);
-      const double phi = objective.evaluate(gradient);
+      const double phi = objective.evaluate(s, gradient);
       ++report.evaluations;
       const bool decrease = std::isfinite(phi) && phi <= report.phi + 1e-4 * length * slope;
       const double slope_here = decrease ? inner(s, direction_.data(), *gradient, n_) : 0;
@@ -254,7 +307,7 @@ class Lbfgs : public Optimizer<T> {
     }
     move(s, objective.parameters, best);
     if (best > 0) {  // Armijo holds there: take it and renew the gradient
-      objective.evaluate(gradient);
+      objective.evaluate(s, gradient);
       ++report.evaluations;
     }
     return best;
@@ -284,6 +337,33 @@ class Lbfgs : public Optimizer<T> {
 }  // namespace
 
 template <class T>
+double Objective<T>::evaluate(Stream& s, const T** gradient) {
+  recording->run(s, [&] { last_ = launch(); });
+  recording->check();
+  *gradient = last_;
+  const auto phi = static_cast<double>(to_host(s, scalars.at(0), 1)[0]);
+  if (!values.empty()) return phi;
+  for (const T* scalar : scalars) values.push_back(static_cast<double>(to_host(s, scalar, 1)[0]));
+  if (evaluated) evaluated();
+  return phi;
+}
+
+template <class T>
+std::vector<StepReport> Optimizer<T>::steps(Stream& s, Objective<T>& objective, const std::vector<double>& factors) {
+  require(factors.size() == 1, ErrorCode::failed, "this optimizer takes one step at a time");
+  if (objective.prepare) objective.prepare(0);
+  objective.values.clear();
+  StepReport report = single(s, objective, factors[0]);
+  report.values = objective.values;
+  return {report};
+}
+
+template <class T>
+StepReport Optimizer<T>::single(Stream&, Objective<T>&, double) {
+  throw Error(ErrorCode::failed, "an optimizer without steps");
+}
+
+template <class T>
 std::unique_ptr<Optimizer<T>> make_optimizer(Stream& s, const Json& optimizer,
                                              const std::vector<ParameterGroup>& groups, Index n, double default_lr) {
   const std::string type = optimizer.at("type");
@@ -310,6 +390,10 @@ double schedule_factor(const Json& schedule, Index iteration, Index total) {
   return 1;
 }
 
+template struct Objective<float>;
+template struct Objective<double>;
+template class Optimizer<float>;
+template class Optimizer<double>;
 template std::unique_ptr<Optimizer<float>> make_optimizer<float>(Stream&, const Json&,
                                                                  const std::vector<ParameterGroup>&, Index, double);
 template std::unique_ptr<Optimizer<double>> make_optimizer<double>(Stream&, const Json&,

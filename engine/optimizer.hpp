@@ -5,6 +5,8 @@
 //   lbfgs  two-loop recursion (Nocedal 1980) with `memory` pairs; lr is the norm of the first trial step, later steps
 //          try length 1; strong Wolfe (bracketing and bisection) or backtracking (Armijo) line search on one batch
 // Gradients are clipped to `clip_norm` before use. State is saved and restored bit for bit.
+// adam and sgd take blocks of steps without waiting for the device: the whole iteration, from the parameters to the
+// next ones, is recorded (kernels/runtime/recording.hpp), and misfit and norms are read once a block.
 #pragma once
 
 #include <functional>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "autodiff/tape.hpp"
+#include "kernels/runtime/recording.hpp"
 
 namespace terrane {
 
@@ -23,14 +26,28 @@ template <class T>
 struct Objective {
   T* parameters = nullptr;  // device, n
   Index n = 0;
-  // Returns phi at the current parameters; `gradient` receives a device pointer (n) that is valid until the next call.
-  std::function<double(const T** gradient)> evaluate;
+  // Launches the evaluation at the current parameters; returns the gradient (device, n), valid until the next call.
+  // The same launches each time.
+  std::function<const T*()> launch;
+  std::vector<const T*> scalars;       // device: phi, and what the report wants beside it
+  std::function<void(Index)> prepare;  // on the host, before step k of a block
+  std::function<void()> evaluated;     // on the host, after the evaluation at the start of a single step
+  std::function<void()> moved;         // launches after the update
+  std::shared_ptr<Recording> recording = std::make_shared<Recording>();  // of the evaluation, or of the whole step
+
+  // Evaluates and waits: phi and the gradient.
+  double evaluate(Stream& s, const T** gradient);
+  std::vector<double> values;  // of the scalars at the first evaluate() of a step
+
+ private:
+  const T* last_ = nullptr;  // the gradient that the recorded launches leave
 };
 
 struct StepReport {
-  double phi = 0;            // at the parameters before the step
-  double gradient_norm = 0;  // before clipping
-  double step_norm = 0;      // of the change of the parameters
+  std::vector<double> values;  // of the objective's scalars, at the parameters before the step
+  double phi = 0;              // the first of them
+  double gradient_norm = 0;    // before clipping
+  double step_norm = 0;        // of the change of the parameters
   int evaluations = 1;
   bool stalled = false;  // the line search found no decrease
 };
@@ -42,10 +59,17 @@ template <class T>
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  // One update with all rates multiplied by `rate_factor` (the schedule).
-  virtual StepReport step(Stream& s, Objective<T>& objective, double rate_factor) = 0;
+  // One update for each factor of the rates (the schedule); at most block() of them.
+  virtual std::vector<StepReport> steps(Stream& s, Objective<T>& objective, const std::vector<double>& rate_factors);
+  virtual Index block() const { return 1; }
+  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) {
+    return steps(s, objective, {rate_factor}).at(0);
+  }
   virtual OptimizerState state(Stream& s) const = 0;
   virtual void restore(Stream& s, const OptimizerState& state) = 0;
+
+ protected:
+  virtual StepReport single(Stream& s, Objective<T>& objective, double rate_factor);
 };
 
 // `optimizer`: resolved section; `groups`: of the field; `default_lr`: where the config leaves it open.

@@ -85,14 +85,14 @@ class PosteriorSampler : public Optimizer<T> {
     network_.set_conditions({prior.family}, {});
   }
 
-  StepReport step(Stream& s, Objective<T>& objective, double rate_factor) override {
+  StepReport single(Stream& s, Objective<T>& objective, double rate_factor) override {
     const Index n = objective.n;
     const std::vector<T> before = to_host(s, objective.parameters, n);
     if (x_.empty()) start(before);
     if (!known_) estimate(s, objective.parameters);
     StepReport report;
     const T* gradient = nullptr;
-    report.phi = objective.evaluate(&gradient);
+    report.phi = objective.evaluate(s, &gradient);
     const std::vector<double> g = converted<double>(to_host(s, gradient, n));
     report.gradient_norm = mean_square_root(g) * std::sqrt(static_cast<double>(n));
     if (!std::isfinite(report.phi) || !std::isfinite(report.gradient_norm)) return report;

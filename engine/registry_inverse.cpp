@@ -251,17 +251,27 @@ std::vector<Component> optimizer_rows() {
   Key lr_lbfgs = lr;
   lr_lbfgs.fallback = "1";
   lr_lbfgs.help = "first step length tried";
+  const Key read_every{.name = "read_every",
+                       .kind = K::integer,
+                       .fallback = "1",
+                       .help =
+                           "iterations between two readings of misfit and norms; more spare a GPU the waiting, and "
+                           "rules of stopping are looked at only then",
+                       .min = 1,
+                       .max = 1000};
   const Key gamma{.name = "gamma", .help = "factor", .example = "0.5", .min = 0, .max = 1, .min_open = true};
   return {
       {"optimizer", "sgd", "gradient descent with momentum",
-       optimizer_keys(lr_sgd, {{.name = "momentum",
+       optimizer_keys(lr_sgd, {read_every,
+                               {.name = "momentum",
                                 .fallback = "0",
                                 .help = "share of the last step that is kept",
                                 .min = 0,
                                 .max = 1,
                                 .max_open = true}})},
       {"optimizer", "adam", "Adam",
-       optimizer_keys(lr, {{.name = "betas",
+       optimizer_keys(lr, {read_every,
+                           {.name = "betas",
                             .kind = K::numbers,
                             .fallback = "[0.9, 0.999]",
                             .help = "decay of the two moments",

@@ -260,10 +260,12 @@ class Runner {
         stop_reason_ = "max_time";
         break;
       }
-      const IterationReport r = inversion_->step();
-      last_phi_ = r.phi;
-      record(r);
+      for (const IterationReport& r : inversion_->steps(until_looked_at())) {
+        last_phi_ = r.phi;
+        record(r);
+      }
       const Index done = inversion_->iteration();
+      note_recording();
       if (keeps(done)) note_model_error(done);
       if ((every > 0 && done % every == 0) || keeps(done)) save();
     }
@@ -274,6 +276,28 @@ class Runner {
     finish("ok", ErrorCode{0}, "");
   }
 
+  // Once, on a GPU: whether iterations are replayed as one graph.
+  void note_recording() {
+    if (recording_noted_) return;
+    const std::string why_not = inversion_->why_not_replayed();
+    if (!inversion_->replays() && why_not.empty()) return;
+    recording_noted_ = true;
+    log_.info(inversion_->replays() ? "iterations are replayed from a recording"
+                                    : "iterations are launched piece by piece: " + why_not);
+  }
+  // Iterations to the next one whose model or state is wanted.
+  Index until_looked_at() const {
+    const auto every = config_.json().at("checkpoint").at("every_iterations").get<Index>();
+    Index done = inversion_->iteration() + 1;
+    while (done < inversion_->iterations() && !keeps(done) && !(every > 0 && done % every == 0) &&
+           !model_error_wanted(done - 1)) {
+      ++done;
+    }
+    return done - inversion_->iteration();
+  }
+  bool model_error_wanted(Index iteration) const {
+    return !problem_.true_model.empty() && (iteration % 10 == 0 || iteration + 1 == inversion_->iterations());
+  }
   bool keeps(Index iteration) const { return std::find(kept_.begin(), kept_.end(), iteration) != kept_.end(); }
   void note_model_error(Index iteration) {
     if (problem_.true_model.empty()) return;
@@ -301,7 +325,7 @@ class Runner {
               {"step_norm", number_or_null(r.step_norm)},
               {"lr", number_or_null(learning_rate() * r.rate_factor)},
               {"evaluations", r.evaluations}};
-    if (!problem_.true_model.empty() && (r.iteration % 10 == 0 || r.iteration + 1 == inversion_->iterations())) {
+    if (model_error_wanted(r.iteration)) {
       const NamedError e = model_rmse(inversion_->model(), problem_);
       line["model_" + e.name] = number_or_null(e.value);
     }
@@ -555,7 +579,7 @@ class Runner {
 
   Config config_;
   const RunOptions& options_;
-  bool continuing_;
+  bool continuing_, recording_noted_ = false;
   double start_s_, io_s_ = 0;
   OutputDirectory out_;
   Log log_;

@@ -57,6 +57,12 @@
   X(penalty_tangent, PenaltyTangent)          \
   X(adam_step,       AdamStep)                \
   X(momentum_step,   MomentumStep)            \
+  X(square_sum,      SquareSum)               \
+  X(begin_step,      BeginStep)               \
+  X(adam_scheduled,  ScheduledAdam)           \
+  X(momentum_scheduled, ScheduledMomentum)    \
+  X(end_step,        EndStep)                 \
+  X(running_mean,    RunningMean)             \
   X(clamp_values,    Clamp)                   \
   X(resize_rows,     ResizeRows)              \
   X(hilbert_bins,    HilbertBins)                \

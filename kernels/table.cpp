@@ -32,6 +32,10 @@ const KernelTable* make_kernel_table() {
     t.stream_create = &stream_create;
     t.stream_destroy = &stream_destroy;
     t.synchronize = &synchronize;
+    t.begin_recording = &begin_recording;
+    t.end_recording = &end_recording;
+    t.replay = &replay;
+    t.free_recording = &free_recording;
     t.probe = &probe;
 #endif
 #define TERRANE_KERNEL_FILL(name, Args) \

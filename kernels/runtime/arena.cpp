@@ -120,6 +120,7 @@ class ModuleArena : public Arena {
  public:
   ModuleArena(const Device& device, const KernelTable& table) : device_(device), table_(table) {}
   void* allocate(Index bytes) override {
+    if (refuses()) throw NotRecordable("it allocates memory");
     void* p = nullptr;
     if (table_.allocate(device_.index, bytes, &p) != nullptr) throw out_of_memory(device_.name(), bytes);
     count(bytes);

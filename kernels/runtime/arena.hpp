@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "kernels/runtime/device.hpp"
 #include "kernels/runtime/error.hpp"
@@ -28,10 +29,15 @@ class Arena {
   virtual void open() noexcept {}
   virtual void close() noexcept {}
 
+  // Until the call with false this thread's allocations are refused: their memory would be gone when the recording is
+  // replayed. See kernels/runtime/recording.hpp.
+  void refuse(bool on) { recorder_ = on ? std::this_thread::get_id() : std::thread::id(); }
+
   const MemoryStats& stats() const { return stats_; }
   void reset_peak() { stats_.peak_bytes = stats_.current_bytes; }
 
  protected:
+  bool refuses() const { return recorder_ == std::this_thread::get_id(); }
   void count(Index bytes) {
     stats_.current_bytes += bytes;
     if (stats_.current_bytes > stats_.peak_bytes) stats_.peak_bytes = stats_.current_bytes;
@@ -40,6 +46,7 @@ class Arena {
 
  private:
   MemoryStats stats_;
+  std::thread::id recorder_;
 };
 
 // Error{budget}: `where` has no room for `bytes` more.

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "kernels/runtime/cuda_memory.hpp"
-#include "kernels/runtime/launch_cuda.hpp"
+#include "kernels/runtime/graph_cuda.hpp"
 
 namespace terrane::TERRANE_BACKEND {
 
@@ -88,6 +88,27 @@ const char* stream_create(int device, void** native) {
 const char* stream_destroy(void* native) { return text_of(cudaStreamDestroy(static_cast<cudaStream_t>(native))); }
 
 const char* synchronize(void* native) { return text_of(cudaStreamSynchronize(static_cast<cudaStream_t>(native))); }
+
+const char* begin_recording(int device, void* native) {
+  if (const char* failure = text_of(cudaSetDevice(device))) return failure;
+  return text_of(cudaStreamBeginCapture(static_cast<cudaStream_t>(native), cudaStreamCaptureModeThreadLocal));
+}
+
+const char* end_recording(void* native, void** graph) {
+  cudaGraphExec_t made = nullptr;
+  const cudaError_t e = end_capture(static_cast<cudaStream_t>(native), graph != nullptr ? &made : nullptr);
+  if (e != cudaSuccess)
+    static_cast<void>(cudaGetLastError());  // what could not be recorded must not fail the next call
+  if (graph != nullptr) *graph = made;
+  return text_of(e);
+}
+
+const char* replay(int device, void* native, void* graph) {
+  if (const char* failure = text_of(cudaSetDevice(device))) return failure;
+  return text_of(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(native)));
+}
+
+void free_recording(void* graph) { free_graph(graph); }
 
 int probe(int device, char* text, Index text_bytes) {
   int driver = 0, runtime = 0, count = 0;

@@ -17,6 +17,12 @@ const char* unlock_host(void* host);
 const char* stream_create(int device, void** native);
 const char* stream_destroy(void* native);
 const char* synchronize(void* native);
+// What is launched between begin and end is kept as a graph, which `replay` runs. end: always ends the recording; with
+// an error there is no graph. Null `graph`: nothing is wanted.
+const char* begin_recording(int device, void* native);
+const char* end_recording(void* native, void** graph);
+const char* replay(int device, void* native, void* graph);
+void free_recording(void* graph);
 // Number of usable devices; `text` receives "name, driver ..." of `device`, or the reason why there is none.
 int probe(int device, char* text, Index text_bytes);
 

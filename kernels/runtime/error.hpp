@@ -35,6 +35,12 @@ class Error : public std::runtime_error {
   std::string where_;
 };
 
+// What is being recorded (kernels/runtime/recording.hpp) does something that no recording can hold.
+class NotRecordable : public Error {
+ public:
+  explicit NotRecordable(const std::string& what) : Error(ErrorCode::failed, what, "recording") {}
+};
+
 // Checks the contract of a public verb; not for inner loops.
 inline void require(bool ok, ErrorCode code, const char* what, const char* where = "") {
   if (!ok) throw Error(code, what, where);

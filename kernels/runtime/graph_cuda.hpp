@@ -39,22 +39,26 @@ inline constexpr std::size_t kept_graphs = 256;  // a segment of a checkpointed 
 
 inline void free_graph(void* graph) { static_cast<void>(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph))); }
 
+// Ends a recording; `made` receives what can be launched, null: it is thrown away.
+inline cudaError_t end_capture(cudaStream_t stream, cudaGraphExec_t* made) {
+  cudaGraph_t graph = nullptr;
+  cudaError_t e = cudaStreamEndCapture(stream, &graph);
+  if (e == cudaSuccess && made != nullptr) e = cudaGraphInstantiate(made, graph, 0);
+  if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+  return e;
+}
+
 template <class F>
 std::shared_ptr<void> record_graph(cudaStream_t stream, const F& launches) {
-  cudaGraph_t graph = nullptr;
   check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "recording a graph");
   try {
     launches();
   } catch (...) {
-    static_cast<void>(cudaStreamEndCapture(stream, &graph));
-    if (graph != nullptr) static_cast<void>(cudaGraphDestroy(graph));
+    static_cast<void>(end_capture(stream, nullptr));
     throw;
   }
-  check_cuda(cudaStreamEndCapture(stream, &graph), "recording a graph");
   cudaGraphExec_t made = nullptr;
-  const cudaError_t e = cudaGraphInstantiate(&made, graph, 0);
-  static_cast<void>(cudaGraphDestroy(graph));
-  check_cuda(e, "making a graph");
+  check_cuda(end_capture(stream, &made), "recording a graph");
   return {made, &free_graph};
 }
 

@@ -30,6 +30,11 @@ struct KernelTable {
   const char* (*stream_create)(int device, void** native) = nullptr;
   const char* (*stream_destroy)(void* native) = nullptr;
   const char* (*synchronize)(void* native) = nullptr;
+  // Between begin and end the launches of a stream are kept in a graph instead of run; null where there are no graphs.
+  const char* (*begin_recording)(int device, void* native) = nullptr;
+  const char* (*end_recording)(void* native, void** graph) = nullptr;  // graph null: given up
+  const char* (*replay)(int device, void* native, void* graph) = nullptr;
+  void (*free_recording)(void* graph) = nullptr;
   // Number of usable devices; `text` receives name and driver of `device`, or the reason why there is none.
   int (*probe)(int device, char* text, Index text_bytes) = nullptr;
 #define TERRANE_KERNEL_ENTRY(name, Args)                     \
@@ -40,7 +45,7 @@ struct KernelTable {
 };
 
 // Changes whenever a table of one build must not be used by another: the size covers added kernels.
-inline constexpr int kernel_table_abi = static_cast<int>(sizeof(KernelTable)) * 1000 + 2;
+inline constexpr int kernel_table_abi = static_cast<int>(sizeof(KernelTable)) * 1000 + 3;
 
 // Exported by every module under the name terrane_kernel_table.
 using KernelTableFunction = const KernelTable* (*)();

@@ -29,6 +29,7 @@ class OpenArena {
 
 void copy_bytes(Stream& s, const void* from, void* to, Index bytes, const char* verb) {
   if (bytes <= 0) return;
+  if (s.recording()) throw NotRecordable(std::string("it waits for a ") + verb);
   if (s.table().copy != nullptr) {
     check(s.table().copy(s.native(), from, to, bytes), s.device(), verb);
     return;
@@ -62,10 +63,12 @@ Stream::~Stream() {
 }
 
 void Stream::synchronize() {
+  if (recording()) throw NotRecordable("it waits for the device");
   if (table_->synchronize != nullptr) check(table_->synchronize(options_.native), device_, "synchronize");
 }
 
 void Stream::grow_scratch(Index bytes) {
+  if (recording()) throw NotRecordable("it needs more scratch memory than before");
   if (scratch_ != nullptr) {
     synchronize();
     options_.arena->deallocate(scratch_, scratch_bytes_);

@@ -3,8 +3,10 @@
 // kernel table of the back end and the number of threads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/runtime/arena.hpp"
 #include "kernels/runtime/device.hpp"
@@ -41,11 +43,22 @@ class Stream {
   void set_trace(Trace* trace) { options_.trace = trace; }
   virtual void synchronize();
 
+  // True while launches are recorded instead of run (kernels/runtime/recording.hpp). What an operation does on the host
+  // it then leaves for later: uploads for before every replay, checks of results for when they are read.
+  bool recording() const { return recording_ != nullptr; }
+  struct HostWork {
+    std::vector<std::function<void()>> before, after;
+  };
+  void before_replay(std::function<void()> work) { recording_->before.push_back(std::move(work)); }
+  void after_replay(std::function<void()> work) { recording_->after.push_back(std::move(work)); }
+  void set_recording(HostWork* work) { recording_ = work; }  // of class Recording
+
   // Device memory of at least `bytes` that is valid until the next call: for reductions and library workspaces.
   void* scratch(Index bytes) {
     if (bytes > scratch_bytes_) grow_scratch(bytes);
     return scratch_;
   }
+  Index scratch_bytes() const { return scratch_bytes_; }  // grows; the memory moves when it does
 
  private:
   // Virtual, so that modules reach the library without linking to it.
@@ -53,6 +66,7 @@ class Stream {
   Device device_;
   StreamOptions options_;
   const KernelTable* table_ = nullptr;
+  HostWork* recording_ = nullptr;
   void* scratch_ = nullptr;
   Index scratch_bytes_ = 0;
   bool owns_native_ = false;

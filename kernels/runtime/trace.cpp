@@ -21,7 +21,8 @@ KernelCall::KernelCall(Stream& s, const char* name) : stream_(s), name_(name) {
 }
 
 KernelCall::~KernelCall() {
-  if (Trace* trace = stream_.trace(); trace != nullptr) {
+  // A launch that is recorded has not run.
+  if (Trace* trace = stream_.trace(); trace != nullptr && !stream_.recording()) {
     // A kernel that failed leaves the error to the next call that checks: a destructor must not throw.
     if (trace->synchronous()) {
       try {

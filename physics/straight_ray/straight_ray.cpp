@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "kernels/kernels.hpp"
+#include "physics/model_check.hpp"
 
 namespace terrane {
 
@@ -146,7 +147,7 @@ void StraightRays<T>::adjoint(Stream& s, const T* d_data, T* d_slowness) const {
 template <class T>
 void StraightRays<T>::forward(Stream& s, const T* m, T* data, StraightRayState<T>& state) const {
   const Index n = grid_.cells();
-  if (state.bad.empty()) state.bad = Buffer<T>(s, 1);
+  if (state.bad.empty()) state.bad = Buffer<T>(s, 2);
   if (velocity()) {
     if (state.slowness.empty()) state.slowness = Buffer<T>(s, n);
     unary_forward(s, UnaryForward<T>{UnaryKind::reciprocal, T(1), T(0), m, state.slowness.data(), n});
@@ -154,12 +155,12 @@ void StraightRays<T>::forward(Stream& s, const T* m, T* data, StraightRayState<T
   } else {
     count_bad(s, CountBad<T>{m, state.bad.data(), n});
   }
-  if (to_host(s, state.bad)[0] != T(0)) {
+  check_count(s, state.bad.data(), [this] {
     throw Error(ErrorCode::diverged,
                 velocity() ? "the model holds a velocity that is not positive and finite; bound the field"
                            : "the model holds a slowness that is not finite; lower the learning rate",
                 "straight rays");
-  }
+  });
   apply(s, velocity() ? state.slowness.data() : m, data);
 }
 

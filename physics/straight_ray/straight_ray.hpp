@@ -29,7 +29,7 @@ struct StraightRayOptions {
 
 template <class T>
 struct StraightRayState : Saved {
-  Buffer<T> slowness, work, bad;  // velocity: 1 / m and its cotangent or tangent
+  Buffer<T> slowness, work, bad;  // velocity: 1 / m and its cotangent or tangent; bad: model_check.hpp
 };
 
 template <class T>

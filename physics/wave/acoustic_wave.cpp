@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <numeric>
 
+#include "physics/model_check.hpp"
 #include "physics/wave/wave_work.hpp"
 
 namespace terrane {
@@ -99,11 +100,21 @@ void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, Wave
 }
 
 template <class T>
+void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, WaveState<T>& state) const {
+  choose_shots(s, shots, *state.work);
+}
+
+template <class T>
 void AcousticWave<T>::check_model(Stream& s, const T* vp, WaveWork<T>& work) const {
+  const auto vmax = static_cast<T>(plan_.options.vmax_mps * (1 + 1e-6));
+  count_outside(s, CountOutside<T>{vp, T(0), vmax, work.flag.data(), plan_.grid.cells()});
+  check_count(s, work.flag.data(), [this, &s, vp] { complain(s, vp); });
+}
+
+template <class T>
+void AcousticWave<T>::complain(Stream& s, const T* vp) const {
   const double vmax = plan_.options.vmax_mps;
   const Index n = plan_.grid.cells();
-  count_outside(s, CountOutside<T>{vp, T(0), static_cast<T>(vmax * (1 + 1e-6)), work.flag.data(), n});
-  if (to_host(s, work.flag)[0] == T(0)) return;
   for (const T v : to_host(s, vp, n)) {
     if (v > T(0) && static_cast<double>(v) <= vmax * (1 + 1e-6)) continue;
     char text[256];
@@ -114,6 +125,8 @@ void AcousticWave<T>::check_model(Stream& s, const T* vp, WaveWork<T>& work) con
         static_cast<double>(v), vmax);
     throw Error(ErrorCode::diverged, text, "wave");
   }
+  throw Error(ErrorCode::diverged, "a model of the last iterations was too fast for the time step, or not positive",
+              "wave");
 }
 
 template <class T>
@@ -196,7 +209,7 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
   WaveWork<T>& work = *state.work;
   work.ensure(s, plan_, keep ? WaveUse::gradient : WaveUse::forward);
   work.kept = false;
-  choose_shots(s, shots, work);
+  if (!s.recording()) choose_shots(s, shots, work);
   check_model(s, vp, work);
   wave_coefficient(s, WaveCoefficient<T>{plan_.frame, vp, static_cast<T>(plan_.inner_dt_s), work.c.data()});
   zero_values(s, work.fields.data(), work.fields.size());

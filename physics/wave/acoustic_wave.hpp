@@ -64,6 +64,9 @@ class AcousticWave {
   void forward(Stream& s, std::span<const Index> shots, const T* vp, const T* wavelet, T* data, bool keep,
                WaveState<T>& state) const;
   WaveState<T> forward(Stream& s, const T* vp, const T* wavelet, T* data, bool keep) const;
+  // The shots that a recorded forward call (kernels/runtime/recording.hpp) takes when it is replayed; it does not
+  // upload its own. The model is checked when the results are read.
+  void choose_shots(Stream& s, std::span<const Index> shots, WaveState<T>& state) const;
   // d_vp (model) and d_wavelet (shape of wavelet) accumulate; either may be null.
   void vjp(Stream& s, const T* vp, const T* wavelet, const WaveState<T>& state, const T* d_data, T* d_vp,
            T* d_wavelet) const;
@@ -75,6 +78,7 @@ class AcousticWave {
   void make_tables(Stream& s);
   void choose_shots(Stream& s, std::span<const Index> shots, WaveWork<T>& work) const;
   void check_model(Stream& s, const T* vp, WaveWork<T>& work) const;
+  void complain(Stream& s, const T* vp) const;
   // Between the samples of the data and the inner time step; `rows` traces. scale: of the weights.
   Resample<T> resampling(Index rows, const T* from, T* to, T scale) const;
   const T* to_inner_wavelet(Stream& s, const T* wavelet, T* inner) const;

@@ -47,6 +47,11 @@ class WaveOp final : public ForwardOperator<T> {
     SavedPtr saved = recycled != nullptr ? std::move(recycled) : std::make_unique<WaveState<T>>();
     const std::span<const Index> shots =
         selection_ != nullptr ? std::span<const Index>(selection_->shots) : std::span<const Index>();
+    if (s.recording() && selection_ != nullptr) {
+      s.before_replay([wave = wave_, selection = selection_, &s, state = static_cast<WaveState<T>*>(saved.get())] {
+        wave->choose_shots(s, selection->shots, *state);
+      });
+    }
     wave_->forward(s, shots, in[0], in[1], out[0], keep_, static_cast<WaveState<T>&>(*saved));
     return saved;
   }

@@ -265,7 +265,7 @@ WaveSizes wave_sizes(const WavePlan& p, WaveUse use) {
   n.inner_data = fine ? p.shots * p.receivers * p.inner_nt : 0;
   n.taps = fine ? resample_half_width * p.substeps : 0;
   n.profiles = 3 * (g.nz + g.ny + g.pitch);
-  n.flag = 1;
+  n.flag = 2;
   if (use == WaveUse::forward) return n;
   n.snapshots = ring ? 0 : kept_elements(p, p.shots * p.storage.slots * g.cells);
   if (ring) {

@@ -108,7 +108,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"unknown_key", "\"lr\": 1e-4", "\"lrr\": 1e-4",
               "a.json:13:33: /optimizer/lrr: unknown key; did you mean \"lr\"?  (adam takes: average batch_shots betas "
               "clip_norm "
-              "epsilon groups iterations lr lr_mps schedule)"},
+              "epsilon groups iterations lr lr_mps read_every schedule)"},
         Wrong{"key_of_another_section", "{\"type\": \"l2\"}", "{\"type\": \"l2\", \"omega_0\": 30}",
               "a.json:12:28: /misfit/omega_0: unknown key here; it belongs in /field"},
         Wrong{"key_of_another_type", "\"lr\": 1e-4", "\"lr\": 1e-4, \"momentum\": 0.9",

@@ -300,7 +300,9 @@ class PosteriorSampling : public DenoiserInversion {
     Objective<double> objective;
     objective.parameters = m.data();
     objective.n = grid.cells();
-    objective.evaluate = [&](const double** gradient) {
+    const Buffer<double> value(s, 1);
+    objective.scalars = {value.data()};
+    objective.launch = [&] {
       const std::vector<double> now = to_host(s, m);
       std::vector<double> slope;
       double phi = 0;
@@ -310,8 +312,8 @@ class PosteriorSampling : public DenoiserInversion {
         slope.push_back(r / 500);
       }
       copy(s, std::span<const double>(slope), g.data());
-      *gradient = g.data();
-      return phi;
+      copy(s, std::span<const double>(&phi, 1), value.data());
+      return g.data();
     };
     for (Index k = 0; k < steps; ++k) path.phi.push_back(sampler->step(s, objective, 1).phi);
     const OptimizerState state = sampler->state(s);

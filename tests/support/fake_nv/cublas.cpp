@@ -55,20 +55,27 @@ cublasStatus_t gemm(cublasHandle_t handle, cublasOperation_t op_a, cublasOperati
       !on_device(c, extent(m, n, ldc) + (batch - 1) * stride_c)) {
     return CUBLAS_STATUS_EXECUTION_FAILED;
   }
-  for (std::int64_t q = 0; q < batch; ++q) {
-    const T* x = a + q * stride_a;
-    const T* y = b + q * stride_b;
-    for (std::int64_t j = 0; j < n; ++j) {
-      for (std::int64_t i = 0; i < m; ++i) {
-        T sum = 0;
-        for (std::int64_t p = 0; p < k; ++p) {
-          sum += rounded(ta ? x[i * lda + p] : x[p * lda + i], dropped) *
-                 rounded(tb ? y[p * ldb + j] : y[j * ldb + p], dropped);
+  const auto run = [=, alpha = *alpha, beta = *beta] {  // both lie on the host and are read by the call
+    for (std::int64_t q = 0; q < batch; ++q) {
+      const T* x = a + q * stride_a;
+      const T* y = b + q * stride_b;
+      for (std::int64_t j = 0; j < n; ++j) {
+        for (std::int64_t i = 0; i < m; ++i) {
+          T sum = 0;
+          for (std::int64_t p = 0; p < k; ++p) {
+            sum += rounded(ta ? x[i * lda + p] : x[p * lda + i], dropped) *
+                   rounded(tb ? y[p * ldb + j] : y[j * ldb + p], dropped);
+          }
+          T& z = c[q * stride_c + j * ldc + i];
+          z = beta == T(0) ? alpha * sum : alpha * sum + beta * z;
         }
-        T& z = c[q * stride_c + j * ldc + i];
-        z = *beta == T(0) ? *alpha * sum : *alpha * sum + *beta * z;
       }
     }
+  };
+  if (fake_nv_is_recording(handle->stream)) {
+    fake_nv_record(handle->stream, run);
+  } else {
+    run();
   }
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -105,6 +112,7 @@ cublasStatus_t trsm(cublasHandle_t handle, cublasSideMode_t side, cublasFillMode
       !on_device(b, extent(m, n, ldb))) {
     return CUBLAS_STATUS_EXECUTION_FAILED;
   }
+  if (fake_nv_is_recording(handle->stream)) return CUBLAS_STATUS_EXECUTION_FAILED;  // not kept here
   for (std::int64_t j = 0; j < n; ++j) {
     for (std::int64_t i = 0; i < m; ++i) b[j * ldb + i] *= *alpha;
   }

@@ -248,7 +248,11 @@ cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t
   if (!fake_nv_is_stream(stream)) return status(cudaErrorInvalidResourceHandle);
   if (bytes == 0) return cudaSuccess;
   if (!fake_nv_is_device_range(to, bytes)) return status(cudaErrorInvalidValue);
-  std::memset(to, value, bytes);
+  if (fake_nv_is_recording(stream)) {
+    fake_nv_record(stream, [=] { std::memset(to, value, bytes); });
+  } else {
+    std::memset(to, value, bytes);
+  }
   return cudaSuccess;
 }
 

@@ -54,7 +54,7 @@ bool on_device(const T* p, long long elements) {
 cufftResult usable(const Plan* p, cufftType type) {
   if (p == nullptr || !p->made) return CUFFT_INVALID_PLAN;
   if (p->type != type) return CUFFT_INVALID_TYPE;
-  if (!fake_nv_is_stream(p->stream)) return CUFFT_EXEC_FAILED;
+  if (!fake_nv_is_stream(p->stream) || fake_nv_is_recording(p->stream)) return CUFFT_EXEC_FAILED;  // not kept here
   if (!p->automatic && !fake_nv_is_device_range(p->work, work_bytes_of_plan)) return CUFFT_NO_WORKSPACE;
   return CUFFT_SUCCESS;
 }

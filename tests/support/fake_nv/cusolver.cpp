@@ -44,8 +44,8 @@ constexpr std::size_t host_bytes = 48;
 cusolverStatus_t check(cusolverDnHandle_t handle, cusolverDnParams_t params, const Work& w, std::size_t needed) {
   if (handle == nullptr || params == nullptr) return CUSOLVER_STATUS_NOT_INITIALIZED;
   if (w.device_bytes < needed || w.host_bytes < host_bytes || w.host == nullptr) return CUSOLVER_STATUS_INVALID_VALUE;
-  if (!fake_nv_is_stream(handle->stream) || !fake_nv_is_device_range(w.device, w.device_bytes) ||
-      !fake_nv_is_device_range(w.info, sizeof(int))) {
+  if (!fake_nv_is_stream(handle->stream) || fake_nv_is_recording(handle->stream) ||  // not kept here
+      !fake_nv_is_device_range(w.device, w.device_bytes) || !fake_nv_is_device_range(w.info, sizeof(int))) {
     return CUSOLVER_STATUS_EXECUTION_FAILED;
   }
   std::fill_n(static_cast<unsigned char*>(w.device), needed, static_cast<unsigned char>(0xff));
