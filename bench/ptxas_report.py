@@ -4,7 +4,7 @@
 
     bench/ptxas_report.py [--nvcc nvcc] [--arch 80 90 120] [--out bench/results/ptxas.md] [--jobs 1] [source ...]
 
-Sources default to all kernels/**/*.cuda.cu. Prints a summary and returns 1 when a kernel spills.
+Sources default to all kernels/**/*.cuda.cu and to the schedules that every back end shares, kernels/**/x.cpp. Prints a summary and returns 1 when a kernel spills.
 """
 import argparse
 import concurrent.futures
@@ -28,7 +28,7 @@ SHARED = re.compile(r"(\d+) bytes smem")
 def report_of(nvcc, archs, source):
     """Rows (arch, mangled name, registers, stack, stores, loads, static shared bytes) of one source."""
     targets = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in archs]
-    command = [nvcc, *FLAGS, *targets, f"-I{ROOT}", "-Xptxas=-v", "-c", str(ROOT / source), "-o", os.devnull]
+    command = [nvcc, *FLAGS, *targets, f"-I{ROOT}", "-Xptxas=-v", "-x", "cu", "-c", str(ROOT / source), "-o", os.devnull]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise RuntimeError(f"{source}: nvcc failed\n{result.stderr[-2000:]}")
@@ -100,6 +100,12 @@ def write(path, nvcc, archs, by_source):
     return 1 if spilling else 0
 
 
+def sources_for_cuda():
+    files = {p.relative_to(ROOT) for p in ROOT.glob("kernels/**/*") if p.suffix in (".cu", ".cpp")}
+    return sorted(p.as_posix() for p in files if not p.name.endswith(".cpu.cpp") and p.name != "table.cpp" and
+                  not (p.parent.name == "runtime" and p.suffix == ".cpp"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "nvcc")
@@ -108,7 +114,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("sources", nargs="*")
     options = parser.parse_args()
-    sources = options.sources or sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("kernels/**/*.cuda.cu"))
+    sources = options.sources or sources_for_cuda()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         found = list(pool.map(lambda s: report_of(options.nvcc, options.arch, s), sources))
     return write(options.out, options.nvcc, options.arch, dict(zip(sources, found)))

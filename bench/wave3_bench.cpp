@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Throughput of the 3-D acoustic wave operator on a given model, and its gather and gradient for comparisons.
 //
-//   wave3_bench MODEL NZ NY NX WAVELET NT DT H ORDER PML VMAX PML_FREQ THREADS REPEATS STORAGE OUT
+//   wave3_bench MODEL NZ NY NX WAVELET NT DT H ORDER PML VMAX PML_FREQ THREADS REPEATS STORAGE OUT [--device cpu]
 // MODEL, WAVELET: raw float32. One shot at cell (10, NY / 2, NX / 2), receivers on plane 10 at every eighth cell of
 // both axes from cell 4. STORAGE: a policy, or policy:bf16. Each repeat times forward (no snapshots kept) and gradient
 // (forward and adjoint of 0.5 ||d||²). OUT "-": no files, else OUT.data and OUT.gradient are written as raw float32.
@@ -60,7 +60,7 @@ Survey3 survey_of(const Grid3& g, Index nt, double dt) {
   return Survey3::fixed_spread({source}, receivers, nt, dt);
 }
 
-int run(char** a) {
+int run(char** a, const std::string& device) {
   const double dt = std::atof(a[7]), h = std::atof(a[8]);
   const Grid3 grid{std::atoll(a[2]), std::atoll(a[3]), std::atoll(a[4]), h, h, h};
   const Index nt = std::atoll(a[6]);
@@ -68,7 +68,7 @@ int run(char** a) {
   const std::string out = a[16];
   StreamOptions stream_options;
   stream_options.threads = std::atoi(a[13]);
-  Stream s(Device{}, stream_options);
+  Stream s(Device::parse(device), stream_options);
   const Buffer<float> vp = to_device(s, read_raw(a[1], grid.cells())), w = to_device(s, read_raw(a[5], nt));
   WaveOptions3 options;
   options.order = std::atoi(a[9]);
@@ -88,6 +88,7 @@ int run(char** a) {
     auto start = std::chrono::steady_clock::now();
     double processor = processor_s();
     wave.forward(s, {}, vp.data(), w.data(), data.data(), false, state);
+    s.synchronize();
     forward_s.push_back(seconds_since(start));
     forward_processor_s.push_back(processor_s() - processor);
     copy(s, std::span<const float>(std::vector<float>(static_cast<std::size_t>(grid.cells()))), gradient.data());
@@ -95,6 +96,7 @@ int run(char** a) {
     processor = processor_s();
     wave.forward(s, {}, vp.data(), w.data(), data.data(), true, state);
     wave.vjp(s, vp.data(), w.data(), state, data.data(), gradient.data(), nullptr);
+    s.synchronize();
     gradient_s.push_back(seconds_since(start));
     gradient_processor_s.push_back(processor_s() - processor);
   }
@@ -116,10 +118,11 @@ int run(char** a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string device = terrane::last_option(argc, argv, "--device", "cpu");
   if (argc != 17) {
     std::cerr << "usage: wave3_bench MODEL NZ NY NX WAVELET NT DT H ORDER PML VMAX PML_FREQ THREADS REPEATS STORAGE "
-                 "OUT\n";
+                 "OUT [--device NAME]\n";
     return 2;
   }
-  return terrane::run_bench([&] { return run(argv); });
+  return terrane::run_bench([&] { return run(argv, device); });
 }

@@ -2,6 +2,7 @@
 // Throughput of the acoustic wave operator on a given model, and its gathers and gradient for comparisons.
 //
 //   wave_bench MODEL NZ NX WAVELET NT DT H ORDER PML VMAX PML_FREQ SHOTS THREADS REPEATS STORAGE OUT [RECEIVERS WHAT]
+//   [--device cpu]
 // MODEL, WAVELET: raw float32. Shots and receivers on row 1: shot k at column (2 k + 1) NX / (2 SHOTS), receivers on
 // every column or RECEIVERS of them. STORAGE: a policy, or policy:bf16. Each repeat times forward (no snapshots kept)
 // and gradient (forward and adjoint of 0.5 ||d||²), or the one that WHAT names; the memory is that of what ran. OUT
@@ -58,14 +59,14 @@ std::string json_list(const std::vector<double>& v) {
   return text + "]";
 }
 
-int run(int count, char** a) {
+int run(int count, char** a, const std::string& device) {
   const Index nz = std::atoll(a[2]), nx = std::atoll(a[3]), nt = std::atoll(a[5]), shots = std::atoll(a[12]);
   const double dt = std::atof(a[6]), h = std::atof(a[7]);
   const int pml = std::atoi(a[9]), repeats = std::atoi(a[14]);
   const std::string out = a[16];
   StreamOptions stream_options;
   stream_options.threads = std::atoi(a[13]);
-  Stream s(Device{}, stream_options);
+  Stream s(Device::parse(device), stream_options);
   const std::vector<float> model = read_raw(a[1], nz * nx), wavelet = read_raw(a[4], nt);
   std::vector<Position> sources;
   for (Index k = 0; k < shots; ++k) sources.push_back({static_cast<double>((2 * k + 1) * nx / (2 * shots)) * h, h});
@@ -94,6 +95,7 @@ int run(int count, char** a) {
     if (what != "gradient") {
       const Timer timer;
       wave.forward(s, {}, vp.data(), w.data(), data.data(), false, forward_state);
+      s.synchronize();
       timer.stop(forward_s, forward_cpu_s);
     }
     if (what == "forward") continue;
@@ -101,6 +103,7 @@ int run(int count, char** a) {
     const Timer timer;
     wave.forward(s, {}, vp.data(), w.data(), data.data(), true, gradient_state);
     wave.vjp(s, vp.data(), w.data(), gradient_state, data.data(), gradient.data(), nullptr);
+    s.synchronize();
     timer.stop(gradient_s, gradient_cpu_s);
   }
   if (out != "-") {
@@ -122,10 +125,11 @@ int run(int count, char** a) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string device = terrane::last_option(argc, argv, "--device", "cpu");
   if (argc < 17 || argc > 19) {
     std::cerr << "usage: wave_bench MODEL NZ NX WAVELET NT DT H ORDER PML VMAX PML_FREQ SHOTS THREADS REPEATS STORAGE "
-                 "OUT [RECEIVERS WHAT]\n";
+                 "OUT [RECEIVERS WHAT] [--device NAME]\n";
     return 2;
   }
-  return terrane::run_bench([&] { return run(argc, argv); });
+  return terrane::run_bench([&] { return run(argc, argv, device); });
 }

@@ -8,6 +8,10 @@ weights (those of terrane's checkpoint 0), invert the same data (terrane's) with
 misfit curve: no ratio is printed when a misfit differs by more than 1 %.
 
   python neural_fwi.py --terrane build/bin/terrane --output result.json
+  python neural_fwi.py --terrane build/bin/terrane --output gpu.json --device cuda --job reference --tf32 --read-every 10
+
+--job reference: the whole of it, SIREN 512 x 5 on 300 x 600 nodes, 24 shots, 600 receivers, 2000 samples of 0.9 ms.
+--tf32: networks in TF32 on both sides (fp32 on the side of torch and 3xTF32 here otherwise).
 
 Needs numpy, torch, deepwave==0.0.27 and safetensors. Every repeat is a process of its own on either side, one after the
 other; seconds per iteration are medians over the iterations after the second, peak memory is that of the process.
@@ -26,12 +30,19 @@ H, DT, NT, NZ, NX, PML, VMAX, F0, SHOTS = 10.0, 9e-4, 600, 120, 240, 20, 4500.0,
 WIDTH, LAYERS, OMEGA, SCALE, LR = 128, 4, 30.0, 1000.0, 1e-4
 
 
-def config(iterations):
+def choose_job(name):
+    global NT, NZ, NX, SHOTS, WIDTH, LAYERS
+    if name == "reference":
+        NT, NZ, NX, SHOTS, WIDTH, LAYERS = 2000, 300, 600, 24, 512, 5
+
+
+def config(args):
     edge = H * (NX - 1)
+    cpu = args.device == "cpu"
     return {
         "task": "invert", "name": "neural-fwi", "seed": 0,
         "grid": {"nz": NZ, "nx": NX, "dz_m": H, "dx_m": H},
-        "physics": {"type": "acoustic", "order": 4, "vmax_mps": VMAX, "substeps": 1, "storage": "all",
+        "physics": {"type": "acoustic", "order": 4, "vmax_mps": VMAX, "substeps": 1, "storage": "all" if cpu else "auto",
                     "boundary": {"type": "cpml", "width_cells": PML, "frequency_hz": F0}},
         "survey": {"dt_s": DT, "nt": NT, "wavelet": {"type": "ricker", "frequency_hz": F0},
                    "sources": {"type": "points", "x_m": [H * s for s in source_columns()], "z_m": H},
@@ -42,7 +53,9 @@ def config(iterations):
         "field": {"type": "siren", "width": WIDTH, "layers": LAYERS, "omega_0": OMEGA,
                   "transform": {"type": "perturb", "scale_mps": SCALE}},
         "misfit": {"type": "l2", "normalize": "survey"},
-        "optimizer": {"type": "adam", "lr": LR, "epsilon": 1e-16, "iterations": iterations},
+        "optimizer": {"type": "adam", "lr": LR, "epsilon": 1e-16, "iterations": args.iterations,
+                      "read_every": args.read_every},
+        **({"precision": {"network": "tf32"}} if args.tf32 else {}),
         "checkpoint": {"every_iterations": 0, "keep_iterations": [0]},
         "report": {"enabled": False},
     }
@@ -52,21 +65,22 @@ def source_columns():
     return [(2 * k + 1) * NX // (2 * SHOTS) for k in range(SHOTS)]
 
 
-def run_terrane(program, folder, iterations, threads):
+def run_terrane(folder, args):
     path = folder + "/config.json"
     with open(path, "w") as f:
-        json.dump(config(iterations), f)
-    subprocess.run([program, "run", path, "--out", folder + "/run", "--overwrite", "--threads", str(threads), "--device",
-                    "cpu", "-q"], check=True, stdout=subprocess.DEVNULL)
+        json.dump(config(args), f)
+    subprocess.run([args.terrane, "run", path, "--out", folder + "/run", "--overwrite", "--threads", str(args.threads),
+                    "--device", args.device, "-q"], check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(line) for line in open(folder + "/run/progress.jsonl")]
     result = json.load(open(folder + "/run/result.json"))
     return {"misfit": [x["phi"] for x in lines], "iteration_s": [x["time_s"] for x in lines],
-            "peak_bytes": result["memory"]["host_peak_bytes"], "phases_s": result["time"]["phases_s"],
+            "peak_bytes": result["memory"]["host_peak_bytes" if args.device == "cpu" else "device_peak_bytes"],
+            "phases_s": result["time"]["phases_s"],
             "variant": result["version"]["kernels"], "version": result["version"]["terrane"]}
 
 
 # What a user of torch and deepwave writes.
-def torch_side(folder, iterations, threads):
+def torch_side(folder, args):
     import resource
     import time
 
@@ -75,32 +89,36 @@ def torch_side(folder, iterations, threads):
     import torch
     from safetensors.numpy import load_file
 
-    torch.set_num_threads(threads)
-    theta = torch.tensor(load_file(folder + "/run/checkpoint/000000/state.safetensors")["theta"].astype(np.float32))
-    observed = torch.tensor(np.load(folder + "/run/data_observed.npy").astype(np.float32))
-    start = torch.tensor(np.load(folder + "/run/start_model.npy").astype(np.float32))
+    from devices import torch_device, wait
+
+    on = torch_device(args.device)
+    torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
+    theta = torch.tensor(load_file(folder + "/run/checkpoint/000000/state.safetensors")["theta"].astype(np.float32)).to(on)
+    observed = torch.tensor(np.load(folder + "/run/data_observed.npy").astype(np.float32)).to(on)
+    start = torch.tensor(np.load(folder + "/run/start_model.npy").astype(np.float32)).to(on)
     sizes = [2] + [WIDTH] * LAYERS + [1]
     layers, at = torch.nn.ModuleList(), 0
     for n_in, n_out in zip(sizes, sizes[1:]):
-        layer = torch.nn.Linear(n_in, n_out)
+        layer = torch.nn.Linear(n_in, n_out, device=on)
         layer.weight.data = theta[at:at + n_in * n_out].reshape(n_out, n_in).clone()
         at += n_in * n_out
         layer.bias.data = theta[at:at + n_out].clone()
         at += n_out
         layers.append(layer)
     z, x = torch.linspace(-1, 1, NZ), torch.linspace(-1, 1, NX)
-    coordinates = torch.stack(torch.meshgrid(z, x, indexing="ij"), -1).reshape(-1, 2)
+    coordinates = torch.stack(torch.meshgrid(z, x, indexing="ij"), -1).reshape(-1, 2).to(on)
     a = (np.pi * F0 * (np.arange(NT) * DT - 1.5 / F0)) ** 2
-    wavelet = torch.tensor(((1 - 2 * a) * np.exp(-a)).astype(np.float32))
+    wavelet = torch.tensor(((1 - 2 * a) * np.exp(-a)).astype(np.float32), device=on)
     amplitudes = wavelet[None, None].repeat(SHOTS, 1, 1) * (-1.0 / H**2)  # deepwave adds -(v dt)^2 f
-    sources = torch.ones(SHOTS, 1, 2, dtype=torch.long)
-    sources[:, 0, 1] = torch.tensor(source_columns())
-    receivers = torch.ones(SHOTS, NX, 2, dtype=torch.long)
-    receivers[:, :, 1] = torch.arange(NX)
+    sources = torch.ones(SHOTS, 1, 2, dtype=torch.long, device=on)
+    sources[:, 0, 1] = torch.tensor(source_columns(), device=on)
+    receivers = torch.ones(SHOTS, NX, 2, dtype=torch.long, device=on)
+    receivers[:, :, 1] = torch.arange(NX, device=on)
     weight = 0.5 / (observed.numel() * (observed.double() ** 2).mean())
     optimizer = torch.optim.Adam(layers.parameters(), lr=LR, eps=1e-16)
     misfit, seconds = [], []
-    for _ in range(iterations):
+    for _ in range(args.iterations):
         begin = time.perf_counter()
         h = coordinates
         for layer in layers[:-1]:
@@ -113,8 +131,9 @@ def torch_side(folder, iterations, threads):
         loss.backward()
         optimizer.step()
         misfit.append(float(loss))
+        wait(args.device)
         seconds.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if on == "cpu" else torch.cuda.max_memory_allocated()
     print(json.dumps({"misfit": misfit, "iteration_s": seconds, "peak_bytes": peak, "torch": torch.__version__,
                       "deepwave": deepwave.__version__ if hasattr(deepwave, "__version__") else "0.0.27"}))
 
@@ -135,25 +154,31 @@ def main():
     parser.add_argument("--iterations", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N, of both sides")
+    parser.add_argument("--job", choices=["reduced", "reference"], default="reduced")
+    parser.add_argument("--tf32", action="store_true")
+    parser.add_argument("--read-every", type=int, default=1, help="iterations between readings of terrane's misfit")
     parser.add_argument("--torch-side", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    choose_job(args.job)
     if args.torch_side:
-        return torch_side(args.torch_side, args.iterations, args.threads)
+        return torch_side(args.torch_side, args)
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     ours, theirs = [], []
     load = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(args.repeats):
-            ours.append(run_terrane(args.terrane, folder, args.iterations, args.threads))
-            peer = subprocess.run([sys.executable, __file__, "--torch-side", folder, "--iterations", str(args.iterations),
-                                   "--threads", str(args.threads)], check=True, capture_output=True, text=True, env=env)
+            ours.append(run_terrane(folder, args))
+            peer = subprocess.run([sys.executable, __file__, "--torch-side", folder, *sys.argv[1:]], check=True,
+                                  capture_output=True, text=True, env=env)
             theirs.append(json.loads(peer.stdout.splitlines()[-1]))
     worst = max(abs(a - b) / a for a, b in zip(ours[0]["misfit"], theirs[0]["misfit"]))
     per = lambda sides: [statistics.median(s["iteration_s"][2:]) for s in sides]
     mine, peer = per(ours), per(theirs)
     equal_time = sum(ours[0]["iteration_s"])
     result = {
-        "job": __doc__.split("\n\n")[1], "machine": processor(), "cores": os.cpu_count(), "threads": args.threads,
+        "job": __doc__.split("\n\n")[1], "machine": processor(), "device": args.device, "job_size": args.job,
+        "tf32": args.tf32, "read_every": args.read_every, "cores": os.cpu_count(), "threads": args.threads,
         "repeats": args.repeats, "iterations": args.iterations, "load_before": load, "load_after": os.getloadavg(),
         "terrane": {"version": ours[0]["version"], "kernels": ours[0]["variant"], "s_per_iteration": mine,
                     "peak_bytes": max(s["peak_bytes"] for s in ours), "misfit": ours[0]["misfit"],

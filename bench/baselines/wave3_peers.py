@@ -13,6 +13,7 @@ Gradients are of 0.5 ||data||^2 with every snapshot stored. Devito's is compared
 derivative to the slowness squared, which it forms as the product of wavefield and second derivative of the adjoint.
 
   OMP_NUM_THREADS=2 DEVITO_LANGUAGE=openmp python wave3_peers.py --bench build/bin/wave3_bench --output wave_3d.json
+  python wave3_peers.py --bench build/bin/wave3_bench --output gpu.json --device cuda --peers deepwave --cells 256
 
 Needs numpy, torch, deepwave==0.0.27, devito==4.8.23 and pytest (which its examples import). A ratio is stated only where the results agree: gathers within
 1e-3 (deepwave) or 2e-2 (Devito, another boundary), cosine of interior gradients above 0.999 or 0.99.
@@ -36,11 +37,14 @@ os.environ.setdefault("DEVITO_LOGGING", "ERROR")
 import numpy as np
 import torch
 import deepwave
-from devito import Function, Operator, TimeFunction, configuration
-from examples.seismic import AcquisitionGeometry, SeismicModel
-from examples.seismic.acoustic.operators import ForwardOperator, GradientOperator
 
+from devices import add_device, add_gbps, device_name, torch_device, wait
 from machine import processor
+
+if "devito" in sys.argv or "--peers" not in sys.argv:
+    from devito import Function, Operator, TimeFunction, configuration
+    from examples.seismic import AcquisitionGeometry, SeismicModel
+    from examples.seismic.acoustic.operators import ForwardOperator, GradientOperator
 
 DT, H, PML, VMAX, F0 = 1e-3, 10.0, 20, 3000.0, 25.0
 # Bytes a padded point and step that must pass the memory: specification table of the project.
@@ -62,12 +66,12 @@ def model(n):
 class Deepwave:
     limits = (1e-3, 0.999)
 
-    def __init__(self, vp, wavelet, order):
-        n = vp.shape[0]
-        self.order, self.v = order, torch.tensor(vp)
-        self.amplitudes = torch.tensor(wavelet)[None, None] * (-1.0 / H**3)
-        self.source = torch.tensor([[[10, n // 2, n // 2]]])
-        line = torch.arange(4, n, 8)
+    def __init__(self, vp, wavelet, order, device):
+        n, self.device, on = vp.shape[0], device, torch_device(device)
+        self.order, self.v = order, torch.tensor(vp, device=on)
+        self.amplitudes = torch.tensor(wavelet, device=on)[None, None] * (-1.0 / H**3)
+        self.source = torch.tensor([[[10, n // 2, n // 2]]], device=on)
+        line = torch.arange(4, n, 8, device=on)
         y, x = torch.meshgrid(line, line, indexing="ij")
         self.receivers = torch.stack([torch.full_like(y, 10), y, x], -1).reshape(1, -1, 3)
 
@@ -80,19 +84,21 @@ class Deepwave:
         with torch.no_grad():
             start = time.perf_counter()
             data = self.data(self.v)
-            return time.perf_counter() - start, data[0].numpy()
+            wait(self.device)
+            return time.perf_counter() - start, data[0].cpu().numpy()
 
     def gradient(self):
         v = self.v.clone().requires_grad_(True)
         start = time.perf_counter()
         (0.5 * (self.data(v) ** 2).sum()).backward()
-        return time.perf_counter() - start, v.grad.numpy()
+        wait(self.device)
+        return time.perf_counter() - start, v.grad.cpu().numpy()
 
 
 class Devito:
     limits = (2e-2, 0.99)
 
-    def __init__(self, vp, wavelet, order):
+    def __init__(self, vp, wavelet, order, _):
         n, nt = vp.shape[0], len(wavelet)
         self.order, self.vp, self.nt = order, vp, nt
         # Units m and ms; the axes of the model keep their order. The last sample of a run is not recorded by Devito.
@@ -146,9 +152,9 @@ class Devito:
         return seconds, inner / -self.vp**3  # d / dv = -2 / v^3 d / d(1/v^2), up to a constant
 
 
-def run_terrane(bench, files, n, order, threads, storage, out):
+def run_terrane(bench, files, n, order, threads, storage, out, device):
     command = [bench, files["model"], n, n, n, files["wavelet"], files["nt"], DT, H, order, PML, VMAX, F0, threads, 2,
-               storage, out]  # two repeats in the process: the first one touches fresh memory
+               storage, out, "--device", device]  # two repeats in the process: the first one touches fresh memory
     return json.loads(subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True).stdout)
 
 
@@ -170,18 +176,6 @@ def rates(seconds, padded, interior, steps, what, bandwidth):
             "share_of_memory_roof": median * BYTES[what] / bandwidth if bandwidth else None}
 
 
-def stream_bandwidth(threads):
-    """GB/s of a = b + c on arrays beyond the caches, as a roof of this machine at this time."""
-    torch.set_num_threads(threads)
-    a, b, c = (torch.ones(1 << 26) for _ in range(3))
-    best = 1e9
-    for _ in range(5):
-        start = time.perf_counter()
-        torch.add(b, c, out=a)
-        best = min(best, time.perf_counter() - start)
-    return 3 * 4 * (1 << 26) / best * 1e-9
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", required=True, help="the wave3_bench program")
@@ -193,14 +187,18 @@ def main():
     parser.add_argument("--storage", default="all")
     parser.add_argument("--orders", type=int, nargs="+", default=[8])
     parser.add_argument("--peers", nargs="+", default=["deepwave", "devito"])
+    add_device(parser)
     args = parser.parse_args()
     n, nt, threads = args.cells, args.samples, args.threads
-    bandwidth = stream_bandwidth(threads)
+    torch.set_num_threads(threads)
+    bandwidth = add_gbps(args.device, 1 << 26)  # beyond the caches: the roof of this machine at this time
+    devito = "devito" in args.peers
     vp, wavelet = model(n), ricker(nt)
     padded, interior = (n + 2 * PML) ** 3, n**3
-    result = {"machine": processor(), "cores": os.cpu_count(), "threads": threads, "repeats": args.repeats,
+    result = {"machine": processor(), "gpu": device_name(args.device), "cores": os.cpu_count(), "threads": threads, "repeats": args.repeats,
               "date": datetime.date.today().isoformat(), "torch": torch.__version__, "deepwave": version("deepwave"),
-              "devito": version("devito"), "devito_compiler": str(configuration["compiler"]),
+              "devito": version("devito") if devito else None,
+              "devito_compiler": str(configuration["compiler"]) if devito else None,
               "python": platform.python_version(), "numpy": np.__version__, "cells": n, "samples": nt, "shots": 1,
               "pml_cells": PML, "interior_points": interior, "padded_points": padded,
               "stream_gbytes_per_s": bandwidth, "bytes_per_point_and_step": BYTES, "load_before": os.getloadavg(),
@@ -211,8 +209,8 @@ def main():
         wavelet.tofile(files["wavelet"])
         for order in args.orders:
             out = folder + "/out"
-            last = run_terrane(args.bench, files, n, order, threads, args.storage, out)
-            peers = {name: {"deepwave": Deepwave, "devito": Devito}[name](vp, wavelet, order) for name in args.peers}
+            last = run_terrane(args.bench, files, n, order, threads, args.storage, out, args.device)
+            peers = {name: {"deepwave": Deepwave, "devito": Devito}[name](vp, wavelet, order, args.device) for name in args.peers}
             case = {"order": order, "plan": last["plan"], "variant": last["variant"],
                     "memory_bytes": last["memory_bytes"], "arena_bytes": last["arena_bytes"],
                     "steps": {"terrane": last["steps"], "deepwave": nt, "devito": nt - 1},
@@ -220,7 +218,7 @@ def main():
             print(json.dumps(case["errors"]), flush=True)
             times = {name: {"forward": [], "gradient": []} for name in ["terrane", *peers]}
             for _ in range(args.repeats):
-                last = run_terrane(args.bench, files, n, order, threads, args.storage, "-")
+                last = run_terrane(args.bench, files, n, order, threads, args.storage, "-", args.device)
                 times["terrane"]["forward"].append(last["forward_s"][-1])
                 times["terrane"]["gradient"].append(last["gradient_s"][-1])
                 for name, peer in peers.items():

@@ -10,14 +10,15 @@ receivers on row 1, dt 1 ms without sub-steps. Convention: deepwave adds -(v dt)
 
   python wave_2d.py --bench build/bin/wave_bench --output bench/results/wave_2d.json
   python wave_2d.py --bench build/bin/wave_bench --output w2.json --workload W2 --orders 4 --shots 8 --nt 300 --peer-batch 2
+  python wave_2d.py --bench build/bin/wave_bench --output gpu.json --device cuda --shots 24 --peer-batch 24
 
 Needs numpy, torch and deepwave==0.0.27. The peer runs with MALLOC_MMAP_MAX_=0 and a large trim threshold, so that its
 snapshots do not come as fresh pages at every call (this makes it faster; --plain-malloc leaves that out). It keeps all
 snapshots in single precision; more than --peer-batch shots are run in batches of that size, one after another.
 Both sides repeat in turn; the first run of each is not counted. `share` is the throughput over that of the caches,
 --cache-gbps divided by the bytes of a point and step (forward 15; gradient with stored fields 51, in bf16 47, with the
-boundary ring 51). No ratio is printed when gathers differ by more than 1e-3 or gradients on interior cells by more than
-1e-2 (relative L2); the exit status is then 1.
+boundary ring 51); on a GPU the caches' figure is that of a = b + c on arrays of 8 MB. No ratio is printed when gathers
+differ by more than 1e-3 or gradients on interior cells by more than 1e-2 (relative L2); the exit status is then 1.
 """
 import argparse
 import datetime
@@ -41,6 +42,7 @@ import numpy as np
 import torch
 import deepwave
 
+from devices import add_device, add_gbps, device_name, torch_device, wait
 from machine import processor
 
 NZ, NX, H, DT, PML, VMAX, F0 = 300, 600, 10.0, 1e-3, 20, 4000.0, 12.0
@@ -75,17 +77,18 @@ class Timer:
 class Peer:
     """deepwave, `batch` shots at a time."""
 
-    def __init__(self, vp, wavelet, order, shots, receivers, batch):
-        self.order, self.v, self.batch = order, torch.tensor(vp), batch
-        self.amplitudes = torch.tensor(wavelet)[None, None] * (-1.0 / H**2)
+    def __init__(self, vp, wavelet, order, shots, receivers, batch, device):
+        self.device, self.on = device, torch_device(device)
+        self.order, self.v, self.batch = order, torch.tensor(vp, device=self.on), batch
+        self.amplitudes = torch.tensor(wavelet, device=self.on)[None, None] * (-1.0 / H**2)
         self.columns = [(2 * k + 1) * NX // (2 * shots) for k in range(shots)]
-        self.receivers = torch.ones(1, receivers, 2, dtype=torch.long)
-        self.receivers[0, :, 1] = torch.arange(receivers) * (NX // receivers)
+        self.receivers = torch.ones(1, receivers, 2, dtype=torch.long, device=self.on)
+        self.receivers[0, :, 1] = torch.arange(receivers, device=self.on) * (NX // receivers)
 
     def data(self, v, columns):
         n = len(columns)
-        sources = torch.ones(n, 1, 2, dtype=torch.long)
-        sources[:, 0, 1] = torch.tensor(columns)
+        sources = torch.ones(n, 1, 2, dtype=torch.long, device=self.on)
+        sources[:, 0, 1] = torch.tensor(columns, device=self.on)
         return deepwave.scalar(v, H, DT, source_amplitudes=self.amplitudes.repeat(n, 1, 1), source_locations=sources,
                                receiver_locations=self.receivers.repeat(n, 1, 1), accuracy=self.order, pml_width=PML,
                                pml_freq=F0, max_vel=VMAX)[-1]
@@ -97,6 +100,7 @@ class Peer:
         with torch.no_grad():
             timer = Timer()
             data = [self.data(self.v, c) for c in self.batches()]
+            wait(self.device)
             return timer.stop(), data
 
     def gradient(self):
@@ -104,6 +108,7 @@ class Peer:
         timer = Timer()
         for c in self.batches():
             (0.5 * (self.data(v, c) ** 2).sum()).backward()
+        wait(self.device)
         return timer.stop(), v.grad
 
 
@@ -113,10 +118,10 @@ class Bench:
     def __init__(self, args, files, nt, order, shots):
         self.head = [args.bench, files + "/model.bin", NZ, NX, files + "/wavelet.bin", nt, DT, H, order, PML, VMAX, F0, shots,
                      args.threads]
-        self.receivers = args.receivers
+        self.receivers, self.device = args.receivers, args.device
 
     def run(self, storage, what, out="-", repeats=2):
-        command = [str(c) for c in self.head + [repeats, storage, out, self.receivers, what]]
+        command = [str(c) for c in self.head + [repeats, storage, out, self.receivers, what, "--device", self.device]]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -131,8 +136,8 @@ def interior(g):
 def errors(bench, peer, storages, folder):
     """Ours against the peer, and every storage against full storage where that was run."""
     out, found, full = folder + "/out", {"gradients": {}}, None
-    peer_data = np.concatenate([d.numpy() for d in peer.forward()[1]]).astype(float).ravel()
-    peer_gradient = interior(peer.gradient()[1].numpy())
+    peer_data = np.concatenate([d.cpu().numpy() for d in peer.forward()[1]]).astype(float).ravel()
+    peer_gradient = interior(peer.gradient()[1].cpu().numpy())
     for storage in storages:
         bench.run(storage, "gradient", out, 1)
         g = np.fromfile(out + ".gradient", np.float32).astype(float)
@@ -166,7 +171,8 @@ def add_ratios(own, peer):
 def run_case(args, vp, wavelet, files, order, shots):
     storages = [s for s in args.storages if not s.startswith("all") or shots <= args.full_storage_shots]
     bench = Bench(args, files, args.nt, order, shots)
-    peer = Peer(vp, wavelet, order, shots, args.receivers, min(shots, args.peer_batch))
+    peer = Peer(vp, wavelet, order, shots, args.receivers, min(shots, args.peer_batch),
+                args.device)
     case = {"order": order, "shots": shots, "interior_points": NZ * NX, "padded_points": (NZ + 2 * PML) * (NX + 2 * PML),
             "load": os.getloadavg(), "errors": errors(bench, peer, storages, files)}
     points = case["padded_points"] * (args.nt - 1) * shots
@@ -236,13 +242,17 @@ def main():
     parser.add_argument("--peer-batch", type=int, default=4)
     parser.add_argument("--cache-gbps", type=float, default=340, help="of all threads")
     parser.add_argument("--plain-malloc", action="store_true")
+    add_device(parser)
     args = parser.parse_args()
     NZ, NX, samples, args.receivers = WORKLOADS[args.workload]
     args.nt = args.nt or samples
     torch.set_num_threads(args.threads)
+    if args.device.startswith("cuda"):
+        args.cache_gbps = add_gbps(args.device, 1 << 21)
     vp, wavelet = model(), ricker(args.nt)
     result = {"workload": args.workload, "options": {k: v for k, v in vars(args).items() if k not in ("bench", "output")}, "nz": NZ, "nx": NX, "pml": PML, "samples": args.nt, "samples_of_workload": samples, "receivers": args.receivers,
-              "machine": processor(), "cores": os.cpu_count(), "threads": args.threads, "repeats": args.repeats,
+              "machine": processor(), "gpu": device_name(args.device), "schedule": os.environ.get("TERRANE_WAVE_SCHEDULE"),
+              "cores": os.cpu_count(), "threads": args.threads, "repeats": args.repeats,
               "date": datetime.date.today().isoformat(), "cache_gbps": args.cache_gbps,
               "torch": torch.__version__, "deepwave": version("deepwave"), "python": platform.python_version(),
               "kept_malloc": not args.plain_malloc, "peer_batch": args.peer_batch, "cases": []}

@@ -13,6 +13,16 @@
 
 namespace terrane {
 
+// f(begin), f(begin + step), ... below end. A GPU keeps the loop: unrolled, the waves of a row would want more
+// registers than a thread has.
+template <class F>
+TERRANE_HD void rolled(int begin, int end, int step, const F& f) {
+#if defined(__CUDA_ARCH__)
+#pragma unroll 1
+#endif
+  for (int k = begin; k < end; k += step) f(k);
+}
+
 // The first n waves of one row (depth z), advanced from column to column by rotation: all lanes move at once.
 template <int n>
 struct StyleRow {
@@ -20,24 +30,23 @@ struct StyleRow {
   double c[n], s[n], turn_c[n], turn_s[n];
 
   TERRANE_HD StyleRow(const GeologyScene& scene, double x, double z, double step) {
-    for (int k = 0; k < n; ++k) {
-      sine_cosine(scene.wave[0][k] * x + scene.wave[1][k] * z + scene.wave[2][k], s[k], c[k]);
-    }
-    for (int k = 0; k < n; ++k) sine_cosine(scene.wave[0][k] * step, turn_s[k], turn_c[k]);
+    rolled(0, n, 1,
+           [&](int k) { sine_cosine(scene.wave[0][k] * x + scene.wave[1][k] * z + scene.wave[2][k], s[k], c[k]); });
+    rolled(0, n, 1, [&](int k) { sine_cosine(scene.wave[0][k] * step, turn_s[k], turn_c[k]); });
   }
   TERRANE_HD void advance() {
-    for (int k = 0; k < n; ++k) {
+    rolled(0, n, 1, [&](int k) {
       const double next = c[k] * turn_c[k] - s[k] * turn_s[k];
       s[k] = s[k] * turn_c[k] + c[k] * turn_s[k];
       c[k] = next;
-    }
+    });
   }
   TERRANE_HD double sum(int begin, int end) const {
     double part[lanes];
     for (int l = 0; l < lanes; ++l) part[l] = c[begin + l];
-    for (int k = begin + lanes; k < end; k += lanes) {
+    rolled(begin + lanes, end, lanes, [&](int k) {
       for (int l = 0; l < lanes; ++l) part[l] += c[k + l];
-    }
+    });
     for (int width = lanes / 2; width > 0; width /= 2) {
       for (int l = 0; l < width; ++l) part[l] += part[l + width];
     }
