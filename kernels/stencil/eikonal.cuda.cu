@@ -81,6 +81,10 @@ struct StoreWeights {
   }
 };
 
+// A value that changes by less than this share of itself has settled.
+template <class T>
+inline constexpr T settled_rounding = 4 * std::numeric_limits<T>::epsilon();
+
 template <class T>
 struct TangentValue {
   EikonalTangent<T> f;
@@ -106,8 +110,7 @@ struct TangentValue {
       }
     }
     to[v.i] = value;
-    constexpr T rounding = 4 * std::numeric_limits<T>::epsilon();
-    if (magnitude(value - from[v.i]) > magnitude(value) * rounding + absolute) {
+    if (magnitude(value - from[v.i]) > magnitude(value) * settled_rounding<T> + absolute) {
       *flag = T(1);
     }
   }
