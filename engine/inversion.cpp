@@ -106,7 +106,7 @@ template <class T>
 void Inversion<T>::open_average() {
   if (!average_.empty()) return;
   average_ = Buffer<double>(s_, static_cast<Index>(theta_.size()));
-  copy(s_, std::span<const double>(std::vector<double>(theta_.size(), 0.0)), average_.data());
+  fill(s_, Fill<double>{average_.data(), 0.0, average_.size()});
 }
 
 // Share of the old mean in the running mean of the parameters; 0: none is made.
@@ -235,7 +235,7 @@ std::vector<IterationReport> Inversion<T>::reports_of(const std::vector<StepRepo
     r.phi = step.phi;
     r.phi_data = step.values.at(1);
     for (std::size_t p = 0; p < g.penalties.size(); ++p) r.phi_model[g.penalties[p].first] = step.values.at(2 + p);
-    if (steps.size() == 1) r.chi2 = chi2_;
+    r.chi2 = chi2_;
     r.gradient_norm = step.gradient_norm;
     r.step_norm = step.step_norm;
     r.evaluations = step.evaluations;

@@ -130,7 +130,7 @@ class Inversion {
   std::vector<double> first_gradient_;
   Buffer<double> average_;  // of the parameters, not yet divided by average_weight_
   double average_weight_ = 0;
-  double chi2_ = std::numeric_limits<double>::quiet_NaN();  // of the last evaluation that was looked at
+  double chi2_ = std::numeric_limits<double>::quiet_NaN();  // of the evaluation; blocks are of one where it is known
   std::string stop_reason_, description_;
 };
 

@@ -19,20 +19,11 @@ double inner(Stream& s, const T* x, const T* y, Index n) {
   dot(s, Dot<T>{x, y, out.data(), n});
   return static_cast<double>(to_host(s, out)[0]);
 }
-// Norms go through double: squares of wave gradients underflow single precision.
 template <class T>
 double norm(Stream& s, const T* x, Index n) {
-  if constexpr (std::is_same_v<T, float>) {
-    const auto host = to_host(s, x, n);
-    double lanes[16] = {};
-    for (std::size_t i = 0; i < host.size(); ++i)
-      lanes[i % 16] += static_cast<double>(host[i]) * static_cast<double>(host[i]);
-    double sum = 0;
-    for (const double l : lanes) sum += l;
-    return std::sqrt(sum);
-  } else {
-    return std::sqrt(inner(s, x, x, n));
-  }
+  const Buffer<double> out(s, 1);
+  square_sum(s, SquareSum<T>{x, out.data(), n});
+  return std::sqrt(to_host(s, out)[0]);
 }
 
 template <class T>
@@ -199,7 +190,7 @@ class FirstOrder : public Optimizer<T> {
 };
 
 template <class T>
-class Lbfgs : public Optimizer<T> {
+class Lbfgs : public SingleSteps<T> {
  public:
   Lbfgs(Stream& s, Json optimizer, double lr, Index n)
       : optimizer_(std::move(optimizer)),
@@ -349,18 +340,13 @@ double Objective<T>::evaluate(Stream& s, const T** gradient) {
 }
 
 template <class T>
-std::vector<StepReport> Optimizer<T>::steps(Stream& s, Objective<T>& objective, const std::vector<double>& factors) {
+std::vector<StepReport> SingleSteps<T>::steps(Stream& s, Objective<T>& objective, const std::vector<double>& factors) {
   require(factors.size() == 1, ErrorCode::failed, "this optimizer takes one step at a time");
   if (objective.prepare) objective.prepare(0);
   objective.values.clear();
   StepReport report = single(s, objective, factors[0]);
   report.values = objective.values;
   return {report};
-}
-
-template <class T>
-StepReport Optimizer<T>::single(Stream&, Objective<T>&, double) {
-  throw Error(ErrorCode::failed, "an optimizer without steps");
 }
 
 template <class T>
@@ -392,8 +378,8 @@ double schedule_factor(const Json& schedule, Index iteration, Index total) {
 
 template struct Objective<float>;
 template struct Objective<double>;
-template class Optimizer<float>;
-template class Optimizer<double>;
+template class SingleSteps<float>;
+template class SingleSteps<double>;
 template std::unique_ptr<Optimizer<float>> make_optimizer<float>(Stream&, const Json&,
                                                                  const std::vector<ParameterGroup>&, Index, double);
 template std::unique_ptr<Optimizer<double>> make_optimizer<double>(Stream&, const Json&,

@@ -60,16 +60,24 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
   // One update for each factor of the rates (the schedule); at most block() of them.
-  virtual std::vector<StepReport> steps(Stream& s, Objective<T>& objective, const std::vector<double>& rate_factors);
+  virtual std::vector<StepReport> steps(Stream& s, Objective<T>& objective,
+                                        const std::vector<double>& rate_factors) = 0;
   virtual Index block() const { return 1; }
   StepReport step(Stream& s, Objective<T>& objective, double rate_factor) {
     return steps(s, objective, {rate_factor}).at(0);
   }
   virtual OptimizerState state(Stream& s) const = 0;
   virtual void restore(Stream& s, const OptimizerState& state) = 0;
+};
+
+// One that looks at the objective within its steps: a block is one of them.
+template <class T>
+class SingleSteps : public Optimizer<T> {
+ public:
+  std::vector<StepReport> steps(Stream& s, Objective<T>& objective, const std::vector<double>& rate_factors) final;
 
  protected:
-  virtual StepReport single(Stream& s, Objective<T>& objective, double rate_factor);
+  virtual StepReport single(Stream& s, Objective<T>& objective, double rate_factor) = 0;
 };
 
 // `optimizer`: resolved section; `groups`: of the field; `default_lr`: where the config leaves it open.

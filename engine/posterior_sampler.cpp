@@ -65,7 +65,7 @@ PosteriorPrior read_prior(const Json& section, const Grid2& grid) {
 }
 
 template <class T>
-class PosteriorSampler : public Optimizer<T> {
+class PosteriorSampler : public SingleSteps<T> {
  public:
   PosteriorSampler(Stream& s, const Json& section, PosteriorPrior prior, Index iterations, std::uint64_t seed)
       : lr_(section.at("lr")),

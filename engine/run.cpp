@@ -288,15 +288,20 @@ class Runner {
   // Iterations to the next one whose model or state is wanted.
   Index until_looked_at() const {
     const auto every = config_.json().at("checkpoint").at("every_iterations").get<Index>();
-    Index done = inversion_->iteration() + 1;
-    while (done < inversion_->iterations() && !keeps(done) && !(every > 0 && done % every == 0) &&
-           !model_error_wanted(done - 1)) {
-      ++done;
+    const Index done = inversion_->iteration();
+    Index left = inversion_->iterations() - done;
+    if (every > 0) left = std::min(left, every - done % every);
+    if (!problem_.true_model.empty())
+      left = std::min(left, 1 + (model_error_every - done % model_error_every) % model_error_every);
+    for (const Index kept : kept_) {
+      if (kept > done) left = std::min(left, kept - done);
     }
-    return done - inversion_->iteration();
+    return left;
   }
+  static constexpr Index model_error_every = 10;  // iterations
   bool model_error_wanted(Index iteration) const {
-    return !problem_.true_model.empty() && (iteration % 10 == 0 || iteration + 1 == inversion_->iterations());
+    return !problem_.true_model.empty() &&
+           (iteration % model_error_every == 0 || iteration + 1 == inversion_->iterations());
   }
   bool keeps(Index iteration) const { return std::find(kept_.begin(), kept_.end(), iteration) != kept_.end(); }
   void note_model_error(Index iteration) {

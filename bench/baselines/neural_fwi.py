@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 
+from devices import add_device, torch_device, wait
 from machine import processor
 
 H, DT, NT, NZ, NX, PML, VMAX, F0, SHOTS = 10.0, 9e-4, 600, 120, 240, 20, 4500.0, 12.0, 8
@@ -89,8 +90,6 @@ def torch_side(folder, args):
     import torch
     from safetensors.numpy import load_file
 
-    from devices import torch_device, wait
-
     on = torch_device(args.device)
     torch.set_num_threads(args.threads)
     torch.set_float32_matmul_precision("high" if args.tf32 else "highest")
@@ -154,7 +153,7 @@ def main():
     parser.add_argument("--iterations", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N, of both sides")
+    add_device(parser)
     parser.add_argument("--job", choices=["reduced", "reference"], default="reduced")
     parser.add_argument("--tf32", action="store_true")
     parser.add_argument("--read-every", type=int, default=1, help="iterations between readings of terrane's misfit")

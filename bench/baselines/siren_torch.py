@@ -13,6 +13,8 @@ import time
 
 import torch
 
+from devices import wait
+
 NETS = [(64, 3), (128, 4), (256, 4), (512, 5)]
 
 
@@ -32,12 +34,10 @@ class Siren(torch.nn.Module):
 def seconds_of(device, repeats, body):
     times = []
     for k in range(repeats + 3):  # three warm-ups: compilation, allocation
-        if device == "cuda":
-            torch.cuda.synchronize()
+        wait(device)
         start = time.perf_counter()
         body()
-        if device == "cuda":
-            torch.cuda.synchronize()
+        wait(device)
         if k >= 3:
             times.append(time.perf_counter() - start)
     return min(times), statistics.median(times)

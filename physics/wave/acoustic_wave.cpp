@@ -82,7 +82,8 @@ Index AcousticWave<T>::memory_bytes(WaveUse use) const {
 }
 
 template <class T>
-void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, WaveWork<T>& work) const {
+void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, WaveState<T>& state) const {
+  WaveWork<T>& work = *state.work;
   std::vector<Index> chosen(shots.begin(), shots.end());
   if (chosen.empty()) {
     chosen.resize(static_cast<std::size_t>(plan_.shots));
@@ -97,11 +98,6 @@ void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, Wave
     copy(s, std::span<const Index>(chosen), work.shots.data());
     work.host_shots = chosen;
   }
-}
-
-template <class T>
-void AcousticWave<T>::choose_shots(Stream& s, std::span<const Index> shots, WaveState<T>& state) const {
-  choose_shots(s, shots, *state.work);
 }
 
 template <class T>
@@ -209,7 +205,7 @@ void AcousticWave<T>::forward(Stream& s, std::span<const Index> shots, const T* 
   WaveWork<T>& work = *state.work;
   work.ensure(s, plan_, keep ? WaveUse::gradient : WaveUse::forward);
   work.kept = false;
-  if (!s.recording()) choose_shots(s, shots, work);
+  if (!s.recording()) choose_shots(s, shots, state);
   check_model(s, vp, work);
   wave_coefficient(s, WaveCoefficient<T>{plan_.frame, vp, static_cast<T>(plan_.inner_dt_s), work.c.data()});
   zero_values(s, work.fields.data(), work.fields.size());

@@ -76,7 +76,6 @@ class AcousticWave {
 
  private:
   void make_tables(Stream& s);
-  void choose_shots(Stream& s, std::span<const Index> shots, WaveWork<T>& work) const;
   void check_model(Stream& s, const T* vp, WaveWork<T>& work) const;
   void complain(Stream& s, const T* vp) const;
   // Between the samples of the data and the inner time step; `rows` traces. scale: of the weights.
