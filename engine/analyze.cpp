@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "engine/analysis_session.hpp"
+#include "engine/budget.hpp"
 #include "engine/checkpoint.hpp"
 #include "engine/converted.hpp"
 #include "engine/field_start.hpp"
@@ -276,7 +277,9 @@ void analyze_run(const Config& config, const RunOptions& options) {
 
 namespace {
 
-Forecast forecast_of(const Json& analyses, std::size_t times, const Config& analysed) {
+// asked: the config whose budget counts.
+Forecast forecast_analyses(const Json& analyses, std::size_t times, const Config& analysed, const Config& asked,
+                           const RunOptions& options) {
   const Problem problem = build_problem(analysed, false);
   const double n = static_cast<double>(problem.grid.cells());
   double bytes = 0, disk = 0;
@@ -290,27 +293,21 @@ Forecast forecast_of(const Json& analyses, std::size_t times, const Config& anal
     bytes = std::max(bytes, dense ? 3 * 8 * n * n : 8 * (4 * k + 60) * (field ? n : std::max(n, data)));
     disk += (8 * k * (field ? n : data) + 3e6) * static_cast<double>(times);
   }
-  Forecast f;
-  char line[160];
-  std::snprintf(line, sizeof line, "analyze: %zu analyses of a model of %.0f nodes", analyses.size(), n);
-  f.lines.emplace_back(line);
-  std::snprintf(line, sizeof line, "memory: about %.2f GB; disk: about %.3f GB", bytes / 1e9, disk / 1e9);
-  f.lines.emplace_back(line);
-  f.json = {{"task", "analyze"},
-            {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
-            {"disk_bytes", static_cast<Index>(disk)},
-            {"lines", f.lines},
-            {"fits", true}};
-  return f;
+  char what[160];
+  std::snprintf(what, sizeof what, "analyze: %zu analyses of a model of %.0f nodes", analyses.size(), n);
+  return forecast_of(asked, options, {what, bytes, disk, "Take \"method\": \"lanczos\", or a smaller \"k\"."});
 }
 
 }  // namespace
 
-Forecast forecast_analysis(const Config& config) {
+Forecast forecast_analysis(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
-  return forecast_of(c.at("analyses"), c.at("at").size(), source_config(source_of(c), c.at("settings")));
+  return forecast_analyses(c.at("analyses"), c.at("at").size(), source_config(source_of(c), c.at("settings")), config,
+                           options);
 }
 
-Forecast forecast_analyses_of(const Config& config) { return forecast_of(config.json().at("analyses"), 1, config); }
+Forecast forecast_analyses_of(const Config& config, const RunOptions& options) {
+  return forecast_analyses(config.json().at("analyses"), 1, config, config, options);
+}
 
 }  // namespace terrane

@@ -39,7 +39,7 @@ void analyze_run(const Config& config, const RunOptions& options);
 // The section "analyses" of a config of task "invert" on its initial weights, before any step: result.json as above.
 nlohmann::ordered_json analyze_start(const Config& config, const RunOptions& options);
 
-Forecast forecast_analysis(const Config& config);
-Forecast forecast_analyses_of(const Config& config);  // analyze_start
+Forecast forecast_analysis(const Config& config, const RunOptions& options);
+Forecast forecast_analyses_of(const Config& config, const RunOptions& options);  // analyze_start
 
 }  // namespace terrane

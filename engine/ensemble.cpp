@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/budget.hpp"
 #include "engine/figure.hpp"
 #include "engine/io/npy.hpp"
 #include "engine/io/text.hpp"
@@ -236,8 +237,8 @@ Forecast forecast_ensemble(const Config& config, const RunOptions& options) {
   f.lines.insert(f.lines.begin(), line);
   f.json["members"] = seeds.size();
   f.json["time_s"] = count * f.json.at("time_s").get<double>();
-  f.json["disk_bytes"] = count * f.json.at("disk_bytes").get<double>();
   f.json["lines"] = f.lines;
+  need_disk(f, count * f.json.at("disk_bytes").get<double>(), options);
   return f;
 }
 

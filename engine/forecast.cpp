@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/analyze.hpp"
+#include "engine/budget.hpp"
 #include "engine/compression/compress_task.hpp"
 #include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
@@ -34,16 +35,6 @@ constexpr double gradient_points3_per_s = 1.5e8, forward_points3_per_s = 4e8;  /
 // x electrodes of the solutions and cells x pairs of electrodes of the derivatives a second.
 constexpr double eikonal_nodes_per_s = 4e6, ray_cells_per_s = 1e9, network_flops_per_s = 5e10, dc_flops_per_s = 6e9;
 constexpr double dc3_node_poles_per_s = 7e6, dc3_node_pairs_per_s = 6e9;
-
-std::string gigabytes(double bytes) {
-  char text[64];
-  if (bytes >= 1e9) {
-    std::snprintf(text, sizeof text, "%.2f GB", bytes * 1e-9);
-  } else {
-    std::snprintf(text, sizeof text, "%.1f MB", bytes * 1e-6);
-  }
-  return text;
-}
 
 struct Sizes {
   Index arrays = 0;   // device arrays of the inversion or simulation
@@ -190,15 +181,14 @@ struct Memory {
   bool gpu;     // holds the arrays
   bool invert;  // else forward
   Index scalar;
-  bool stated;                        // the host's budget; else it is that of the machine
-  double host_budget, device_budget;  // 0: none
+  HostBudget budget;
+  double device_budget;  // 0: none
 
   Memory(const Config& config, const RunOptions& options)
       : gpu(options.device.kind == DeviceKind::cuda),
         invert(config.json().at("task") == "invert"),
         scalar(config.json().at("precision").at("physics") == "fp64" ? 8 : 4),
-        stated(memory_budget(config, DeviceKind::cpu) > 0),
-        host_budget(stated ? memory_budget(config, DeviceKind::cpu) : static_cast<double>(memory_for(options))),
+        budget(config, options),
         device_budget(memory_budget(config, DeviceKind::cuda)) {}
 
   // Observed data: as read, in the scalar of the run, predicted data in double and single.
@@ -207,7 +197,7 @@ struct Memory {
   Index beside(const Sizes& z) const { return invert ? z.plan.storage.host_bytes() : 0; }
   Index host(const Sizes& z) const { return program_bytes + records(z) + (gpu ? 0 : z.arrays) + beside(z); }
   Index device(const Sizes& z) const { return gpu ? z.arrays : 0; }
-  bool host_has_room(Index bytes) const { return host_budget <= 0 || static_cast<double>(bytes) <= host_budget; }
+  bool host_has_room(Index bytes) const { return budget.has_room(static_cast<double>(bytes)); }
   bool device_has_room(Index bytes) const { return device_budget <= 0 || static_cast<double>(bytes) <= device_budget; }
 
   // Where wave fields go that leave the memory of the device: to the host of a GPU while that has room.
@@ -225,7 +215,7 @@ std::string memory_line(const Problem& p, const Sizes& z, const Memory& m) {
                      text(m.records(z)) + (beside > 0 ? ", wave fields " + text(beside) : "") + ", program " +
                      text(program_bytes) + ")";
   if (m.gpu) line += ", device " + text(m.device(z));
-  if (m.host_budget > 0) line += (m.stated ? ", budget " : ", this machine ") + gigabytes(m.host_budget);
+  line += m.budget.text();
   if (!p.waves()) return line;
   const StoragePlan& storage = z.plan.storage;
   return line + "; storage " + std::string(to_string(storage.policy)) + " (" + text(storage.bytes) + " of snapshots)";
@@ -257,11 +247,12 @@ std::string remedy_of(const Problem& p, const Sizes& z, const Memory& m, const s
     return refused + "." + (small ? " " + fits(z.plan.storage.policy, need) : "");
   }
   const std::string part = host_fits ? "device" : "host";
-  const bool machine = !host_fits && !m.stated;
+  const bool machine = !host_fits && !m.budget.stated;
   const double need = static_cast<double>(host_fits ? m.device(z) : m.host(z)),
-               budget = host_fits ? m.device_budget : m.host_budget;
-  const std::string over = part + " memory " + gigabytes(need) + " forecast > " + gigabytes(budget) +
-                           (machine ? " of this machine. " : " budget. ");
+               budget = host_fits ? m.device_budget : m.budget.bytes;
+  const std::string over = host_fits
+                               ? "device memory " + gigabytes(need) + " forecast > " + gigabytes(budget) + " budget. "
+                               : m.budget.exceeded_by(need);
   const auto with = [&](Storage s) {
     return p.waves() ? need - static_cast<double>(z.plan.storage.bytes - kept_by(p, z, s).bytes) : need;
   };
@@ -288,12 +279,12 @@ Index memory_for(const RunOptions& options) {
 Forecast forecast(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return forecast_table(config, options);
-  if (c.at("task") == "analyze") return forecast_analysis(config);
+  if (c.at("task") == "analyze") return forecast_analysis(config, options);
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return forecast_ensemble(config, options);
-  if (c.at("task") == "compress") return forecast_compress(config);
-  if (c.at("task") == "generate") return forecast_generate(config);
-  if (c.at("task") == "train-generator") return forecast_train_generator(config);
-  if (c.at("task") == "score") return forecast_score(config);
+  if (c.at("task") == "compress") return forecast_compress(config, options);
+  if (c.at("task") == "generate") return forecast_generate(config, options);
+  if (c.at("task") == "train-generator") return forecast_train_generator(config, options);
+  if (c.at("task") == "score") return forecast_score(config, options);
   Problem problem = build_problem(config, false, options.device);
   const Memory memory(config, options);
   if (memory.gpu && problem.wave.backward_shots == 0) problem.wave.backward_shots = problem.shots();  // wave_options_on
@@ -350,7 +341,6 @@ Forecast forecast(const Config& config, const RunOptions& options) {
               {"snapshot_bytes", z.plan.storage.bytes},
               {"snapshot_host_bytes", memory.beside(z)},
               {"snapshot_disk_bytes", scratch}}},
-            {"disk_bytes", disk},
             {"time_s", seconds},
             {"parameters", z.parameters},
             {"lines", f.lines}};
@@ -362,7 +352,7 @@ Forecast forecast(const Config& config, const RunOptions& options) {
   }
   f.fits = refused.empty() && memory.host_has_room(memory.host(z)) && memory.device_has_room(memory.device(z));
   if (!f.fits) f.remedy = remedy_of(problem, z, memory, refused);
-  f.json["fits"] = f.fits;
+  need_disk(f, static_cast<double>(disk), options);
   return f;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "engine/budget.hpp"
 #include "engine/diffusion/sample_set.hpp"
 #include "engine/geology_set.hpp"
 #include "engine/output.hpp"
@@ -82,7 +83,7 @@ nlohmann::ordered_json generate_task(const Config& config, const RunOptions& opt
   return result;
 }
 
-Forecast forecast_generate(const Config& config) {
+Forecast forecast_generate(const Config& config, const RunOptions& options) {
   GeologySetOptions o = options_of(config.json());
   if (learnt(config.json())) {
     const SampleSource source = read_sample_source(config.json().at("source"));
@@ -95,15 +96,10 @@ Forecast forecast_generate(const Config& config) {
     const double map = (family == layered_faulted_name ? 3 : 1) * pixels * 4 + (o.seismic ? 5.0 * 1000 * 70 * 4 : 0);
     bytes += map * static_cast<double>(o.count);
   }
-  Forecast f;
-  char line[160];
-  std::snprintf(line, sizeof line, "generate: %zu families of %lld maps", o.families.size(),
+  char what[160];
+  std::snprintf(what, sizeof what, "generate: %zu families of %lld maps", o.families.size(),
                 static_cast<long long>(o.count));
-  f.lines.emplace_back(line);
-  std::snprintf(line, sizeof line, "disk: about %.3f GB", bytes / 1e9);
-  f.lines.emplace_back(line);
-  f.json = {{"task", "generate"}, {"disk_bytes", static_cast<Index>(bytes)}, {"lines", f.lines}, {"fits", true}};
-  return f;
+  return forecast_of(config, options, {what, 0, bytes, ""});
 }
 
 }  // namespace terrane

@@ -11,6 +11,6 @@ namespace terrane {
 // without a manifest.
 nlohmann::ordered_json generate_task(const Config& config, const RunOptions& options);
 
-Forecast forecast_generate(const Config& config);
+Forecast forecast_generate(const Config& config, const RunOptions& options);
 
 }  // namespace terrane

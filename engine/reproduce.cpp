@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/analyze.hpp"
+#include "engine/budget.hpp"
 #include "engine/io/file.hpp"
 #include "engine/json.hpp"
 #include "engine/members.hpp"
@@ -333,7 +334,7 @@ Forecast forecast_table(const Config& config, const RunOptions& options) {
   const auto rows = table_rows(config, "");
   for (const TableRow& row : rows) {
     const Config own = row_config(row, config.json().at("settings"));
-    const Forecast f = row.recipe.at_start ? forecast_analyses_of(own) : forecast(own, options);
+    const Forecast f = row.recipe.at_start ? forecast_analyses_of(own, options) : forecast(own, options);
     seconds += f.json.value("time_s", 0.0);  // analyses have no forecast of theirs
     disk += f.json.at("disk_bytes").get<double>();
     if (f.json.at("memory").at("host_bytes").get<double>() >= host) {
@@ -349,8 +350,8 @@ Forecast forecast_table(const Config& config, const RunOptions& options) {
   total.json["task"] = "reproduce";
   total.json["rows"] = rows.size();
   total.json["time_s"] = seconds;
-  total.json["disk_bytes"] = disk;
   total.json["lines"] = total.lines;
+  need_disk(total, disk, options);
   return total;
 }
 

@@ -610,9 +610,18 @@ std::string precision_of(const Config& config) {
   return p.at("physics");
 }
 
+// Says before the start what a task will not have room for.
+void require_room(const Config& config, const RunOptions& options) {
+  const Forecast f = forecast(config, options);
+  if (!f.fits) throw Error(ErrorCode::budget, f.remedy);
+}
+
 Json execute(const Config& config, const RunOptions& options, bool continuing) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return reproduce(config, options, continuing);
+  // Inversions and the rows of a table look at their budgets themselves.
+  const bool sized = c.at("task") != "invert" && c.at("task") != "forward" && c.at("task") != "reproduce";
+  if (sized && !continuing) require_room(config, options);
   if (c.at("task") == "analyze") return analyze(config, options);
   if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return ensemble(config, options, continuing);
   if (c.at("task") == "compress") return compress_task(config, options, continuing);

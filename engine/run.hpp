@@ -33,6 +33,7 @@ struct RunOptions {
   bool device_explicit = false;
   int threads = 0;                 // 0: default_threads()
   Index machine_memory_bytes = 0;  // that a run may take where memory.host is not stated; 0: this machine's
+  Index free_disk_bytes = 0;       // 0: those of the file system that out_dir is on
   Log log;
   LogLevel console = LogLevel::info;  // level of the log that run() opens on stderr and in log.txt when `log` is silent
   LogSink sink;                       // takes the place of stderr, at the same level

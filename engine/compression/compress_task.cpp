@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "engine/budget.hpp"
 #include "engine/compression/code_encoder.hpp"
 #include "engine/compression/code_file.hpp"
 #include "engine/compression/components.hpp"
@@ -148,7 +149,7 @@ Json compress_task(const Config& config, const RunOptions& options, bool continu
   return CompressRun(config, options, continuing).execute();
 }
 
-Forecast forecast_compress(const Config& config) {
+Forecast forecast_compress(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   const ModelSetSize size = size_of_models(c.at("models"));
   const AutoDecoderPreset p = preset_of(c.at("codec"), c.at("precision"), 0, size.dims);
@@ -161,20 +162,12 @@ Forecast forecast_compress(const Config& config) {
   // Models twice (file and set), decoder, moments and averages, two vectors of a model's network, points of a batch.
   const double bytes = 4 * (2 * static_cast<double>(size.values) + 9 * parameters + 4 * codes + 8 * points);
   const double disk = 4 * (4 * parameters + 4 * codes) * (1 + c.at("checkpoint").at("keep").get<double>());
-  Forecast f;
-  char line[160];
-  std::snprintf(line, sizeof line, "compress: %.0f models, decoder of %.0f parameters, %lld steps", models, parameters,
-                static_cast<long long>(p.train.steps));
-  f.lines.emplace_back(line);
-  std::snprintf(line, sizeof line, "memory: about %.3f GB; disk: about %.3f GB; %.3g floating-point operations",
-                bytes / 1e9, disk / 1e9, 8 * parameters * points * static_cast<double>(p.train.steps));
-  f.lines.emplace_back(line);
-  f.json = {{"task", "compress"},
-            {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
-            {"disk_bytes", static_cast<Index>(disk)},
-            {"lines", f.lines},
-            {"fits", true}};
-  return f;
+  char what[200];
+  std::snprintf(what, sizeof what,
+                "compress: %.0f models, decoder of %.0f parameters, %lld steps, %.3g floating-point operations", models,
+                parameters, static_cast<long long>(p.train.steps),
+                8 * parameters * points * static_cast<double>(p.train.steps));
+  return forecast_of(config, options, {what, bytes, disk, "Take fewer models, or fewer points of a step."});
 }
 
 }  // namespace terrane

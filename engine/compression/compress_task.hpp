@@ -11,6 +11,6 @@ namespace terrane {
 // Returns result.json. Error{data} models that cannot be read, Error{diverged} training that diverges.
 nlohmann::ordered_json compress_task(const Config& config, const RunOptions& options, bool continuing);
 
-Forecast forecast_compress(const Config& config);
+Forecast forecast_compress(const Config& config, const RunOptions& options);
 
 }  // namespace terrane

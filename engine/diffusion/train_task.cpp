@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "engine/budget.hpp"
 #include "engine/compression/model_set.hpp"
 #include "engine/contact_sheet.hpp"
 #include "engine/diffusion/moment_match.hpp"
@@ -255,7 +256,7 @@ Json train_generator_task(const Config& config, const RunOptions& options, bool 
   return TrainRun(config, options, continuing).execute();
 }
 
-Forecast forecast_train_generator(const Config& config) {
+Forecast forecast_train_generator(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   const Json& g = c.at("generator");
   const ModelSetSize size = size_of_models(c.at("models"));
@@ -275,19 +276,10 @@ Forecast forecast_train_generator(const Config& config) {
                                : 24.0 * g.at("channels")[0].get<double>();
   const double bytes = 4 * (5 * weights + 2 * layers * values + 2 * static_cast<double>(size.values));
   const double disk = 4 * 4 * weights * (1 + c.at("checkpoint").at("keep").get<double>());
-  Forecast f;
-  char line[160];
-  std::snprintf(line, sizeof line, "train-generator: %lld models, network of %.0f weights, %lld steps",
+  char what[160];
+  std::snprintf(what, sizeof what, "train-generator: %lld models, network of %.0f weights, %lld steps",
                 static_cast<long long>(size.models), weights, static_cast<long long>(g.at("steps").get<Index>()));
-  f.lines.emplace_back(line);
-  std::snprintf(line, sizeof line, "memory: about %.2f GB; disk: about %.3f GB", bytes / 1e9, disk / 1e9);
-  f.lines.emplace_back(line);
-  f.json = {{"task", "train-generator"},
-            {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
-            {"disk_bytes", static_cast<Index>(disk)},
-            {"lines", f.lines},
-            {"fits", true}};
-  return f;
+  return forecast_of(config, options, {what, bytes, disk, "Take fewer models, or a smaller \"batch_models\"."});
 }
 
 }  // namespace terrane

@@ -13,6 +13,6 @@ namespace terrane {
 // training that diverges.
 nlohmann::ordered_json train_generator_task(const Config& config, const RunOptions& options, bool continuing);
 
-Forecast forecast_train_generator(const Config& config);
+Forecast forecast_train_generator(const Config& config, const RunOptions& options);
 
 }  // namespace terrane

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "engine/budget.hpp"
 #include "engine/compression/model_set.hpp"
 #include "engine/contact_sheet.hpp"
 #include "engine/evaluation/map_folder.hpp"
@@ -280,7 +281,7 @@ class ScoreRun : public StandaloneTask {
 
 Json score_task(const Config& config, const RunOptions& options) { return ScoreRun(config, options).execute(); }
 
-Forecast forecast_score(const Config& config) {
+Forecast forecast_score(const Config& config, const RunOptions& options) {
   const Json& c = config.json();
   const ModelSetSize size = size_of_models(c.at("models"));
   const std::vector<NamedMaps> sets = list_map_folder(c.at("samples").at("path"));
@@ -290,19 +291,10 @@ Forecast forecast_score(const Config& config) {
   const double points = static_cast<double>(size.values) / static_cast<double>(std::max<Index>(1, size.models));
   const double bytes = 4 * (2 * static_cast<double>(size.values) + n * points * static_cast<double>(sets.size())) +
                        8 * (4 * n * n + 4 * n * points);
-  Forecast f;
-  char line[160];
-  std::snprintf(line, sizeof line, "score: %zu sets against %lld held-out models", sets.size(),
+  char what[160];
+  std::snprintf(what, sizeof what, "score: %zu sets against %lld held-out models", sets.size(),
                 static_cast<long long>(hold_out));
-  f.lines.emplace_back(line);
-  std::snprintf(line, sizeof line, "memory: about %.2f GB", bytes / 1e9);
-  f.lines.emplace_back(line);
-  f.json = {{"task", "score"},
-            {"memory", {{"host_bytes", static_cast<Index>(bytes)}}},
-            {"disk_bytes", 0},
-            {"lines", f.lines},
-            {"fits", true}};
-  return f;
+  return forecast_of(config, options, {what, bytes, 0, "Hold out fewer models."});
 }
 
 }  // namespace terrane

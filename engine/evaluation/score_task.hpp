@@ -13,6 +13,6 @@ namespace terrane {
 // Error{config} for a family that "models" does not have and for less than 16 maps or 32 held-out models of a family.
 nlohmann::ordered_json score_task(const Config& config, const RunOptions& options);
 
-Forecast forecast_score(const Config& config);
+Forecast forecast_score(const Config& config, const RunOptions& options);
 
 }  // namespace terrane
