@@ -65,6 +65,12 @@ void need_disk(Forecast& f, double bytes, const RunOptions& options) {
   f.json["fits"] = f.fits;
 }
 
+Forecast require_room(const Config& config, const RunOptions& options) {
+  Forecast f = forecast(config, options);
+  if (!f.fits) throw Error(ErrorCode::budget, f.remedy);
+  return f;
+}
+
 Forecast forecast_of(const Config& config, const RunOptions& options, const TaskNeeds& needs) {
   const HostBudget budget(config, options);
   Forecast f;

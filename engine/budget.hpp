@@ -29,6 +29,9 @@ struct HostBudget {
 // out_dir, or the folder that will hold it.
 void need_disk(Forecast& f, double bytes, const RunOptions& options);
 
+// The forecast of a run that fits; else throws Error(budget) with the remedy.
+Forecast require_room(const Config& config, const RunOptions& options);
+
 struct TaskNeeds {
   std::string what;                       // the first line: the task and its sizes
   double host_bytes = 0, disk_bytes = 0;  // 0: not worth a line

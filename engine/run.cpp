@@ -10,6 +10,7 @@
 
 #include "analysis/metrics.hpp"
 #include "engine/analyze.hpp"
+#include "engine/budget.hpp"
 #include "engine/compression/compress_task.hpp"
 #include "engine/diffusion/train_task.hpp"
 #include "engine/ensemble.hpp"
@@ -148,9 +149,7 @@ class Runner {
   void check_budget() {
     const bool stated = memory_budget(config_, DeviceKind::cpu) > 0 || memory_budget(config_, DeviceKind::cuda) > 0;
     if (!stated && !may_be_too_large()) return;
-    const Forecast f = forecast(config_, options_);
-    forecast_bytes_ = f.json.at("memory").at("host_bytes");
-    if (!f.fits) throw Error(ErrorCode::budget, f.remedy);
+    forecast_bytes_ = require_room(config_, options_).json.at("memory").at("host_bytes");
   }
   void say(const std::string& text) {
     log_.info(text);
@@ -610,28 +609,25 @@ std::string precision_of(const Config& config) {
   return p.at("physics");
 }
 
-// Says before the start what a task will not have room for.
-void require_room(const Config& config, const RunOptions& options) {
-  const Forecast f = forecast(config, options);
-  if (!f.fits) throw Error(ErrorCode::budget, f.remedy);
+Json invert_or_model(const Config& config, const RunOptions& options, bool continuing) {
+  const bool invert = config.json().at("task") == "invert";
+  if (invert && !config.json().at("ensemble").is_null()) return ensemble(config, options, continuing);
+  const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
+                                                     : Runner<float>(config, options, continuing).execute();
+  if (invert && result.at("status") == "ok") analyze_run(config, options);
+  return result;
 }
 
 Json execute(const Config& config, const RunOptions& options, bool continuing) {
   const Json& c = config.json();
   if (c.at("task") == "reproduce") return reproduce(config, options, continuing);
-  // Inversions and the rows of a table look at their budgets themselves.
-  const bool sized = c.at("task") != "invert" && c.at("task") != "forward" && c.at("task") != "reproduce";
-  if (sized && !continuing) require_room(config, options);
+  if (c.at("task") == "invert" || c.at("task") == "forward") return invert_or_model(config, options, continuing);
+  if (!continuing) require_room(config, options);  // the ones above look at their budgets when they begin
   if (c.at("task") == "analyze") return analyze(config, options);
-  if (c.at("task") == "invert" && !c.at("ensemble").is_null()) return ensemble(config, options, continuing);
   if (c.at("task") == "compress") return compress_task(config, options, continuing);
   if (c.at("task") == "generate") return generate_task(config, options);
   if (c.at("task") == "train-generator") return train_generator_task(config, options, continuing);
-  if (c.at("task") == "score") return score_task(config, options);
-  const Json result = precision_of(config) == "fp64" ? Runner<double>(config, options, continuing).execute()
-                                                     : Runner<float>(config, options, continuing).execute();
-  if (c.at("task") == "invert" && result.at("status") == "ok") analyze_run(config, options);
-  return result;
+  return score_task(config, options);
 }
 
 // A directory that a --resume may continue: same resolved config, a checkpoint or nothing but a start.

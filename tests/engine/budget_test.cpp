@@ -3,11 +3,11 @@
 #include "engine/budget.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "engine/json_value.hpp"
+#include "tests/engine/run_folder.hpp"
 #include "tests/engine/small_problem.hpp"
 
 namespace terrane {
@@ -15,21 +15,10 @@ namespace budget_test {
 
 namespace fs = std::filesystem;
 
-class Budget : public ::testing::Test {
+class Budget : public RunFolder {
  protected:
-  Budget() : root_(testing::TempDir() + "terrane_budget_" + std::to_string(::getpid())) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  ~Budget() override { fs::remove_all(root_); }
-  RunOptions options() const {
-    RunOptions o;
-    o.out_dir = root_ + "/not/yet/there";
-    o.console = LogLevel::off;
-    o.threads = 1;
-    return o;
-  }
-  // It would run; with `less` of memory or disk it would not, and does not begin.
+  RunOptions options() const { return RunFolder::options("not/yet/there"); }
+  // Fits, but not with `set`, or where that is empty with 1000 bytes of disk; then it does not begin.
   void refused(const std::string& text, const std::string& set, const char* resource) const {
     const Config roomy = Config::parse(text, "test");
     const Forecast f = forecast(roomy, options());
@@ -52,7 +41,6 @@ class Budget : public ::testing::Test {
     }
     EXPECT_FALSE(fs::exists(o.out_dir));
   }
-  std::string root_;
 };
 
 const char* const kCompress = R"({"task": "compress", "threads": 1,
@@ -77,8 +65,7 @@ TEST_F(Budget, TasksWithoutPhysicsObeyTheDisk) {
 }
 
 TEST_F(Budget, ScoresObeyTheMemory) {
-  RunOptions o = options();
-  o.out_dir = root_ + "/drawn";
+  const RunOptions o = RunFolder::options("drawn");
   terrane::run(Config::parse(kGenerate, "test"), o);
   refused(R"({"task": "score", "threads": 1, "samples": {"path": ")" + o.out_dir + R"("},
     "models": {"type": "generated", "families": ["flat-vel-a"], "count": 8, "hold_out": 8, "size": 14}})",
@@ -86,8 +73,7 @@ TEST_F(Budget, ScoresObeyTheMemory) {
 }
 
 TEST_F(Budget, AnalysesObeyTheMemory) {
-  RunOptions o = options();
-  o.out_dir = root_ + "/run";
+  const RunOptions o = RunFolder::options("run");
   terrane::run(Config::parse(small_waves, "test", {"optimizer.iterations=1", "report.enabled=false"}), o);
   refused(R"({"task": "analyze", "run": ")" + o.out_dir + R"(", "analyses": ["svd"]})", "memory.host_bytes=1000",
           "host memory ");

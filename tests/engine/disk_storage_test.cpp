@@ -2,7 +2,6 @@
 // Storage `disk` and `host` of wave fields in a run: the same result, nothing left behind, forecast, errors before the
 // start.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -10,6 +9,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/json_value.hpp"
 #include "engine/run.hpp"
+#include "tests/engine/run_folder.hpp"
 #include "tests/engine/small_problem.hpp"
 
 namespace terrane {
@@ -24,27 +24,14 @@ const char* const kSmall = kSmallText.c_str();
 
 double memory(const Forecast& f, const char* key) { return f.json.at("memory").at(key).get<double>(); }
 
-class DiskStorage : public ::testing::Test {
+class DiskStorage : public RunFolder {
  protected:
-  DiskStorage() : root_(testing::TempDir() + "terrane_disk_" + std::to_string(::getpid())) {
-    fs::remove_all(root_);
-    fs::create_directories(root_);
-  }
-  ~DiskStorage() override { fs::remove_all(root_); }
-  RunOptions options(const std::string& name) const {
-    RunOptions o;
-    o.out_dir = root_ + "/" + name;
-    o.console = LogLevel::off;
-    o.threads = 1;
-    return o;
-  }
   Json run(const std::string& name, const std::vector<std::string>& sets) const {
     return terrane::run(Config::parse(kSmall, "test", sets), options(name));
   }
   std::vector<double> model(const std::string& name) const {
     return read_npy<double>(root_ + "/" + name + "/model.npy").values;
   }
-  std::string root_;
 };
 
 TEST_F(DiskStorage, SameModelAndNothingLeft) {
