@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/api/terrane.h"
+#include "tests/support/test_folder.hpp"
 
 namespace run_test {
 
@@ -56,19 +57,11 @@ int keep_progress(const char* json, void* user) {
   return event.contains("iteration") && event.at("iteration") == seen.stop_after ? 1 : 0;
 }
 
-class RunTest : public testing::Test {
+class RunTest : public terrane::FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              ("terrane-api-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    config_ = (folder_ / "small.json").string();
-    std::ofstream(config_) << kConfig;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { config_ = put("small.json", kConfig); }
   terrane_run_options options(const std::string& out, Seen& seen) {
-    out_ = (folder_ / out).string();
+    out_ = path(out);
     terrane_run_options o{};
     o.size = sizeof o;
     o.out_dir = out_.c_str();
@@ -80,7 +73,6 @@ class RunTest : public testing::Test {
     o.progress_user = &seen;
     return o;
   }
-  fs::path folder_;
   std::string config_, out_;
 };
 
@@ -96,8 +88,8 @@ TEST_F(RunTest, WritesTheOutputDirectoryAndReturnsTheResult) {
   EXPECT_EQ(result.at("status"), "ok");
   EXPECT_EQ(result.at("iterations"), 6);
   EXPECT_LT(result.at("misfit").at("best").get<double>(), result.at("misfit").at("initial").get<double>());
-  EXPECT_TRUE(fs::exists(folder_ / "a" / "model.npy"));
-  EXPECT_EQ(nlohmann::json::parse(read(folder_ / "a" / "result.json")).at("config_sha256"), result.at("config_sha256"));
+  EXPECT_TRUE(fs::exists(path("a/model.npy")));
+  EXPECT_EQ(nlohmann::json::parse(read(path("a/result.json"))).at("config_sha256"), result.at("config_sha256"));
   EXPECT_FALSE(seen.lines.empty());
   EXPECT_GE(seen.progress.size(), 6U);
 
@@ -120,15 +112,14 @@ TEST_F(RunTest, AStoppedRunContinuesToTheSameBytes) {
   o = options("parts", resumed);
   o.resume = 1;
   ASSERT_EQ(terrane_run(config_.c_str(), &o, nullptr), TERRANE_OK) << terrane_last_error();
-  EXPECT_EQ(read(folder_ / "whole" / "model.npy"), read(folder_ / "parts" / "model.npy"));
-  EXPECT_EQ(read(folder_ / "whole" / "weights.safetensors"), read(folder_ / "parts" / "weights.safetensors"));
+  EXPECT_EQ(read(path("whole/model.npy")), read(path("parts/model.npy")));
+  EXPECT_EQ(read(path("whole/weights.safetensors")), read(path("parts/weights.safetensors")));
 }
 
 TEST_F(RunTest, ErrorsAreStatusCodes) {
   Seen seen;
   auto o = options("x", seen);
-  EXPECT_EQ(terrane_run((folder_ / "absent.json").string().c_str(), &o, nullptr), TERRANE_CONFIG)
-      << terrane_last_error();
+  EXPECT_EQ(terrane_run(path("absent.json").c_str(), &o, nullptr), TERRANE_CONFIG) << terrane_last_error();
   EXPECT_EQ(terrane_run(nullptr, &o, nullptr), TERRANE_FAILED);
   EXPECT_EQ(terrane_run(config_.c_str(), nullptr, nullptr), TERRANE_FAILED);
   o.device = "cuda:99";
@@ -144,7 +135,7 @@ TEST_F(RunTest, ErrorsAreStatusCodes) {
   o = options("y", seen);
   EXPECT_EQ(terrane_run(config_.c_str(), &o, nullptr), TERRANE_CONFIG);
   EXPECT_NE(std::string(terrane_last_error()).find("/grid/nx"), std::string::npos) << terrane_last_error();
-  EXPECT_FALSE(fs::exists(folder_ / "y"));
+  EXPECT_FALSE(fs::exists(path("y")));
 }
 
 }  // namespace run_test

@@ -10,6 +10,7 @@
 #include "engine/io/npy.hpp"
 #include "engine/json_value.hpp"
 #include "engine/run.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace analyze_test {
@@ -68,14 +69,8 @@ const char* const kVolume = R"({"task": "invert", "seed": 3, "name": "volume",
   "field": {"type": "siren", "width": 8, "layers": 2, "omega_0": 8, "transform": {"type": "perturb", "scale_mps": 300}},
   "optimizer": {"type": "adam", "lr": 1e-3, "iterations": 2}})";
 
-class Analyze : public testing::Test {
+class Analyze : public FolderTest {
  protected:
-  void SetUp() override {
-    dir_ = testing::TempDir() + "terrane_analyze_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
   std::string run(const char* text, const std::vector<std::string>& sets = {}) {
     RunOptions o;
     o.out_dir = dir_ + "/run";
@@ -83,10 +78,7 @@ class Analyze : public testing::Test {
     terrane::run(Config::parse(text, "test", sets), o);
     return o.out_dir;
   }
-  std::string config(const char* text) {
-    std::ofstream(dir_ + "/config.json") << text;
-    return dir_ + "/config.json";
-  }
+  std::string config(const char* text) { return put("config.json", text); }
   // The only analysis of a config of task "analyze"; its files are in dir_/<type>.
   Json analyze(const std::string& source, const Json& analysis, const std::vector<std::string>& sets = {}) {
     const Json c{{"task", "analyze"},
@@ -109,7 +101,6 @@ class Analyze : public testing::Test {
   std::vector<double> array(const std::string& what, const std::string& name) const {
     return read_npy<double>(dir_ + "/" + what + "/" + name + ".npy").values;
   }
-  std::string dir_;
 };
 
 TEST_F(Analyze, SpectrumOfARun) {

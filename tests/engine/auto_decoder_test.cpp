@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 
 #include "engine/compression/auto_decoder_train.hpp"
 #include "engine/compression/code_encoder.hpp"
@@ -15,11 +14,10 @@
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace auto_decoder_test {
-
-namespace fs = std::filesystem;
 
 constexpr Index side = 20;
 
@@ -238,7 +236,8 @@ TEST(AutoDecoder, CodesOnAGrid) {
   EXPECT_NE(a[0], b[0]);
   EXPECT_EQ(a[side - 1], b[side - 1]);
   EXPECT_EQ(a.back(), b.back());
-  const std::string path = testing::TempDir() + "terrane-grid-decoder.safetensors";
+  const TestFolder folder;
+  const std::string path = folder / "decoder.safetensors";
   write_decoder(path, d);
   const AutoDecoder read = read_decoder(path);
   EXPECT_EQ(read.shape, d.shape);
@@ -262,22 +261,21 @@ TEST(AutoDecoder, CodesOnAGrid) {
 }
 
 TEST(CodeFile, RoundTripWrongDecoderAndOutliers) {
-  std::string pattern = (fs::temp_directory_path() / "terrane-code-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+  const TestFolder folder;
   Stream s(Device::parse("cpu"), {.threads = 1});
   AutoDecoderPreset preset = small_preset();
   preset.train.steps = 4;
   const ModelSet maps = waved_maps(6);
   const AutoDecoder d = trained(s, preset, maps);
-  write_decoder(pattern + "/decoder.safetensors", d);
-  const AutoDecoder read = read_decoder(pattern + "/decoder.safetensors");
+  write_decoder(folder / "decoder.safetensors", d);
+  const AutoDecoder read = read_decoder(folder / "decoder.safetensors");
   EXPECT_EQ(read.parameters, d.parameters);
   EXPECT_EQ(read.identity(), d.identity());
   std::vector<float> codes = d.training_codes;
   codes[3] += 40 * (d.statistics.highest[3] - d.statistics.lowest[3]);  // far outside the training range
   for (const int bits : {2, 5, 8, 12}) {
-    write_latent_file(pattern + "/a.lat", pack_codes(d, codes, maps.extent, bits));
-    const LatentFile file = read_latent_file(pattern + "/a.lat");
+    write_latent_file(folder / "a.lat", pack_codes(d, codes, maps.extent, bits));
+    const LatentFile file = read_latent_file(folder / "a.lat");
     const std::vector<float> back = unpack_codes(read, file, "a.lat");
     ASSERT_EQ(back.size(), codes.size());
     for (std::size_t k = 0; k < codes.size(); ++k) {
@@ -295,18 +293,17 @@ TEST(CodeFile, RoundTripWrongDecoderAndOutliers) {
   preset.train.seed = 7;
   const AutoDecoder other = trained(s, preset, maps);
   std::string text;
-  const LatentFile file = read_latent_file(pattern + "/a.lat");
+  const LatentFile file = read_latent_file(folder / "a.lat");
   EXPECT_EQ(code_of([&] { unpack_codes(other, file, "a.lat"); }, &text), ErrorCode::data);
   EXPECT_NE(text.find("a.lat: the codes belong to decoder"), std::string::npos) << text;
   EXPECT_EQ(code_of([&] { pack_codes(d, {1, 2}, maps.extent, 8); }), ErrorCode::data);
   EXPECT_EQ(code_of([&] { pack_codes(d, codes, maps.extent, 20); }), ErrorCode::config);
   // A decoder whose weights were changed on disk does not give the identity that it states.
-  std::string bytes = read_file(pattern + "/decoder.safetensors");
+  std::string bytes = read_file(folder / "decoder.safetensors");
   bytes[bytes.size() - 9] = static_cast<char>(bytes[bytes.size() - 9] ^ 1);
-  write_file_atomic(pattern + "/decoder.safetensors", bytes);
-  EXPECT_EQ(code_of([&] { read_decoder(pattern + "/decoder.safetensors"); }, &text), ErrorCode::data);
+  write_file_atomic(folder / "decoder.safetensors", bytes);
+  EXPECT_EQ(code_of([&] { read_decoder(folder / "decoder.safetensors"); }, &text), ErrorCode::data);
   EXPECT_NE(text.find("decoder.safetensors"), std::string::npos);
-  fs::remove_all(pattern);
 }
 
 TEST(AutoDecoder, SaysWhatIsWrong) {

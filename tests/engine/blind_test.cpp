@@ -42,7 +42,7 @@ const Row rows[] = {
 class Blind : public RunFolder, public ::testing::WithParamInterface<Row> {
  protected:
   std::vector<double> model(const std::string& name) const {
-    return read_npy<double>(root_ + "/" + name + "/model.npy").values;
+    return read_npy<double>(path(name + "/model.npy")).values;
   }
 };
 
@@ -55,14 +55,14 @@ TEST_P(Blind, DataAndStartFilesGiveTheSameModel) {
   run(Config::parse(seeing, "test", {}), options("seeing"));
   Json blind = Json::parse(seeing);
   // The file holds the noise; the filter acts on both sides of the misfit.
-  Json data = {{"type", "file"}, {"path", root_ + "/seeing/data_observed.npy"}};
+  Json data = {{"type", "file"}, {"path", path("seeing/data_observed.npy")}};
   if (blind.at("data").contains("highpass_hz")) data["highpass_hz"] = blind.at("data").at("highpass_hz");
   blind.erase("true_model");
   blind["data"] = data;
-  blind["start_model"] = {{"type", "file"}, {"path", root_ + "/seeing/start_model.npy"}};
+  blind["start_model"] = {{"type", "file"}, {"path", path("seeing/start_model.npy")}};
   run(Config::parse(blind.dump(), "test", {}), options("blind"));
   const std::vector<double> with = model("seeing"), without = model("blind"),
-                            start = read_npy<double>(root_ + "/seeing/start_model.npy").values;
+                            start = read_npy<double>(path("seeing/start_model.npy")).values;
   EXPECT_EQ(without, with);
   EXPECT_NE(with, start) << "the runs changed nothing";
 }

@@ -13,22 +13,14 @@
 
 #include "engine/io/file.hpp"
 #include "kernels/runtime/error.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace checkpoint_test {
 
 namespace fs = std::filesystem;
 
-class CheckpointTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-checkpoint-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string dir_;
-};
+class CheckpointTest : public FolderTest {};
 
 CheckpointState state_of(Index iteration, std::size_t values = 100) {
   CheckpointState s;

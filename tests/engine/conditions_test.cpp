@@ -3,15 +3,14 @@
 #include "engine/diffusion/conditions.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "engine/io/file.hpp"
 #include "engine/io/npy.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/engine/diffusion_support.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace conditions_test {
@@ -63,7 +62,8 @@ TEST(Conditions, CodesSeeACoarserImage) {
 }
 
 TEST(Conditions, Files) {
-  const std::string path = (std::filesystem::temp_directory_path() / ("wells-" + std::to_string(getpid()))).string();
+  const TestFolder folder;
+  const std::string path = folder / "wells";
   const auto refused = [&](const std::string& text) {
     write_file_atomic(path, text);
     try {
@@ -89,7 +89,6 @@ TEST(Conditions, Files) {
   write_npy(path, {2, 2}, std::vector<float>{0, -4, 2, 1}.data());
   EXPECT_EQ(read_reflectivity(path, 2), (std::vector<float>{0, -1, 0.5, 0.25}));
   EXPECT_THROW(read_reflectivity(path, 3), Error);
-  std::filesystem::remove(path);
 }
 
 // x_0 = condition + 0.1 N(0, 1): samples lie where they are told to, without a condition anywhere.

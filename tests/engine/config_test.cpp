@@ -5,12 +5,12 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/examples.hpp"
 #include "engine/json.hpp"
 #include "engine/json_value.hpp"
 #include "engine/schema.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace config_test {
@@ -302,20 +302,9 @@ TEST(Config, UnusedSections) {
   EXPECT_EQ(config.json().at("model"), config.json().at("true_model"));
 }
 
-class ConfigFiles : public testing::Test {
+class ConfigFiles : public FolderTest {
  protected:
-  void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = std::filesystem::temp_directory_path() / ("terrane-config-" + std::string(test->name()));
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_ / "base");
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  std::string write(const std::string& name, const std::string& text) {
-    std::ofstream(directory_ / name) << text;
-    return (directory_ / name).string();
-  }
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
+  void SetUp() override { std::filesystem::create_directories(path("base")); }
   std::vector<std::string> errors(const std::string& file) {
     try {
       Config::load(file);
@@ -326,14 +315,13 @@ class ConfigFiles : public testing::Test {
     }
     return {};
   }
-  std::filesystem::path directory_;
 };
 
 TEST_F(ConfigFiles, ParentsMerge) {
-  write("base/base.json", kGood);
-  write("base/mid.json",
-        R"({"parent": "base.json", "true_model": {"type": "file", "path": "vp.npy"}, "grid": {"nz": 40}})");
-  const std::string file = write("a.json", R"({"parent": "base/mid.json", "grid": {"nx": 30}, "start_model": null,
+  put("base/base.json", kGood);
+  put("base/mid.json",
+      R"({"parent": "base.json", "true_model": {"type": "file", "path": "vp.npy"}, "grid": {"nz": 40}})");
+  const std::string file = put("a.json", R"({"parent": "base/mid.json", "grid": {"nx": 30}, "start_model": null,
     "field": {"transform": {"type": "bounded", "min_mps": 1400, "max_mps": 4600}}})");
   const Config config = Config::load(file);
   EXPECT_EQ(config.json().at("grid").at("nz").get<int>(), 40);
@@ -348,8 +336,8 @@ TEST_F(ConfigFiles, ParentsMerge) {
 }
 
 TEST_F(ConfigFiles, InheritedErrorNamesItsFile) {
-  write("base/base.json", replaced(kGood, "\"name\": \"t\"", "\"omega_0\": 3"));
-  const std::string file = write("a.json", R"({"parent": "base/base.json"})");
+  put("base/base.json", replaced(kGood, "\"name\": \"t\"", "\"omega_0\": 3"));
+  const std::string file = put("a.json", R"({"parent": "base/base.json"})");
   const std::vector<std::string> lines = errors(file);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0], path("base/base.json") + ":2:21: /omega_0: unknown key here (inherited by " + file +
@@ -357,12 +345,12 @@ TEST_F(ConfigFiles, InheritedErrorNamesItsFile) {
 }
 
 TEST_F(ConfigFiles, ParentCycleAndMissingParent) {
-  write("b.json", "{\"parent\":\n \"a.json\"}");
-  const std::string file = write("a.json", R"({"parent": "b.json"})");
+  put("b.json", "{\"parent\":\n \"a.json\"}");
+  const std::string file = put("a.json", R"({"parent": "b.json"})");
   ASSERT_EQ(errors(file).size(), 1U);
   EXPECT_EQ(errors(file)[0],
             path("b.json") + ":2:2: /parent: \"a.json\" leads back to itself: a config cannot be its own parent");
-  const std::string orphan = write("c.json", R"({"parent": "none.json"})");
+  const std::string orphan = put("c.json", R"({"parent": "none.json"})");
   EXPECT_EQ(errors(orphan)[0],
             orphan + ":1:12: /parent: no such file: " + path("none.json") + " (relative to this config)");
   EXPECT_EQ(errors(path("none.json"))[0], path("none.json") + ": no such file: " + path("none.json"));
@@ -370,11 +358,11 @@ TEST_F(ConfigFiles, ParentCycleAndMissingParent) {
 
 TEST_F(ConfigFiles, VariablesAndSearchPath) {
   setenv("TERRANE_TEST_NAME", "line 12", 1);
-  write("base/vp.npy", "");
+  put("base/vp.npy", "");
   std::string text = replaced(kGood, "\"name\": \"t\"", "\"name\": \"${TERRANE_TEST_NAME} ${TERRANE_TEST_UNSET:-x}\"");
   text = replaced(text, "\"true_model\": {\"type\": \"generated\"}",
                   "\"true_model\": {\"type\": \"file\", \"path\": \"vp.npy\"}");
-  const std::string file = write("a.json", text);
+  const std::string file = put("a.json", text);
   const char* before = std::getenv("TERRANE_DATA");
   const std::string saved = before != nullptr ? before : "";
   setenv("TERRANE_DATA", ("/nowhere:" + path("base")).c_str(), 1);

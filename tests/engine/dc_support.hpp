@@ -5,9 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <string>
 
@@ -15,24 +12,11 @@
 #include "engine/io/ubc.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/resistivity/dc_geometry.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 
-class DcFiles : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "terrane-dc-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  std::string put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path(name), std::ios::binary | std::ios::trunc) << bytes;
-    return path(name);
-  }
-  std::string dir_;
-};
+class DcFiles : public FolderTest {};
 
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/examples.hpp"
 #include "engine/induced_polarization.hpp"
@@ -20,6 +19,7 @@
 #include "kernels/runtime/random.hpp"
 #include "tests/engine/small_problem.hpp"
 #include "tests/support/data_files.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace dc_test {
@@ -233,8 +233,8 @@ TEST(DcInversion, TradeOffMixesMisfitAndReference) {
 }
 
 TEST(DcRun, ResultsAndReport) {
-  const std::string dir = testing::TempDir() + "terrane_dc_run";
-  fs::remove_all(dir);
+  const TestFolder folder;
+  const std::string dir = folder / "run";
   RunOptions options;
   options.out_dir = dir;
   options.console = LogLevel::off;
@@ -305,8 +305,8 @@ TEST(InducedPolarisation, FilesBringTheirChargeabilities) {
 
 // A survey with 5 % spoilt readings: they are named and left out, and the rest inverts as before.
 TEST(DcConfig, BadReadingsAreListedAndLeftOut) {
-  const std::string dir = testing::TempDir() + "terrane_dc_bad";
-  fs::create_directories(dir);
+  const TestFolder folder;
+  const std::string& dir = folder.path();
   Small c({"data.noise.relative=0.01"});
   DcObservations obs;
   obs.survey = c.problem.dc;

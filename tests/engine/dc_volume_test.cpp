@@ -20,6 +20,7 @@
 #include "engine/scores.hpp"
 #include "physics/resistivity/dc_geometry.hpp"
 #include "tests/engine/small_problem.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace dc_volume_test {
@@ -203,19 +204,8 @@ TEST(DcVolume, BoundsOfTheLogarithm) {
   }
 }
 
-class DcVolumeFiles : public testing::Test {
+class DcVolumeFiles : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-dcv-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  std::string put(const std::string& name, const std::string& text) const {
-    std::ofstream(path(name), std::ios::binary) << text;
-    return path(name);
-  }
   std::string bytes(const std::string& name) const {
     std::ifstream in(path(name), std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -228,7 +218,6 @@ class DcVolumeFiles : public testing::Test {
     o.console = LogLevel::off;
     return o;
   }
-  std::string dir_;
 };
 
 TEST_F(DcVolumeFiles, ObservationsAndLocations) {

@@ -3,7 +3,6 @@
 #include "engine/diffusion/denoiser_prior.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "engine/simulation.hpp"
 #include "tests/engine/diffusion_support.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace denoiser_prior_test {
@@ -190,12 +190,9 @@ TEST(DenoiserPrior, TimesAreFunctionsOfTheIteration) {
   EXPECT_NEAR(falling.target(model, 104, 4, 5).time, 0.1, 1e-12);
 }
 
-class DenoiserInversion : public testing::Test {
+class DenoiserInversion : public FolderTest {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("terrane-prior-" + std::to_string(getpid()) + "-" +
-                                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(folder_);
     UnetShape f;
     f.height = f.width = 16;
     f.channels = {8, 8};
@@ -207,13 +204,12 @@ class DenoiserInversion : public testing::Test {
     const Denoiser net(f);
     Generator g{net, {Process::flow}, net.initial_parameters(3), {3000}, {1500}, {"curve-vel-a"}};
     write_generator(file(), g);
-    write_file_atomic((folder_ / "generator.json").string(),
+    write_file_atomic(path("generator.json"),
                       R"({"type": "flow-matching", "size": 16, "sampler": "heun", "sampler_steps": 4, "guidance": 1})");
   }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string file() const { return (folder_ / "generator.safetensors").string(); }
+  std::string file() const { return path("generator.safetensors"); }
   std::string denoiser(const std::string& more = "") const {
-    return R"(regularizers=[{"type": "denoiser", "weight": 0.05, "path": ")" + folder_.string() + "\"" + more + "}]";
+    return R"(regularizers=[{"type": "denoiser", "weight": 0.05, "path": ")" + dir_ + "\"" + more + "}]";
   }
   Config config(const std::vector<std::string>& sets) const {
     return Config::parse(R"({
@@ -239,7 +235,6 @@ class DenoiserInversion : public testing::Test {
     }
     return "accepted";
   }
-  fs::path folder_;
 };
 
 TEST_F(DenoiserInversion, RestoredStateGoesOnBitForBit) {
@@ -406,8 +401,8 @@ TEST_F(PosteriorSampling, RestoredStateGoesOnBitForBit) {
 
 // In an inversion of waves, followed by a stage of descent; and what is refused.
 TEST_F(PosteriorSampling, InversionAndErrors) {
-  const std::string path = R"("path": ")" + folder_.string() + "\"";
-  const std::string optimizer = R"(optimizer={"type": "posterior", "iterations": 5, )" + path + "}";
+  const std::string source = R"("path": ")" + dir_ + "\"";
+  const std::string optimizer = R"(optimizer={"type": "posterior", "iterations": 5, )" + source + "}";
   const std::vector<std::string> small = {"grid.nx=16", "survey.sources.x_m=[20,130]"};
   const auto with = [&](std::vector<std::string> sets) {
     sets.insert(sets.begin(), small.begin(), small.end());
@@ -424,7 +419,7 @@ TEST_F(PosteriorSampling, InversionAndErrors) {
     EXPECT_TRUE(std::isfinite(r.phi) && r.phi > 0 && r.step_norm > 0);
   }
   RunOptions options;
-  options.out_dir = (folder_ / "run").string();
+  options.out_dir = path("run");
   const Json result = run(c, options);
   EXPECT_EQ(result.at("status"), "ok");
   EXPECT_EQ(result.at("iterations"), 6);
@@ -432,7 +427,7 @@ TEST_F(PosteriorSampling, InversionAndErrors) {
   EXPECT_EQ(refused(with({optimizer})), "accepted");
   EXPECT_NE(refused(with({optimizer, R"(field={"type": "siren"})"})).find("field \"grid\""), std::string::npos);
   EXPECT_EQ(refused(with({optimizer, "optimizer.family=style-a"})).rfind("2 ", 0), 0U);
-  fs::rename(file(), folder_ / "moved");
+  fs::rename(file(), path("moved"));
   EXPECT_EQ(refused(with({optimizer})).rfind("3 ", 0), 0U);
 }
 
@@ -443,7 +438,7 @@ TEST_F(DenoiserInversion, Errors) {
   EXPECT_NE(refused({denoiser(R"(, "times": [0.5, 1.5])")}).find("times"), std::string::npos);
   EXPECT_NE(refused({R"(regularizers=[{"type": "code", "weight": 1}])"}).find("field \"decoder\""), std::string::npos);
   EXPECT_NE(refused({R"(regularizers=[{"type": "denoiser", "weight": 1}])"}).find("path"), std::string::npos);
-  fs::rename(file(), folder_ / "moved");
+  fs::rename(file(), path("moved"));
   const std::string missing = refused({denoiser()});
   EXPECT_EQ(missing.rfind("3 ", 0), 0U) << missing;
   EXPECT_NE(missing.find("generator.safetensors"), std::string::npos) << missing;

@@ -8,6 +8,7 @@
 #include "engine/diffusion/process.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/engine/diffusion_support.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace diffusion_test {
@@ -246,7 +247,8 @@ TEST(Generator, ASampleDependsNeitherOnItsBatchNorOnThreads) {
 }
 
 TEST(Generator, FilesAreReadBackAndChecked) {
-  const std::string path = testing::TempDir() + "generator.safetensors";
+  const TestFolder folder;
+  const std::string path = folder / "generator.safetensors";
   const Generator g = small_generator();
   write_generator(path, g);
   const Generator back = read_generator(path);
@@ -268,7 +270,6 @@ TEST(Generator, FilesAreReadBackAndChecked) {
   }
   write_safetensors(path, {}, {{"kind", "other"}});
   EXPECT_THROW(read_generator(path), Error);
-  std::filesystem::remove(path);
 }
 
 TEST(DiffusionTrainer, AResumedTrainingEqualsOneThatWasNeverStopped) {

@@ -30,13 +30,13 @@ class DiskStorage : public RunFolder {
     return terrane::run(Config::parse(kSmall, "test", sets), options(name));
   }
   std::vector<double> model(const std::string& name) const {
-    return read_npy<double>(root_ + "/" + name + "/model.npy").values;
+    return read_npy<double>(path(name + "/model.npy")).values;
   }
 };
 
 TEST_F(DiskStorage, SameModelAndNothingLeft) {
   run("ring", {"physics.storage=ring"});
-  const std::string scratch = root_ + "/scratch";
+  const std::string scratch = path("scratch");
   fs::create_directories(scratch);
   const Json here = run("disk", {"physics.storage=disk"}),
              there = run("path", {"physics.storage=disk", "physics.storage_path=\"" + scratch + "\""});
@@ -49,7 +49,7 @@ TEST_F(DiskStorage, SameModelAndNothingLeft) {
   EXPECT_EQ(here.at("memory").at("storage"), "disk");
   EXPECT_NE(here.at("solver").get<std::string>().find("GB on disk"), std::string::npos) << here.at("solver");
   EXPECT_TRUE(fs::is_empty(scratch));
-  for (const auto& e : fs::recursive_directory_iterator(root_ + "/disk")) {
+  for (const auto& e : fs::recursive_directory_iterator(path("disk"))) {
     EXPECT_EQ(e.path().filename().string().rfind(".terrane", 0), std::string::npos) << e.path();
   }
 }
@@ -126,24 +126,24 @@ TEST_F(DiskStorage, TheMachineIsTheBudgetWhereNoneIsStated) {
     EXPECT_EQ(e.code(), ErrorCode::budget);
     EXPECT_NE(e.message().find("of this machine"), std::string::npos) << e.message();
   }
-  EXPECT_FALSE(fs::exists(root_ + "/none/resolved.json"));
+  EXPECT_FALSE(fs::exists(path("none/resolved.json")));
 }
 
 // A disk that cannot be written is found before the data are simulated; what an earlier run left there stays.
 TEST_F(DiskStorage, ErrorsLeaveCheckpointsAlone) {
   run("first", {"physics.storage=ring"});
-  const auto before = list_checkpoints(root_ + "/first");
+  const auto before = list_checkpoints(path("first"));
   ASSERT_FALSE(before.empty());
   try {
-    run("second", {"physics.storage=disk", "physics.storage_path=\"" + root_ + "/absent\""});
+    run("second", {"physics.storage=disk", "physics.storage_path=\"" + path("absent") + "\""});
     FAIL() << "accepted";
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ErrorCode::failed);
     EXPECT_NE(e.message().find("physics.storage_path"), std::string::npos) << e.message();
   }
-  EXPECT_FALSE(fs::exists(root_ + "/second/data_observed.npy"));
-  EXPECT_EQ(list_checkpoints(root_ + "/first"), before);
-  EXPECT_EQ(load_checkpoint(root_ + "/first", before.back()).iteration, 3);
+  EXPECT_FALSE(fs::exists(path("second/data_observed.npy")));
+  EXPECT_EQ(list_checkpoints(path("first")), before);
+  EXPECT_EQ(load_checkpoint(path("first"), before.back()).iteration, 3);
 }
 
 }  // namespace disk_storage_test

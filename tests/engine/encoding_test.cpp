@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 #include <set>
 
@@ -13,6 +12,7 @@
 #include "engine/run.hpp"
 #include "engine/simulation.hpp"
 #include "tests/engine/small_problem.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace encoding_test {
@@ -290,8 +290,8 @@ TEST(SourceEncoding, WrongConfigsSayWhatToWrite) {
 }
 
 TEST(SourceEncoding, SpreadAndWeightsMustBeTheSameForAllShots) {
-  const std::string data = testing::TempDir() + "terrane_encoding_data.npy",
-                    mask = testing::TempDir() + "terrane_encoding_mask.npy";
+  const TestFolder folder;
+  const std::string data = folder / "data.npy", mask = folder / "mask.npy";
   const std::vector<float> samples(5 * 26 * 140, 1.0F);
   write_npy(data, {5, 26, 140}, samples.data());
   std::vector<float> weights(5 * 26, 1.0F);
@@ -309,8 +309,6 @@ TEST(SourceEncoding, SpreadAndWeightsMustBeTheSameForAllShots) {
   EXPECT_EQ(message(with(file, {encoding(2)})), "accepted");
   EXPECT_NE(message(with(file, {encoding(2, ", \"max_shift_s\": 0.02")})).find("/encoding/max_shift_s"),
             std::string::npos);
-  std::filesystem::remove(data);
-  std::filesystem::remove(mask);
   Case c({encoding(2)});
   c.problem.survey.shots[4].receivers.pop_back();
   try {

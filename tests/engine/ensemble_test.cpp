@@ -4,11 +4,11 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/io/npy.hpp"
 #include "engine/json_value.hpp"
 #include "engine/run.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace ensemble_test {
@@ -37,8 +37,8 @@ std::string message(const std::vector<std::string>& sets) {
 }
 
 TEST(Ensemble, MeanAndSpreadOfTheMembers) {
-  const std::string dir = testing::TempDir() + "terrane_ensemble";
-  fs::remove_all(dir);
+  const TestFolder folder;
+  const std::string dir = folder / "run";
   RunOptions o;
   o.out_dir = dir;
   const Config config = Config::parse(kLine, "test");
@@ -82,7 +82,6 @@ TEST(Ensemble, MeanAndSpreadOfTheMembers) {
   run(config, o);
   EXPECT_EQ(fs::last_write_time(dir + "/members/seed-4/result.json"), before);
   EXPECT_EQ(read_npy<float>(dir + "/model.npy").values, mean);
-  fs::remove_all(dir);
 }
 
 TEST(Ensemble, WrongConfigs) {

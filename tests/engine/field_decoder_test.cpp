@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The field of a trained decoder: its values against decoding, its derivatives, its axes, errors.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "autodiff/check.hpp"
 #include "engine/config.hpp"
@@ -15,20 +13,13 @@
 #include "kernels/kernels.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace field_decoder_test {
 
-namespace fs = std::filesystem;
-
-class DecoderFieldTest : public testing::Test {
+class DecoderFieldTest : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("terrane-decoder-" + std::to_string(getpid()) + "-" +
-                                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   // A network of sines with random weights and codes of five numbers, of which the last repeats the first.
   AutoDecoder decoder(Index models, Index dims = 2) const {
     AutoDecoder d;
@@ -45,7 +36,7 @@ class DecoderFieldTest : public testing::Test {
     d.statistics = code_statistics(models > 0 ? d.training_codes : std::vector<float>{1, 2, 3, 4, 5, 3, 4, 5, 6, 7}, 5);
     return d;
   }
-  std::string file() const { return (folder_ / "decoder.safetensors").string(); }
+  std::string file() const { return path("decoder.safetensors"); }
   static std::vector<double> values(Stream& s, const Field<double>& field, const std::vector<double>& theta) {
     Tape<double> tape(s);
     const Var p = tape.input({field.parameters()}, "theta");
@@ -56,7 +47,6 @@ class DecoderFieldTest : public testing::Test {
     tape.forward();
     return tape.get(m);
   }
-  fs::path folder_;
 };
 
 const Grid2 grid{9, 14, 50, 50, 0, 0};
@@ -65,7 +55,7 @@ TEST_F(DecoderFieldTest, ValuesAreThoseOfDecodedCodes) {
   const AutoDecoder d = decoder(40);
   write_decoder(file(), d);
   for_each_device([&](Stream& s) {
-    const auto field = Field<double>::make({{"type", "decoder"}, {"path", folder_.string()}}, grid, 0);
+    const auto field = Field<double>::make({{"type", "decoder"}, {"path", dir_}}, grid, 0);
     // Five numbers, one of them a copy of another: four axes.
     ASSERT_EQ(field.parameters(), 4);
     EXPECT_EQ(field.groups()[0].name, "code");
@@ -95,7 +85,7 @@ TEST_F(DecoderFieldTest, CodesOnAGrid) {
   d.statistics = code_statistics(d.training_codes, 8);
   write_decoder(file(), d);
   for_each_device([&](Stream& s) {
-    const auto field = Field<double>::make({{"type", "decoder"}, {"path", folder_.string()}}, grid, 0);
+    const auto field = Field<double>::make({{"type", "decoder"}, {"path", dir_}}, grid, 0);
     ASSERT_EQ(field.parameters(), 8);
     const auto map = make_decoder_field(file(), 0);
     const std::vector<double> theta = random_normal<double>(8, 4);
@@ -196,15 +186,12 @@ TEST_F(DecoderFieldTest, FlowTurnsNoiseIntoCodes) {
   Generator g = latent_prototype(d, code_network(d.shape, {.width = 16, .blocks = 1, .families = 2}));
   g.parameters = g.network.initial_parameters(4);
   g.families = {"flat-vel-a", "curve-vel-a"};
-  write_generator((folder_ / "generator.safetensors").string(), g);
+  write_generator(path("generator.safetensors"), g);
   write_decoder(file(), d);
-  write_file_atomic((folder_ / "generator.json").string(),
+  write_file_atomic(path("generator.json"),
                     R"({"type": "latent-flow", "size": 14, "sampler": "heun", "sampler_steps": 4, "guidance": 1})");
-  Json section{{"type", "decoder"},
-               {"path", file()},
-               {"flow", folder_.string()},
-               {"flow_steps", 4},
-               {"flow_family", "curve-vel-a"}};
+  Json section{
+      {"type", "decoder"}, {"path", file()}, {"flow", dir_}, {"flow_steps", 4}, {"flow_family", "curve-vel-a"}};
   // Noise of sample 3 of seed 9: one Euler step of a function that says 0 leaves it as it is.
   Stream cpu{Device{}};
   const DenoiseFunction zero = [](const float*, double, float* y) { std::fill_n(y, 5, 0.0F); };
@@ -243,8 +230,8 @@ TEST_F(DecoderFieldTest, FlowTurnsNoiseIntoCodes) {
   EXPECT_NE(refused("flow_family", "style-a").find("style-a"), std::string::npos);
   AutoDecoder other = d;
   other.parameters[0] += 1;
-  write_decoder((folder_ / "other.safetensors").string(), other);
-  EXPECT_NE(refused("path", (folder_ / "other.safetensors").string()).find("another decoder"), std::string::npos);
+  write_decoder(path("other.safetensors"), other);
+  EXPECT_NE(refused("path", path("other.safetensors")).find("another decoder"), std::string::npos);
 }
 
 TEST_F(DecoderFieldTest, Errors) {
@@ -267,8 +254,7 @@ TEST_F(DecoderFieldTest, Errors) {
                  "sources": {"type": "line", "x_m": 0, "z_m": 0, "count": 1}, "receivers": {"type": "grid-row", "z_m": 0}},
       "data": "synthetic", "misfit": "l2", "optimizer": "adam",
       "field": {"type": "decoder", "path": ")" +
-                             folder_.string() + "\"" + more +
-                             R"(}, "start_model": {"type": "constant", "value_mps": 2500}})";
+                             dir_ + "\"" + more + R"(}, "start_model": {"type": "constant", "value_mps": 2500}})";
     return Config::parse(text, "test");
   };
   // Codes begin near the start model, and move by tenths of a deviation.

@@ -3,7 +3,6 @@
 #include "engine/geology_set.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
@@ -13,27 +12,22 @@
 #include "engine/problem.hpp"
 #include "kernels/runtime/error.hpp"
 #include "physics/geology/openfwi.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace geology_set_test {
 
 namespace fs = std::filesystem;
 
-class GeologySet : public testing::Test {
+class GeologySet : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("terrane-set-" + std::to_string(getpid()) + "-" +
-                                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string file(const std::string& name) const { return (folder_ / name).string(); }
+  std::string file(const std::string& name) const { return folder_ + "/" + name; }
   GeologySetOptions options(std::vector<std::string> families, Index count) const {
     GeologySetOptions o;
     o.families = std::move(families);
     o.count = count;
     o.seed = 6;
-    o.directory = folder_.string();
+    o.directory = folder_;
     return o;
   }
   std::string refused(const GeologySetOptions& o) {
@@ -45,7 +39,7 @@ class GeologySet : public testing::Test {
     }
     return "";
   }
-  fs::path folder_;
+  const std::string folder_ = path("set");  // not there at first
   Stream s_{Device{}};
 };
 

@@ -4,10 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/checkpoint.hpp"
 #include "engine/io/file.hpp"
@@ -16,26 +14,14 @@
 #include "engine/io/safetensors.hpp"
 #include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace info_test {
 
 namespace fs = std::filesystem;
 
-class InfoTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-info-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path(name), std::ios::binary) << bytes;
-  }
-  std::string dir_;
-};
+class InfoTest : public FolderTest {};
 
 bool suspects(const Json& info, const std::string& part) {
   for (const Json& s : info["suspicious"]) {

@@ -20,26 +20,14 @@
 #include "engine/io/sha256.hpp"
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace io_test {
 
 namespace fs = std::filesystem;
 
-class IoTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-io-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path(name), std::ios::binary) << bytes;
-  }
-  std::string dir_;
-};
+class IoTest : public FolderTest {};
 
 // Message of the Error thrown by f, "" if none; the code must be `code`.
 template <class F>

@@ -3,17 +3,13 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-
 #include "engine/io/file.hpp"
 #include "engine/io/info.hpp"
 #include "kernels/runtime/error.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace latent_file_test {
-
-namespace fs = std::filesystem;
 
 LatentFile example(Index count) {
   LatentFile f{.codec = LatentCodec::siren,
@@ -79,9 +75,8 @@ TEST(LatentFile, EveryBitFlipAndEveryTruncationIsFound) {
 }
 
 TEST(LatentFile, LosslessModelsAndInfo) {
-  std::string pattern = (fs::temp_directory_path() / "terrane-lat-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  const std::string path = pattern + "/a.lat";
+  const TestFolder folder;
+  const std::string path = folder / "a.lat";
   std::vector<float> maps;
   for (Index k = 0; k < 5; ++k) {
     for (Index p = 0; p < 20 * 30; ++p) maps.push_back(static_cast<float>(1600 + 100 * ((p / 30 + k) / 6)));
@@ -98,7 +93,6 @@ TEST(LatentFile, LosslessModelsAndInfo) {
   EXPECT_EQ(info.at("codec"), "lossless");
   EXPECT_EQ(info.at("count"), 5);
   EXPECT_EQ(info.at("shape"), (std::vector<Index>{20, 30}));
-  fs::remove_all(pattern);
 }
 
 }  // namespace latent_file_test

@@ -8,6 +8,7 @@
 #include "engine/evaluation/moments.hpp"
 #include "kernels/runtime/error.hpp"
 #include "tests/engine/diffusion_support.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace diffusion_test {
@@ -74,7 +75,8 @@ TEST(LatentFlow, DrawsCodesOfTheTrainingDistribution) {
               sample_codes(s, g, decoder, other, 5, 0, 6, {asked, {}}));
   }
   EXPECT_EQ(sample_codes(s, matched, decoder, guided, 5, 0, 6), sample_codes(s, matched, decoder, sampler, 5, 0, 6));
-  const std::string file = testing::TempDir() + "matched.safetensors";
+  const TestFolder folder;
+  const std::string file = folder / "matched.safetensors";
   write_generator(file, matched);
   const Generator back = read_generator(file);
   EXPECT_EQ(back.match.shift, matched.match.shift);

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/io/file.hpp"
 #include "engine/io/inflate.hpp"
@@ -14,24 +13,15 @@
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace npz_test {
 
 namespace fs = std::filesystem;
 
-class NpzTest : public testing::Test {
+class NpzTest : public FolderTest {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-npz-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path(name), std::ios::binary | std::ios::trunc) << bytes;
-  }
   // Message of the Error{data} that reading these bytes gives, "" if none.
   std::string error_of(const std::string& bytes) const {
     put("bad.npz", bytes);
@@ -56,7 +46,6 @@ class NpzTest : public testing::Test {
                (std::string(chosen != nullptr ? chosen : "python3") + " -c 'import numpy' >/dev/null 2>&1").c_str()) ==
            0;
   }
-  std::string dir_;
 };
 
 std::string number(std::uint64_t value, int bytes) {

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 
 #include "engine/io/file.hpp"
@@ -15,6 +13,7 @@
 #include "kernels/runtime/error.hpp"
 #include "kernels/runtime/random.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace picks_test {
@@ -22,20 +21,7 @@ namespace picks_test {
 namespace fs = std::filesystem;
 using Values = std::vector<double>;
 
-class PicksTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-picks-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void put(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path(name), std::ios::binary | std::ios::trunc) << bytes;
-  }
-  std::string dir_;
-};
+class PicksTest : public FolderTest {};
 
 // Lines of a sound file, counted from 1.
 std::vector<std::string> sound() {

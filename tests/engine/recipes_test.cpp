@@ -12,6 +12,7 @@
 #include "engine/reproduce.hpp"
 #include "tests/support/data_files.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace recipes_test {
@@ -65,15 +66,8 @@ TEST(Recipes, StarsMatchParts) {
   }
 }
 
-class Reproduce : public ::testing::Test {
+class Reproduce : public FolderTest {
  protected:
-  void SetUp() override {
-    directory_ =
-        std::filesystem::temp_directory_path() / ("terrane-table-" + std::to_string(::getpid()) + "-" +
-                                                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
   // Cases on a small model that needs no file.
   Config config(const std::string& recipe, const std::string& more = "", const std::string& background = "2000") {
     const std::string settings = R"({
@@ -91,30 +85,28 @@ class Reproduce : public ::testing::Test {
   }
   RunOptions options() {
     RunOptions o;
-    o.out_dir = directory_.string();
+    o.out_dir = path("table");
     o.device = Device{DeviceKind::cpu, 0};
     o.threads = 2;
     o.console = LogLevel::off;
     return o;
   }
-  std::filesystem::path directory_;
 };
 
 TEST_F(Reproduce, FillsATableAndKeepsFinishedRows) {
   const Json result = run(config("cr-fwi/marmousi/ig/*"), options());
   EXPECT_EQ(result.at("status"), "ok") << result.dump(1);
-  const Json table = Json::parse(read_file(directory_.string() + "/table.json"));
+  const Json table = Json::parse(read_file(path("table/table.json")));
   ASSERT_EQ(table.size(), 10u);
   for (const Json& row : table) {
     EXPECT_EQ(row.at("status"), "ok") << row.dump(1);
     EXPECT_TRUE(row.at("mse_km2_s2").is_number());
     EXPECT_TRUE(row.at("best_constant_mse_km2_s2").is_number());
   }
-  const std::string page = read_file(directory_.string() + "/table.html");
+  const std::string page = read_file(path("table/table.html"));
   EXPECT_NE(page.find("0.1534"), std::string::npos);  // published, IG from the linear start
-  EXPECT_NE(read_file(directory_.string() + "/table.csv").find("cr-fwi/marmousi/ig/noise-8,0,ok,3,"),
-            std::string::npos);
-  const std::string row = directory_.string() + "/rows/cr-fwi-marmousi-ig-linear-seed-0/result.json";
+  EXPECT_NE(read_file(path("table/table.csv")).find("cr-fwi/marmousi/ig/noise-8,0,ok,3,"), std::string::npos);
+  const std::string row = path("table/rows/cr-fwi-marmousi-ig-linear-seed-0/result.json");
   const auto written = std::filesystem::last_write_time(row);
   RunOptions again = options();
   again.resume = true;
@@ -126,13 +118,12 @@ TEST_F(Reproduce, AChangedSettingRunsTheRowAgain) {
   run(config("cr-fwi/marmousi/grid/constant"), options());
   RunOptions again = options();
   again.resume = true;
-  const Json result = resume(directory_.string(), again, {});
+  const Json result = resume(path("table"), again, {});
   EXPECT_EQ(result.at("status"), "ok");
   again.resume = false;
   again.overwrite = true;
   run(config("cr-fwi/marmousi/grid/constant", R"(, "bounds": {"max_mps": 6000})"), again);
-  const Json row =
-      Json::parse(read_file(directory_.string() + "/rows/cr-fwi-marmousi-grid-constant-seed-0/resolved.json"));
+  const Json row = Json::parse(read_file(path("table/rows/cr-fwi-marmousi-grid-constant-seed-0/resolved.json")));
   EXPECT_EQ(row.at("bounds").at("max_mps"), 6000);
 }
 
@@ -186,9 +177,9 @@ TEST_F(Reproduce, MetricsOfTravelTimes) {
   const Json chi2 = summary.at("metrics").at("chi2");
   EXPECT_GT(chi2.at("std").get<double>(), 0);
   EXPECT_LE(chi2.at("least"), chi2.at("median"));
-  const std::string page = read_file(directory_.string() + "/table.html");
+  const std::string page = read_file(path("table/table.html"));
   EXPECT_NE(page.find("mean ± standard deviation"), std::string::npos);
-  EXPECT_NE(read_file(directory_.string() + "/table.csv").find("region_correlation"), std::string::npos);
+  EXPECT_NE(read_file(path("table/table.csv")).find("region_correlation"), std::string::npos);
 }
 
 // The row of a spectrum, on fewer vectors: nothing is inverted, values and vectors are those of the study.
@@ -211,8 +202,8 @@ TEST_F(Reproduce, SpectrumOfTheStudy) {
   EXPECT_EQ(summary.at("reached"), true);
   EXPECT_LT(summary.at("metrics").at("value_difference").at("most"), 1e-6);
   EXPECT_GT(summary.at("metrics").at("vector_cosine").at("least"), 0.9999);
-  EXPECT_FALSE(std::filesystem::exists(directory_.string() + "/rows/nfs-inv-svd-1-seed-0/model.npy"));
-  EXPECT_NE(read_file(directory_.string() + "/table.html").find("nfs-inv-svd-1-seed-0/report.html"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path("table/rows/nfs-inv-svd-1-seed-0/model.npy")));
+  EXPECT_NE(read_file(path("table/table.html")).find("nfs-inv-svd-1-seed-0/report.html"), std::string::npos);
 }
 
 TEST_F(Reproduce, MissesAreSaid) {
@@ -227,7 +218,7 @@ TEST_F(Reproduce, MissesAreSaid) {
 TEST_F(Reproduce, ForecastAddsTheRows) {
   const Forecast f = forecast(config("cr-fwi/marmousi/ig/*"), options());
   EXPECT_EQ(f.json.at("rows"), 10);
-  EXPECT_FALSE(std::filesystem::exists(directory_));
+  EXPECT_FALSE(std::filesystem::exists(path("table")));
 }
 
 }  // namespace recipes_test

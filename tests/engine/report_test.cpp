@@ -4,15 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "engine/figure.hpp"
 #include "engine/font.hpp"
 #include "engine/io/file.hpp"
 #include "engine/json_value.hpp"
 #include "kernels/runtime/error.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace report_test {
@@ -21,20 +20,10 @@ namespace fs = std::filesystem;
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-class ReportTest : public testing::Test {
+class ReportTest : public FolderTest {
  protected:
   static constexpr Index nz = 30, nx = 80, shots = 4, receivers = 20, nt = 60;
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-report-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    dir_ = pattern;
-    make_run();
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  std::string path(const std::string& name) const { return dir_ + "/" + name; }
-  void put(const std::string& name, const std::string& text) const {
-    std::ofstream(path(name), std::ios::trunc) << text;
-  }
+  void SetUp() override { make_run(); }
   void map(const std::string& name, double shift) const {
     std::vector<float> v(static_cast<std::size_t>(nz * nx));
     for (Index i = 0; i < nz * nx; ++i) {
@@ -78,7 +67,6 @@ class ReportTest : public testing::Test {
     }
     put("progress.jsonl", lines + "{\"iteration\": 10, \"ph");  // killed while writing
   }
-  std::string dir_;
 };
 
 TEST_F(ReportTest, LoadsEverything) {

@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include "analysis/metrics.hpp"
 #include "engine/inversion.hpp"
@@ -19,6 +17,7 @@
 #include "tests/engine/small_problem.hpp"
 #include "tests/support/data_files.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace travel_test {
@@ -98,8 +97,8 @@ TEST(TravelConfig, WrongConfigsSayWhatToDo) {
 }
 
 TEST(TravelConfig, PairsAndArrays) {
-  const std::string dir = testing::TempDir() + "terrane_travel_pairs";
-  fs::create_directories(dir);
+  const TestFolder folder;
+  const std::string& dir = folder.path();
   const double nan = std::nan("");
   const std::vector<double> times{17, nan, 18, 19};
   write_npy(dir + "/t.npy", {2, 2}, times.data());
@@ -226,7 +225,8 @@ TEST(TravelInversion, NetworksThroughBothPhysics) {
 }
 
 TEST(TravelRun, WritesGeometryCoverageAndReport) {
-  const std::string dir = testing::TempDir() + "terrane_travel_run";
+  const TestFolder folder;
+  const std::string dir = folder / "run";
   RunOptions options;
   options.out_dir = dir;
   options.overwrite = true;

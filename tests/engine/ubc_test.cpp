@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 
 #include "engine/io/file.hpp"
@@ -13,11 +11,11 @@
 #include "kernels/runtime/error.hpp"
 #include "tests/engine/dc_support.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace ubc_test {
 
-namespace fs = std::filesystem;
 using Values = std::vector<double>;
 
 const std::string general =
@@ -172,9 +170,8 @@ TEST(Ubc, ErrorsOfDataAreDemandedWhereTheyAreNeeded) {
 }
 
 TEST(Ubc, RoundTrips) {
-  std::string pattern = (fs::temp_directory_path() / "terrane-ubc-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  const std::string path = pattern + "/o.obs";
+  const TestFolder folder;
+  const std::string path = folder / "o.obs";
   for (const UbcFormat format : {UbcFormat::general, UbcFormat::surface, UbcFormat::simple}) {
     for (const bool std : {false, true}) {
       for (const bool z : {false, true}) {
@@ -195,7 +192,6 @@ TEST(Ubc, RoundTrips) {
       }
     }
   }
-  fs::remove_all(pattern);
   expect_same(parse(ubc_observations_text(parse(general))), parse(general));
   // B and N alone become A and M: the sign turns for each.
   UbcObservations o = parse(simple);

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 
 #include "autodiff/check.hpp"
@@ -18,11 +17,10 @@
 #include "engine/scores.hpp"
 #include "engine/simulation.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace volume_test {
-
-namespace fs = std::filesystem;
 
 const char* const kVolume = R"({
   "task": "invert", "seed": 3, "name": "volume",
@@ -78,7 +76,8 @@ TEST(Volume, GradientMatchesDifferences) {
 // A line of point sources along y over a model that does not change along y, far from the ends of the line, is a source
 // in the plane: p2(x, z) = dy * sum over y of p3(x, y, z).
 TEST(Volume, ExtrudedModelOfALineSourceIsThePlane) {
-  const std::string npy = testing::TempDir() + "terrane_volume_section.npy";
+  const TestFolder folder;
+  const std::string npy = folder / "section.npy";
   std::vector<float> section;
   for (int i = 0; i < 12 * 16; ++i)
     section.push_back(2200.0F + 15.0F * static_cast<float>(i / 16) + 5.0F * static_cast<float>(i % 16));
@@ -113,7 +112,6 @@ TEST(Volume, ExtrudedModelOfALineSourceIsThePlane) {
     size += two[i] * two[i];
   }
   EXPECT_LT(std::sqrt(error / size), 1e-6);
-  fs::remove(npy);
 }
 
 TEST(Volume, EveryFieldLowersTheMisfit) {
@@ -186,8 +184,8 @@ TEST(Volume, StoppedRunResumesWithTheSameBitsAndReports) {
                                       "field={\"type\":\"siren\",\"width\":12,\"layers\":2}",
                                       "optimizer={\"type\":\"adam\",\"lr\":2e-3,\"iterations\":5,\"batch_shots\":2}"};
   const Config config = Config::parse(kVolume, "test", sets);
-  const std::string whole = testing::TempDir() + "terrane_volume_whole",
-                    part = testing::TempDir() + "terrane_volume_part";
+  const TestFolder folder;
+  const std::string whole = folder / "whole", part = folder / "part";
   const Json result = run(config, run_options(whole));
   EXPECT_EQ(result.at("status"), "ok");
   EXPECT_LT(result.at("misfit").at("final").get<double>(), result.at("misfit").at("initial").get<double>());
@@ -219,8 +217,6 @@ TEST(Volume, StoppedRunResumesWithTheSameBitsAndReports) {
   const auto figures = make_figures(in);
   EXPECT_EQ(figures[0].file, "models.png");
   EXPECT_NE(make_report(in).find("12 × 14 × 16 nodes"), std::string::npos);
-  fs::remove_all(whole);
-  fs::remove_all(part);
 }
 
 // Means over sections of maps that are the same at every y are the scores of one.
@@ -284,7 +280,8 @@ TEST(Volume, WrongConfigsSayWhatToWrite) {
 }
 
 TEST(Volume, ModelFiles) {
-  const std::string npy = testing::TempDir() + "terrane_volume_model.npy";
+  const TestFolder folder;
+  const std::string npy = folder / "model.npy";
   const std::string file = "true_model={\"type\":\"file\",\"path\":\"" + npy + "\"";
   const auto put = [&](const std::vector<Index>& shape) {
     std::vector<float> v(12 * 14 * 16);
@@ -307,7 +304,6 @@ TEST(Volume, ModelFiles) {
   EXPECT_EQ(values(",\"upward\":true")[at(8, 5, 7)], 2000 + 0.25 * static_cast<double>(at(3, 5, 7)));
   put({16, 14, 12});  // x, y, z
   EXPECT_EQ(values(",\"axes\":\"xz\"")[at(3, 5, 7)], 2000 + 0.25 * ((7 * 14 + 5) * 12 + 3));
-  fs::remove(npy);
 }
 
 // Storage follows the budget, and the records do not depend on it.

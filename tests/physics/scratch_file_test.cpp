@@ -11,22 +11,16 @@
 #include <vector>
 
 #include "kernels/runtime/error.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace scratch_file_test {
 
 namespace fs = std::filesystem;
 
-// A directory of its own, empty.
-std::string fresh_directory() {
-  const std::string path = testing::TempDir() + "terrane_scratch_" + std::to_string(::getpid());
-  fs::remove_all(path);
-  fs::create_directories(path);
-  return path;
-}
-
 TEST(ScratchFile, GivesBackWhatWasWritten) {
-  const std::string directory = fresh_directory();
+  const TestFolder folder;
+  const std::string& directory = folder.path();
   ScratchFile file(directory, 1000000);
   EXPECT_TRUE(fs::is_empty(directory));  // nothing to clean up, however the process ends
   std::vector<int> values(100000), read(100000);
@@ -46,7 +40,6 @@ TEST(ScratchFile, GivesBackWhatWasWritten) {
   EXPECT_THROW(moved.write(999999, values.data(), 2), Error);
   EXPECT_THROW(moved.read(-1, read.data(), 2), Error);
   const ScratchFile elsewhere("", 10);  // with temporary files
-  fs::remove_all(directory);
 }
 
 TEST(ScratchFile, SaysWhereAndWhyThereIsNone) {
@@ -62,7 +55,8 @@ TEST(ScratchFile, SaysWhereAndWhyThereIsNone) {
 
 // In a process of its own with a limit on the size of files, which acts as a full disk.
 TEST(ScratchFile, NoRoomIsFoundBeforeAnythingIsWritten) {
-  const std::string directory = fresh_directory();
+  const TestFolder folder;
+  const std::string& directory = folder.path();
   const pid_t child = fork();
   if (child == 0) {
     signal(SIGXFSZ, SIG_IGN);
@@ -81,7 +75,6 @@ TEST(ScratchFile, NoRoomIsFoundBeforeAnythingIsWritten) {
   waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 0);
-  fs::remove_all(directory);
 }
 
 }  // namespace scratch_file_test

@@ -5,11 +5,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -18,6 +16,7 @@
 
 #include "kernels/runtime/error.hpp"
 #include "tests/support/devices.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 
@@ -49,10 +48,10 @@ inline bool has_emulator() {
 // file:line:column of the barriers that `run` meets in files whose names begin with `prefix`.
 template <class F>
 std::vector<std::string> barriers_met(const F& run, const std::string& prefix) {
-  const auto file = std::filesystem::temp_directory_path() / ("terrane-barriers-" + std::to_string(getpid()));
-  std::filesystem::remove(file);
+  const TestFolder folder;
+  const std::string file = folder / "places";
   {
-    const Environment list(Environment::Values{{"TERRANE_EMULATOR_PLACES", file.string()}});
+    const Environment list(Environment::Values{{"TERRANE_EMULATOR_PLACES", file}});
     run();
   }
   std::vector<std::string> places;
@@ -60,7 +59,6 @@ std::vector<std::string> barriers_met(const F& run, const std::string& prefix) {
   for (std::string line; std::getline(in, line);) {
     if (line.rfind(prefix, 0) == 0) places.push_back(line);
   }
-  std::filesystem::remove(file);
   return places;
 }
 

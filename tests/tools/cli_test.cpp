@@ -15,6 +15,8 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/test_folder.hpp"
+
 namespace cli_test {
 
 namespace fs = std::filesystem;
@@ -64,51 +66,35 @@ std::string npy(const std::string& shape, const std::vector<float>& values, std:
   return text.substr(0, std::min(keep, text.size()));
 }
 
-class Cli : public testing::Test {
+class Cli : public terrane::FolderTest {
  protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(info->test_suite_name()) + "-" + info->name() + "-" + std::to_string(getpid());
-    for (char& c : name) c = c == '/' ? '-' : c;
-    directory_ = fs::temp_directory_path() / ("terrane-cli-" + name);
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-  }
-  void TearDown() override { fs::remove_all(directory_); }
-
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(directory_ / name, std::ios::binary) << text;
-  }
-  std::string path(const std::string& name) const { return (directory_ / name).string(); }
-
   static std::string quote(const std::string& word) {
     std::string out = "'";
     for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return out + "'";
   }
   std::string command(const std::vector<std::string>& words, const std::string& environment) const {
-    std::string line = "cd " + quote(directory_.string()) + " && env -u TERRANE_DEVICE -u TERRANE_LOG " + environment +
-                       " " + quote(TERRANE_BINARY);
+    std::string line =
+        "cd " + quote(dir_) + " && env -u TERRANE_DEVICE -u TERRANE_LOG " + environment + " " + quote(TERRANE_BINARY);
     for (const std::string& word : words) line += " " + quote(word);
     return line + " >.out 2>.err";
   }
   Result terrane(const std::vector<std::string>& words, const std::string& environment = "") const {
     const int status = std::system(command(words, environment).c_str());
-    Result result{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(directory_ / ".out"),
-                  read(directory_ / ".err")};
-    fs::remove(directory_ / ".out");
-    fs::remove(directory_ / ".err");
+    Result result{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read(path(".out")),
+                  read(path(".err"))};
+    fs::remove(path(".out"));
+    fs::remove(path(".err"));
     return result;
   }
   // Names below the directory, files of the test itself included.
   std::set<std::string> files() const {
     std::set<std::string> names;
-    for (const auto& entry : fs::recursive_directory_iterator(directory_)) {
-      if (entry.is_regular_file()) names.insert(fs::relative(entry.path(), directory_).string());
+    for (const auto& entry : fs::recursive_directory_iterator(dir_)) {
+      if (entry.is_regular_file()) names.insert(fs::relative(entry.path(), dir_).string());
     }
     return names;
   }
-  fs::path directory_;
 };
 
 TEST_F(Cli, Help) {
@@ -203,7 +189,7 @@ TEST_F(Cli, Bench) {
               earlier->at("best_s").get<double>(), 1e-12);
   EXPECT_TRUE(compared.at("results").back().at("against").is_null());  // W5
   EXPECT_EQ(compared.at("against").at("differs").size(), 0U);
-  write("d.json", "{\"results\": [{\"best_s\": 0}]}");
+  put("d.json", "{\"results\": [{\"best_s\": 0}]}");
   const Result damaged = terrane({"bench", "W4", "--quick", "--against", "d.json"});
   EXPECT_EQ(damaged.code, 3);
   EXPECT_NE(damaged.err.find("d.json: a row without seconds"), std::string::npos) << damaged.err;
@@ -250,7 +236,7 @@ TEST_F(Cli, JsonAlsoOnFailure) {
   const Json usage = Json::parse(terrane({"run", "--json"}).out);
   EXPECT_EQ(usage.at("exit_code"), 2);
   EXPECT_EQ(usage.at("status"), "refused");
-  write("a.json", replaced(replaced(kSmall, "\"nz\": 20", "\"nz\": -1"), "\"nx\": 24", "\"nx\": 0.5"));
+  put("a.json", replaced(replaced(kSmall, "\"nz\": 20", "\"nz\": -1"), "\"nx\": 24", "\"nx\": 0.5"));
   const Json config = Json::parse(terrane({"check", "a.json", "--json"}).out);
   EXPECT_EQ(config.at("exit_code"), 2);
   ASSERT_EQ(config.at("error").at("issues").size(), 2U);
@@ -259,7 +245,7 @@ TEST_F(Cli, JsonAlsoOnFailure) {
 }
 
 TEST_F(Cli, ConfigErrorsCiteFileAndOption) {
-  write("a.json", replaced(kSmall, "\"dx_m\": 10", "\"dx\": 10"));
+  put("a.json", replaced(kSmall, "\"dx_m\": 10", "\"dx\": 10"));
   const Result result = terrane({"run", "a.json", "--set", "seed=1", "--set", "optimizer.lrr=1", "--out", "o"});
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.out, "");
@@ -287,8 +273,8 @@ TEST_F(Cli, InitTemplatesCheck) {
 }
 
 TEST_F(Cli, InitReadsModelAndData) {
-  write("vp.npy", npy("(12, 30)", std::vector<float>(360, 2000.0F)));
-  write("data.npy", npy("(3, 7, 50)", std::vector<float>(1050, 0.5F)));
+  put("vp.npy", npy("(12, 30)", std::vector<float>(360, 2000.0F)));
+  put("data.npy", npy("(3, 7, 50)", std::vector<float>(1050, 0.5F)));
   const Json model = Json::parse(terrane({"init", "fwi", "--json", "--model", "vp.npy"}).out);
   EXPECT_EQ(model.at("grid").at("nz"), 12);
   EXPECT_EQ(model.at("grid").at("nx"), 30);
@@ -307,13 +293,13 @@ TEST_F(Cli, SchemaAndCompletions) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     EXPECT_NE(terrane({"completions", shell}).out.find("stages.0.iterations="), std::string::npos) << shell;
   }
-  write("complete.bash", terrane({"completions", "bash"}).out);
+  put("complete.bash", terrane({"completions", "bash"}).out);
   const std::string check = "bash -n " + quote(path("complete.bash"));
   EXPECT_EQ(std::system(check.c_str()), 0);
 }
 
 TEST_F(Cli, CheckPrintsFiveLinesAndWritesNothing) {
-  write("a.json", kSmall);
+  put("a.json", kSmall);
   const Result check = terrane({"check", "a.json"});
   EXPECT_EQ(check.code, 0) << check.err;
   EXPECT_EQ(std::count(check.out.begin(), check.out.end(), '\n'), 5) << check.out;
@@ -332,16 +318,16 @@ TEST_F(Cli, DoctorWithoutGpu) {
 }
 
 TEST_F(Cli, RunWritesItsDirectoryAndReplays) {
-  write("a.json", kSmall);
+  put("a.json", kSmall);
   const Result run = terrane({"run", "a.json", "--out", "a"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.out, "a\n");
   for (const char* file : {"resolved.json", "result.json", "progress.jsonl", "model.npy", "model.json", "log.txt",
                            "weights.safetensors"}) {
-    EXPECT_TRUE(fs::exists(directory_ / "a" / file)) << file;
+    EXPECT_TRUE(fs::exists(path(std::string("a/") + file))) << file;
   }
   EXPECT_EQ(run.err.find('\r'), std::string::npos);  // no terminal, no bar
-  const std::string progress = read(directory_ / "a" / "progress.jsonl");
+  const std::string progress = read(path("a/progress.jsonl"));
   EXPECT_GE(std::count(progress.begin(), progress.end(), '\n'), 3);
 
   const Result refused = terrane({"run", "a.json", "--out", "a"});
@@ -353,43 +339,43 @@ TEST_F(Cli, RunWritesItsDirectoryAndReplays) {
   const Json result = Json::parse(replay.out);
   EXPECT_EQ(result.at("status"), "ok");
   EXPECT_EQ(result.at("exit_code"), 0);
-  EXPECT_EQ(read(directory_ / "a" / "model.npy"), read(directory_ / "b" / "model.npy"));
+  EXPECT_EQ(read(path("a/model.npy")), read(path("b/model.npy")));
   EXPECT_EQ(terrane({"info", "a"}).code, 0);
 }
 
 TEST_F(Cli, ForwardFromTheSameFile) {
-  write("a.json", kSmall);
+  put("a.json", kSmall);
   const Result run = terrane({"run", "a.json", "--set", "task=forward", "--out", "f"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_NE(run.err.find("optimizer"), std::string::npos);  // listed as unused
-  EXPECT_TRUE(fs::exists(directory_ / "f" / "data_predicted.npy"));
+  EXPECT_TRUE(fs::exists(path("f/data_predicted.npy")));
 }
 
 TEST_F(Cli, StopsOnASignalAndResumes) {
-  write("a.json", replaced(kSmall, "\"iterations\": 3", "\"iterations\": 60"));
+  put("a.json", replaced(kSmall, "\"iterations\": 3", "\"iterations\": 60"));
   ASSERT_EQ(terrane({"run", "a.json", "--out", "whole", "-q"}).code, 0);
   // Once a few iterations are on record, the job scheduler knocks.
   const std::string line =
-      "cd " + quote(directory_.string()) + "; " + quote(TERRANE_BINARY) +
+      "cd " + quote(dir_) + "; " + quote(TERRANE_BINARY) +
       " run a.json --out part -q --set optimizer.iterations=60 >.o 2>.e & p=$!; "
       "for i in $(seq 600); do [ -s part/progress.jsonl ] && break; sleep 0.02; done; kill -USR1 $p; wait $p";
   const int status = std::system(("bash -c " + quote(line)).c_str());
   ASSERT_TRUE(WIFEXITED(status));
-  ASSERT_EQ(WEXITSTATUS(status), 75) << read(directory_ / ".e");
-  EXPECT_EQ(Json::parse(read(directory_ / "part" / "result.json")).at("status"), "stopped");
+  ASSERT_EQ(WEXITSTATUS(status), 75) << read(path(".e"));
+  EXPECT_EQ(Json::parse(read(path("part/result.json"))).at("status"), "stopped");
   const Result refused = terrane({"resume", "part", "--set", "optimizer.lr=1"});
   EXPECT_EQ(refused.code, 2) << refused.err;
   const Result resumed = terrane({"resume", "part", "-q"});
   ASSERT_EQ(resumed.code, 0) << resumed.err;
-  EXPECT_EQ(read(directory_ / "part" / "model.npy"), read(directory_ / "whole" / "model.npy"));
+  EXPECT_EQ(read(path("part/model.npy")), read(path("whole/model.npy")));
 }
 
 // Killed without warning three times, at different moments: the resumed run ends with the same bits.
 TEST_F(Cli, KilledThreeTimesEndsWithTheSameBits) {
   const std::string config = replaced(kSmall, "\"iterations\": 3", "\"iterations\": 60");
-  write("a.json", config.substr(0, config.rfind('}')) + R"(, "checkpoint": {"every_iterations": 7}})");
+  put("a.json", config.substr(0, config.rfind('}')) + R"(, "checkpoint": {"every_iterations": 7}})");
   ASSERT_EQ(terrane({"run", "a.json", "--out", "whole", "-q"}).code, 0);
-  const std::string start = "cd " + quote(directory_.string()) + "; " + quote(TERRANE_BINARY);
+  const std::string start = "cd " + quote(dir_) + "; " + quote(TERRANE_BINARY);
   for (int kill = 0; kill < 3; ++kill) {
     const std::string verb = kill == 0 ? " run a.json --out part -q" : " resume part -q";
     const int lines = 9 + 15 * kill;  // iterations on record when it happens
@@ -398,15 +384,15 @@ TEST_F(Cli, KilledThreeTimesEndsWithTheSameBits) {
         "2>/dev/null || echo 0); [ \"$n\" -ge " + std::to_string(lines) +
         " ] && break; kill -0 $p 2>/dev/null || break; sleep 0.003; done; kill -9 $p; wait $p; [ $? -eq 137 ]";
     ASSERT_EQ(std::system(("bash -c " + quote(line)).c_str()), 0) << "the run ended before it was killed";
-    ASSERT_FALSE(fs::exists(directory_ / "part" / "result.json"));
+    ASSERT_FALSE(fs::exists(path("part/result.json")));
   }
   const Result last = terrane({"resume", "part", "-q"});
   ASSERT_EQ(last.code, 0) << last.err;
-  EXPECT_EQ(read(directory_ / "part" / "model.npy"), read(directory_ / "whole" / "model.npy"));
-  EXPECT_EQ(read(directory_ / "part" / "weights.safetensors"), read(directory_ / "whole" / "weights.safetensors"));
-  const Json result = Json::parse(read(directory_ / "part" / "result.json"));
+  EXPECT_EQ(read(path("part/model.npy")), read(path("whole/model.npy")));
+  EXPECT_EQ(read(path("part/weights.safetensors")), read(path("whole/weights.safetensors")));
+  const Json result = Json::parse(read(path("part/result.json")));
   EXPECT_EQ(result.at("resumed_at").size(), 3U);
-  std::ifstream progress(directory_ / "part" / "progress.jsonl");
+  std::ifstream progress(path("part/progress.jsonl"));
   int count = 0;
   for (std::string row; std::getline(progress, row); ++count) EXPECT_EQ(Json::parse(row).at("iteration"), count);
   EXPECT_EQ(count, 60);
@@ -429,17 +415,17 @@ class CliWrongInput : public Cli, public testing::WithParamInterface<WrongInput>
 
 TEST_P(CliWrongInput, OneLineWithPlaceAndRemedy) {
   const WrongInput& wrong = GetParam();
-  write("a.json", replaced(kSmall, wrong.what, wrong.by));
-  write("b.json", R"({"parent": "a.json"})");
+  put("a.json", replaced(kSmall, wrong.what, wrong.by));
+  put("b.json", R"({"parent": "a.json"})");
   const std::vector<float> good(480, 2000.0F);
-  write("good.npy", npy("(20, 24)", good));
-  write("short.npy", npy("(20, 24)", good, 1000));
-  write("shape.npy", npy("(10, 24)", std::vector<float>(240, 2000.0F)));
-  write("nan.npy", npy("(20, 24)", std::vector<float>(480, std::numeric_limits<float>::quiet_NaN())));
-  write("text.npy", "this is not an array");
-  fs::create_directories(directory_ / "old");
-  write("old/result.json", "{\"schema_version\": 1}");
-  write("old/resolved.json", "{}");
+  put("good.npy", npy("(20, 24)", good));
+  put("short.npy", npy("(20, 24)", good, 1000));
+  put("shape.npy", npy("(10, 24)", std::vector<float>(240, 2000.0F)));
+  put("nan.npy", npy("(20, 24)", std::vector<float>(480, std::numeric_limits<float>::quiet_NaN())));
+  put("text.npy", "this is not an array");
+  fs::create_directories(path("old"));
+  put("old/result.json", "{\"schema_version\": 1}");
+  put("old/resolved.json", "{}");
   const std::set<std::string> before = files();
 
   std::vector<std::string> words = {"run", "a.json"};
@@ -546,12 +532,12 @@ INSTANTIATE_TEST_SUITE_P(Cli, CliWrongInput, testing::ValuesIn(wrong_inputs()),
 TEST_F(Cli, UnwritableDirectory) {
   if (geteuid() == 0) {
     // Permissions do not bind root: a file in the place of the directory does.
-    write("o", "a file");
+    put("o", "a file");
   } else {
-    fs::create_directories(directory_ / "o");
-    fs::permissions(directory_ / "o", fs::perms::owner_read | fs::perms::owner_exec);
+    fs::create_directories(path("o"));
+    fs::permissions(path("o"), fs::perms::owner_read | fs::perms::owner_exec);
   }
-  write("a.json", kSmall);
+  put("a.json", kSmall);
   const Result result = terrane({"run", "a.json", "--out", "o/run", "-qq"});
   EXPECT_EQ(result.code, 1) << result.err;
   EXPECT_NE(result.err.find("o"), std::string::npos);

@@ -2,12 +2,10 @@
 // compress and decompress as a user meets them.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 
 #include "engine/compression/auto_decoder_train.hpp"
@@ -19,6 +17,7 @@
 #include "engine/json_value.hpp"
 #include "kernels/runtime/stream.hpp"
 #include "physics/geology/openfwi.hpp"
+#include "tests/support/test_folder.hpp"
 
 namespace terrane {
 namespace compress_test {
@@ -30,12 +29,9 @@ struct Result {
   std::string out, err;
 };
 
-class Compress : public testing::Test {
+class Compress : public FolderTest {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "terrane-compress-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
     for (Index m = 0; m < 6; ++m) {
       for (Index p = 0; p < 16 * 18; ++p) {
         maps_.push_back(static_cast<float>(1600 + 50 * m + 250 * (p / 18 / (4 + m % 3))));
@@ -47,11 +43,9 @@ class Compress : public testing::Test {
     }
     write_npy(path("smooth.npy"), {6, 16, 18}, smooth_.data());
   }
-  void TearDown() override { fs::remove_all(directory_); }
-  std::string path(const std::string& name) const { return directory_ + "/" + name; }
   Result terrane(const std::string& words) const {
-    const std::string line = "cd " + directory_ + " && env -u TERRANE_DEVICE OMP_NUM_THREADS=1 " TERRANE_BINARY " " +
-                             words + " >.out 2>.err";
+    const std::string line =
+        "cd " + dir_ + " && env -u TERRANE_DEVICE OMP_NUM_THREADS=1 " TERRANE_BINARY " " + words + " >.out 2>.err";
     const int status = std::system(line.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128, read_file(path(".out")), read_file(path(".err"))};
   }
@@ -71,7 +65,6 @@ class Compress : public testing::Test {
     make_directories(path(name));
     write_decoder(path(name) + "/decoder.safetensors", trainer.decoder());
   }
-  std::string directory_;
   std::vector<float> maps_, smooth_;
 };
 
